@@ -1,0 +1,116 @@
+"""`agreement.yaml` as plain data: what marketing and sales signed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from nurture.model.campaign import Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    role: str
+    name: str
+    on_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredEvents:
+    """`any_of` / `all_of` / `ordered` matchers: `{type, min_minutes, within_days, topic ...}`."""
+
+    any_of: tuple[Mapping[str, Any], ...] = ()
+    all_of: tuple[Mapping[str, Any], ...] = ()
+    ordered: tuple[Mapping[str, Any], ...] = ()
+    counts_as_intent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RecycleReason:
+    id: str
+    label: str
+    kind: Literal["active", "passive", "crm"] = "active"
+    cool_off_days: int = 0
+    cool_off_before_revisit_days: int | None = None
+    """With a revisit date: the cool-off ends this many days before it."""
+    mode: Literal["silent", "low_touch", "normal"] = "normal"
+    track: str | None = None
+    """None: resume the previous track."""
+    carryover: float = 0.0
+    note_required: bool = False
+    training: str = "neutral"
+    other_owner_next: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RejectReason:
+    id: str
+    label: str
+    terminal: bool = False
+    note_required: bool = False
+    suppress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    zone: str = "UTC"
+    open: int = 9 * 60
+    """Minutes of the day."""
+    close: int = 17 * 60
+    days: frozenset[int] = frozenset(range(5))
+    country: str | None = None
+    """Public holidays of this country are closed, besides `holidays`."""
+    holidays: frozenset[date] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sla:
+    decision_minutes: Mapping[str, int] = field(default_factory=lambda: {"fast": 60, "A1": 240, "A2": 240, "default": 480})
+    first_touch_minutes: int = 240
+    qualification_days: int = 21
+    conversion_days: int = 5
+    expire: bool | None = None
+    """Automatic return after a missed SLA; None: on from three sellers upwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    version: int
+    effective_from: date
+    next_review: date
+    review_every: Literal["monthly", "quarterly"] = "quarterly"
+    grace_days: int = 30
+    enforce: Literal["warn", "block"] = "warn"
+    signatories: tuple[str, ...] = ("marketing", "sdr", "account_executive")
+    signed: tuple[Signature, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, Any] = field(default_factory=dict)
+    """Firmographic bounds: `{employees: [50, 5000], countries: [...], industries: [...]}`."""
+    exceptions: tuple[Mapping[str, Any], ...] = ()
+    excluded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """`{employees: [domain], partners: [...], competitors: [...], tests: [...]}` for G05."""
+    conversion_point: Literal["sal", "sql"] = "sql"
+    bant_min: int = 2
+    bant_must: tuple[str, ...] = ("need",)
+    offers_from: str = "nurturing"
+    required_fields: tuple[str, ...] = ("first_name", "last_name", "company", "role")
+    required_events: Mapping[str, RequiredEvents] = field(default_factory=dict)
+    """Segment -> what must have happened; `default` for everybody else."""
+    intent: tuple[Mapping[str, Any], ...] = ()
+    fresh_after_recycle: bool = False
+    max_recycles: int = 3
+    max_passive: int = 2
+    recycle_reasons: Mapping[str, RecycleReason] = field(default_factory=dict)
+    reject_reasons: Mapping[str, RejectReason] = field(default_factory=dict)
+    sla: Sla = Sla()
+    calendar: Calendar = Calendar()
+    max_new_handoffs_per_day: int = 40
+    per_owner_open: int = 25
+    cool_off_default: Duration | None = None
+    benchmarks: Mapping[str, Any] = field(default_factory=dict)
+    exploration_percent: float = 0.0
+    channels: tuple[str, ...] = ("email", "phone")
+    """Channels sales will use; G02 wants consent for at least one."""
+    sha: str = ""

@@ -1,0 +1,168 @@
+"""`company.yaml`, `tracks.yaml`, `sales.yaml` and `forms/*.yaml` as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nurture.model.campaign import Cap, Window
+from nurture.model.problem import Place
+from nurture.model.words import ContentKind, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`name` is what the unsubscribe page shows."""
+
+    id: str
+    name: str
+    purpose: Purpose = Purpose.NURTURE_EMAIL
+
+
+@dataclass(frozen=True, slots=True)
+class LeadField:
+    """One thing a lead can hold. `required` only says that the hand-off gate wants it."""
+
+    name: str
+    kind: Literal["text", "number", "date", "yes_no", "choice"] = "text"
+    label: str = ""
+    choices: tuple[str, ...] = ()
+    personal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    name: str
+    legal_name: str
+    postal_address: str
+    website: str
+    timezone: str
+    country: str
+    language: str
+    registration: str = ""
+    """Company number as the law of `country` wants it in a mail (firm and ICO in CZ, KRS/NIP in PL ...)."""
+    privacy_url: str = ""
+    support_email: str = ""
+    list_domain: str = ""
+    topics: Mapping[str, Topic] = field(default_factory=dict)
+    lead_fields: Mapping[str, LeadField] = field(default_factory=dict)
+    purposes: Mapping[ContentKind, Purpose | None] = field(default_factory=dict)
+    """Content kind -> the consent purpose a mail of that kind needs (None: operational)."""
+    at_most: tuple[Cap, ...] = ()
+    """Global caps."""
+    quiet: Window | None = None
+    """When nobody is mailed, whatever a campaign says."""
+    holidays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Extra closed days per country code, ISO dates, on top of the public holidays."""
+    emits: frozenset[str] = frozenset()
+    """Event kinds that the company's own systems post (`booked-demo`)."""
+    dormant_after_days: int = 180
+    sunset_after_mails: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    id: str
+    name: str
+    priority: int = 100
+    kind: Literal["marketing", "operational"] = "marketing"
+    at_most: Cap | None = None
+    min_stay_days: int = 7
+    early_leads: bool = True
+    """May identified/early leads be on it (then it may carry no offer)."""
+    on_exhausted: str = "stay"
+    """`stay`, `dormant` or `move_to <track>`."""
+    holdout: int = 0
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRule:
+    """One line of the track resolver: the first rule whose condition holds names the track."""
+
+    id: str
+    track: str
+    when: Any = None
+    """A `Condition`, or None for always."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    tracks: Mapping[str, Track] = field(default_factory=dict)
+    rules: tuple[TrackRule, ...] = ()
+    welcome: str = "welcome"
+    profiling: str = "profiling"
+    repermission: str = "repermission"
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    id: str
+    name: str
+    email: str
+    role: Literal["sdr", "account_executive", "manager", "marketing"] = "sdr"
+    deputy: str | None = None
+    timezone: str | None = None
+    away: tuple[tuple[str, str], ...] = ()
+    """Pairs of ISO dates, first and last day away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    id: str
+    name: str
+    members: tuple[str, ...]
+    assign: Literal["round_robin", "territory", "pull"] = "round_robin"
+    territories: Mapping[str, str] = field(default_factory=dict)
+    """Country code -> seller id."""
+    manager: str | None = None
+    deliver: tuple[Mapping[str, Any], ...] = ()
+    """How the packet reaches sales: `{mail: ...}`, `{webhook: url}`, `{csv: folder}`, `{crm: name}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    sellers: Mapping[str, Seller] = field(default_factory=dict)
+    queues: Mapping[str, Queue] = field(default_factory=dict)
+    default_queue: str = ""
+    assist: tuple[Mapping[str, Any], ...] = ()
+    """Content sellers may send themselves: `{content, title, url, when}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    name: str
+    label: str
+    kind: Literal["email", "text", "number", "date", "choice", "phone", "long_text"] = "text"
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    progressive: bool = False
+    """Asked only once the fields before it are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormConsent:
+    """A tick box, never ticked beforehand. `wording` names an immutable wording file."""
+
+    purpose: Purpose
+    wording: str
+    required: bool = False
+    channel: str = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    id: str
+    title: str
+    fields: tuple[FormField, ...]
+    consents: tuple[FormConsent, ...]
+    asset: str | None = None
+    """The file or page the person asked for."""
+    content: str | None = None
+    topic: str | None = None
+    depth: str | None = None
+    thank_you: str = ""
+    hand_raise: bool = False
+    double_opt_in: bool = True
+    place: Place = Place()

@@ -1,0 +1,163 @@
+"""What a rule wants done. Rules return these; one runner (`stages/`) carries them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nurture.model.campaign import Duration, Send
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where an enrollment stands: *on* `step_id`, which has not been done yet.
+
+    `anchor_at` is when the step before was really done (a send: when it really left); waits count from it.
+    `waiting_since` is set once the step's action has begun to wait (wait_for, hand_off with try_for, a send
+    whose message is on its way).
+    """
+
+    step_id: str | None
+    anchor_at: datetime
+    waiting_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendIntent:
+    step_id: str
+    send: Send
+    variant: str | None
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreIntent:
+    step_id: str
+    points: int
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetFieldIntent:
+    step_id: str
+    field: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyIntent:
+    step_id: str
+    to: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveIntent:
+    step_id: str
+    track: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOffIntent:
+    """Ask the gate now, with the step's own `only_when` already true."""
+
+    step_id: str
+    queue: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndIntent:
+    step_id: str
+    reason: str
+    rest_for: Duration | None
+
+
+Intent = SendIntent | ScoreIntent | SetFieldIntent | NotifyIntent | MoveIntent | HandOffIntent | EndIntent
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One step that was passed, and in a marketer's words how (`wait_for: yes`, `skipped: condition was no`)."""
+
+    step_id: str
+    outcome: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one look at an enrollment leads to.
+
+    `position` is where it stands afterwards (None: the campaign is over), `due_at` when to look again (None: only
+    an event, or the message's own end, wakes it). After a SendIntent the walk stops: the next step's clock starts
+    at the real send.
+    """
+
+    done: tuple[Done, ...]
+    intents: tuple[Intent, ...]
+    position: Position | None
+    due_at: datetime | None
+    why: str = ""
+    """Why it waits, as a marketer reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The sending guard's yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The guard's no, for good."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """The guard's not yet: ask again at `until`."""
+
+    code: str
+    text: str
+    until: datetime
+
+
+Answer = Permit | Refusal | Postpone
+
+
+@dataclass(slots=True)
+class Tally:
+    """The books of one run. due = sent + refused + postponed + deferred + failed + unknown + in_flight."""
+
+    due: int = 0
+    sent: int = 0
+    refused: int = 0
+    postponed: int = 0
+    deferred: int = 0
+    failed: int = 0
+    unknown: int = 0
+    in_flight: int = 0
+    other: dict[str, int] | None = None
+    """Counts of stages that send nothing (enrolled, moved, handed_off ...)."""
+
+    def balanced(self) -> bool:
+        parts = (self.sent, self.refused, self.postponed, self.deferred, self.failed, self.unknown, self.in_flight)
+        return self.due == sum(parts)
+
+    def count(self, what: str, n: int = 1) -> None:
+        if self.other is None:
+            self.other = {}
+        self.other[what] = self.other.get(what, 0) + n
+
+    def add(self, more: Tally) -> None:
+        for name in ("due", "sent", "refused", "postponed", "deferred", "failed", "unknown", "in_flight"):
+            setattr(self, name, getattr(self, name) + getattr(more, name))
+        for what, n in (more.other or {}).items():
+            self.count(what, n)
+
+    def as_dict(self) -> dict[str, int]:
+        books = {n: getattr(self, n) for n in ("due", "sent", "refused", "postponed", "deferred", "failed", "unknown", "in_flight")}
+        return {**books, **(self.other or {})}
