@@ -1,0 +1,158 @@
+"""How one installation runs: `NURTURE_...` variables, then `nurture.toml`, then the defaults.
+
+The second (and last) place that reads the environment. What is read here is passed down as values.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from nurture.clock import Clock, FixedClock, SystemClock, aware
+from nurture.errors import NurtureError, UsageError
+
+SHORTEST_SECRET = 32
+"""Characters. Below this a token could be forged by trying."""
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; the defaults run one machine with nothing set up beforehand."""
+
+    model_config = SettingsConfigDict(env_prefix="NURTURE_", toml_file="nurture.toml", extra="ignore", frozen=True)
+
+    mode: Literal["embedded", "server"] = "embedded"
+    """`embedded`: one machine, `nurture up` is the clock. `server`: a Prefect server and workers."""
+    database_url: str = Field(default="sqlite:///var/nurture.db", repr=False)
+    campaigns_dir: Path = Path("campaigns")
+    templates_dir: Path = Path("templates")
+    var_dir: Path = Path("var")
+    """What this installation writes: database, key, logs, Prefect's own files."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str = ""
+    """What links in mails begin with. Empty: http://host:port, good for one machine and nothing else."""
+
+    secret_key: SecretStr | None = None
+    """Signs every token. Embedded: made once in `var/secret.key`. Server: has to be set."""
+    old_secret_keys: tuple[SecretStr, ...] = ()
+    """Keys that still verify and sign no more, newest first (JSON list)."""
+
+    smtp_url: str = Field(default="smtp://127.0.0.1:2525", repr=False)
+    """`smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`."""
+    smtp_routes: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Further routes that a campaign's `route:` may name (JSON object, name -> address)."""
+    inbound: str = Field(default="", repr=False)
+    """Where bounces and replies arrive: `maildir:PATH` or `imaps://user:password@host/FOLDER`. Empty: nowhere."""
+    dkim_domain: str = ""
+    dkim_selector: str = "nurture"
+    dkim_key_file: Path | None = None
+
+    prefect: bool = True
+    """`off` runs the same functions without Prefect."""
+    prefect_port: int = Field(default=4200, ge=0, le=65535)
+    tick_seconds: float = Field(default=5.0, gt=0)
+    """How often `nurture up` asks what is due."""
+    batch: int = Field(default=1000, gt=0)
+    """Rows a stage takes at once."""
+    now: datetime | None = None
+    """Fix the clock (`NURTURE_NOW=2027-01-04T09:00:00Z`), to ask what would be due then."""
+
+    @field_validator("now")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("has no offset; write it as 2027-01-04T09:00:00Z")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+    @property
+    def url(self) -> str:
+        """What links begin with, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def mailbox_dir(self) -> Path:
+        """Where the demo's mail server keeps what it was sent."""
+        return self.var_dir / "mail"
+
+    @property
+    def prefect_home(self) -> Path:
+        return (self.var_dir / "prefect").absolute()
+
+    def clock(self, latest: datetime | None = None) -> Clock:
+        return SystemClock(latest) if self.now is None else FixedClock(aware(self.now))
+
+    def secrets(self) -> tuple[str, ...]:
+        """The signing secrets, newest first. Makes the embedded mode's own key on first use.
+
+        Raises UsageError in server mode without a key of at least 32 characters.
+        """
+        old = tuple(key.get_secret_value() for key in self.old_secret_keys)
+        if self.secret_key is not None:
+            current = self.secret_key.get_secret_value()
+            if len(current) < SHORTEST_SECRET:
+                raise UsageError(f"NURTURE_SECRET_KEY is shorter than {SHORTEST_SECRET} characters.", fix=_HOW_TO_KEY)
+            return (current, *old)
+        if self.mode == "server":
+            raise UsageError("NURTURE_SECRET_KEY is not set, and in server mode every process needs the same one.", fix=_HOW_TO_KEY)
+        return (own_key(self.var_dir / "secret.key"), *old)
+
+
+_HOW_TO_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))' prints a good one."
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of this process. Raises UsageError naming the variable for a value that cannot be used."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"NURTURE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+        raise UsageError("The settings cannot be used:\n  " + "\n  ".join(lines), fix="Change or unset the variable.") from None
+    except (ValueError, OSError) as error:
+        raise UsageError(f"The settings cannot be read: {error}", fix="Look at nurture.toml and the NURTURE_ variables.") from None
+
+
+def own_key(path: Path) -> str:
+    """The installation's own key, made on first use, readable by its owner only."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = secrets.token_urlsafe(48)
+        spare = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        if not path.exists():
+            with os.fdopen(os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(fresh + "\n")
+            # A link fails where the name is taken: of two processes that start together one key wins, whole.
+            try:
+                os.link(spare, path)
+            except FileExistsError:
+                pass
+            finally:
+                spare.unlink()
+        key = path.read_text().strip()
+    except OSError as error:
+        raise NurtureError(f"The key file {path} cannot be written or read: {error.strerror}.", fix="Set NURTURE_SECRET_KEY or mend the folder.") from None
+    if len(key) < SHORTEST_SECRET:
+        raise NurtureError(f"The key file {path} is cut short.", fix="Put the key back from your backup; a new key makes links in sent mails void.")
+    return key
