@@ -1,0 +1,199 @@
+"""Signed tokens: the only form in which an id leaves the house.
+
+A token is `key mark (1 byte) | ids (6 bytes each) | MAC (12 bytes)`, url-safe base64 without padding, or lower-case
+base32 where a mail server may change the case. The MAC is keyed blake2b (96 bit) under a key of its own per purpose,
+so a token for one purpose never verifies for another. What the ids mean, by purpose:
+
+======================================  =========================================================
+`open`, `click`, `honeypot`             (message_id, lead_id); a click's link index stands outside
+`unsubscribe`                           (lead_id, message_id, purpose number, see `purpose_number`)
+`preferences`, `may_call`               (lead_id, message_id; 0 without one)
+`confirm`                               (lead_id, request id, expires at in epoch seconds)
+`handoff`                               (handoff_id, version)
+`magic`                                 (link id, expires at in epoch seconds)
+`verp`                                  (message_id,), by `sign_lower`
+`form`                                  (shown at in epoch seconds,)
+======================================  =========================================================
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any, Final
+
+from nurture.model.words import Purpose
+
+MAC_BYTES: Final = 12
+ID_BYTES: Final = 6
+MAX_IDS: Final = 8
+MIN_SECRET: Final = 16
+
+
+class TokenPurpose(StrEnum):
+    OPEN = "open"
+    CLICK = "click"
+    HONEYPOT = "honeypot"
+    UNSUBSCRIBE = "unsubscribe"
+    PREFERENCES = "preferences"
+    CONFIRM = "confirm"
+    MAY_CALL = "may_call"
+    HANDOFF = "handoff"
+    MAGIC = "magic"
+    VERP = "verp"
+    FORM = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The ring of secrets: the first signs, all verify.
+
+    Old secrets stay in the ring for good: an unsubscribe link may be opened years after it was sent. The eldest (the
+    last) also keys address hashes, which must find rows written before any rotation.
+    """
+
+    _signers: Mapping[str, tuple[bytes, Any]] = field(repr=False)
+    _verifiers: Mapping[tuple[str, int], tuple[Any, ...]] = field(repr=False)
+    _addresses: Any = field(repr=False)
+
+    @classmethod
+    def from_secrets(cls, secrets: Sequence[str | bytes]) -> Keys:
+        """Build the ring, newest secret first. Raises ValueError for an empty ring or a secret under 16 bytes."""
+        raw = [s.encode() if isinstance(s, str) else bytes(s) for s in secrets]
+        if not raw:
+            raise ValueError("a ring of keys needs at least one secret")
+        if any(len(s) < MIN_SECRET for s in raw):
+            raise ValueError(f"a secret needs at least {MIN_SECRET} bytes")
+        signers = {p.value: (bytes([_mark(raw[0])]), _hasher(raw[0], p.value)) for p in TokenPurpose}
+        verifiers: dict[tuple[str, int], tuple[Any, ...]] = {}
+        for secret in raw:
+            for purpose in TokenPurpose:
+                key = (purpose.value, _mark(secret))
+                verifiers[key] = (*verifiers.get(key, ()), _hasher(secret, purpose.value))
+        return cls(signers, verifiers, _hasher(raw[-1], "address", size=20))
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    """One key per purpose, however long the secret is."""
+    root = blake2b(secret, digest_size=32, person=b"nurture ring").digest()
+    return blake2b(purpose.encode(), key=root, digest_size=32, person=b"nurture purpose").digest()
+
+
+def _hasher(secret: bytes, purpose: str, *, size: int = MAC_BYTES) -> Any:
+    """A keyed hash that is copied per use: keying once halves the price of a token."""
+    return blake2b(key=_derive(secret, purpose), digest_size=size)
+
+
+def _mark(secret: bytes) -> int:
+    """The key id: derived, so that nobody has to number secrets. Equal marks are fine, all of them are tried."""
+    return blake2b(secret, digest_size=1, person=b"nurture mark").digest()[0]
+
+
+def _seal(keys: Keys, purpose: str, ids: Sequence[int]) -> bytes:
+    if len(ids) > MAX_IDS:
+        raise ValueError(f"a token carries at most {MAX_IDS} ids")
+    mark, hasher = keys._signers[purpose]
+    body = mark + b"".join([i.to_bytes(ID_BYTES, "big") for i in ids])
+    mac = hasher.copy()
+    mac.update(body)
+    return bytes(body + mac.digest())
+
+
+def _unseal(keys: Keys, purpose: str, sealed: bytes) -> tuple[int, ...] | None:
+    length = len(sealed) - 1 - MAC_BYTES
+    if length < 0 or length % ID_BYTES or length > MAX_IDS * ID_BYTES:
+        return None
+    body, mac = sealed[:-MAC_BYTES], sealed[-MAC_BYTES:]
+    for hasher in keys._verifiers.get((purpose, sealed[0]), ()):
+        wanted = hasher.copy()
+        wanted.update(body)
+        if hmac.compare_digest(wanted.digest(), mac):
+            return tuple(int.from_bytes(body[i : i + ID_BYTES], "big") for i in range(1, len(body), ID_BYTES))
+    return None
+
+
+def sign(keys: Keys, purpose: str, *ids: int) -> str:
+    """A url-safe token over 0..8 ids of 0..2**48-1 each; 34 characters for two ids."""
+    return base64.urlsafe_b64encode(_seal(keys, purpose, ids)).rstrip(b"=").decode("ascii")
+
+
+def verify(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None:
+    """The ids, or None for anything that this ring did not sign for this purpose, byte by byte."""
+    if len(token) > 128 or not token.isascii():
+        return None
+    try:
+        sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        return None
+    # A decoder forgives stray characters and spare bits; one token must have one spelling.
+    if base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii") != token:
+        return None
+    return _unseal(keys, purpose, sealed)
+
+
+def sign_lower(keys: Keys, purpose: str, *ids: int) -> str:
+    """A token of `a-z2-7` for local parts of addresses: 31 characters for one id."""
+    return base64.b32encode(_seal(keys, purpose, ids)).rstrip(b"=").decode("ascii").lower()
+
+
+def verify_lower(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None:
+    """Like `verify`, for `sign_lower`; upper-casing on the way does no harm."""
+    if len(token) > 128 or not token.isascii():
+        return None
+    upper = token.upper()
+    try:
+        sealed = base64.b32decode(upper + "=" * (-len(upper) % 8))
+    except (binascii.Error, ValueError):
+        return None
+    if base64.b32encode(sealed).rstrip(b"=").decode("ascii") != upper:
+        return None
+    return _unseal(keys, purpose, sealed)
+
+
+def normal_address(address: str) -> str:
+    """The form in which two spellings of one mailbox are the same: folded case, NFKC, the domain as A-labels."""
+    text = unicodedata.normalize("NFKC", address).strip().casefold()
+    local, at, domain = text.rpartition("@")
+    try:
+        domain = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        pass
+    return f"{local}{at}{domain}"
+
+
+def address_hash(keys: Keys, address: str) -> str:
+    """The keyed hash (40 hex characters) under which suppression knows an address after it has been erased.
+
+    Takes any spelling; without the ring's eldest secret nobody can test a guess against it.
+    """
+    hasher = keys._addresses.copy()
+    hasher.update(normal_address(address).encode())
+    return str(hasher.hexdigest())
+
+
+PURPOSE_NUMBERS: Final[Mapping[Purpose, int]] = {
+    Purpose.PRIVACY_NOTICE: 1,
+    Purpose.NEWSLETTER: 2,
+    Purpose.NURTURE_EMAIL: 3,
+    Purpose.COMMERCIAL_OFFERS: 4,
+    Purpose.SALES_CONTACT: 5,
+    Purpose.OPEN_TRACKING: 6,
+    Purpose.CLICK_TRACKING: 7,
+    Purpose.PROFILING: 8,
+}
+"""Fixed for ever: these numbers stand in links that were already sent."""
+
+
+def purpose_number(purpose: Purpose) -> int:
+    return PURPOSE_NUMBERS[purpose]
+
+
+def numbered_purpose(number: int) -> Purpose | None:
+    """The purpose behind a number in a token, or None."""
+    return next((p for p, n in PURPOSE_NUMBERS.items() if n == number), None)
