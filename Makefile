@@ -1,0 +1,55 @@
+# The one task runner. `make` says what there is; `make demo` and `make test` need nothing but Python 3.11+ and make.
+
+# The first Python on this machine that is new enough (and not newer than what was tried).
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(if $(shell $(name) -c '$(SUITABLE)' 2>/dev/null && echo yes),$(name))))
+
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest
+WORKERS ?= 2
+SEED ?= 7
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-all lint format bench attack clean
+
+help:  ## what there is to run
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+
+setup: $(READY)  ## make .venv and install everything into it
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or say which: make setup PYTHON=/path/to/python3"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) (about a minute, once) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)  ## eight weeks of nurturing in two minutes, for real (LEADS=file.csv MAP=map.yaml SEED=7)
+	@$(BIN)/nurture demo --seed $(SEED) $(if $(LEADS),--leads '$(LEADS)') $(if $(MAP),--map '$(MAP)')
+
+test: $(READY) lint  ## lint and every test that fits into five minutes
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m 'not slow'
+
+test-fast: $(READY)  ## rules, language and architecture only: under half a minute
+	$(PYTEST) -n $(WORKERS) --dist loadgroup -m 'not slow and not prefect and not postgres and not browser and not process'
+
+test-all: $(READY)  ## everything, the long fault suites included
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup
+
+lint: $(READY)  ## ruff, mypy --strict, the import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY)  ## order imports and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## speed and memory as ratios (writes build/bench.json)
+	@$(BIN)/python -m tests.bench
+
+attack: $(READY)  ## fuzzers and scanners against the running app
+	@$(BIN)/python -m tests.attack
+
+clean:  ## remove what runs and builds left behind (the environment and your data in var/ stay)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
