@@ -1,0 +1,145 @@
+"""Mails: a row per message, links, brakes and rates that survive a restart, and what came back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+from nurture.store.tables.columns import document, ref, serial
+
+_USES_CONTENT = "state IN ('planned','claimed','started','sent','deferred','unknown') AND kind <> 'operational'"
+
+
+class MessageRow(SQLModel, table=True):
+    """One mail to one lead, from `planned` to a final state; the books are counted from these rows."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        Index("uq_message_step", "enrollment_id", "step_id", unique=True,
+              sqlite_where=text("enrollment_id IS NOT NULL"), postgresql_where=text("enrollment_id IS NOT NULL")),
+        Index("uq_message_content", "lead_id", "content", "edition", unique=True,
+              sqlite_where=text(_USES_CONTENT), postgresql_where=text(_USES_CONTENT)),
+        Index("ix_message_due", "due_at", sqlite_where=text("state IN ('planned','deferred')"),
+              postgresql_where=text("state IN ('planned','deferred')")),
+        Index("ix_message_lease", "lease_until", sqlite_where=text("state IN ('claimed','started')"),
+              postgresql_where=text("state IN ('claimed','started')")),
+        Index("ix_message_unknown", "claimed_at", sqlite_where=text("state = 'unknown'"),
+              postgresql_where=text("state = 'unknown'")),
+        Index("ix_message_campaign", "campaign", "step_id", "state"),
+    )
+
+    id: int | None = serial()
+    message_id: str | None = Field(default=None, unique=True)
+    """The Message-ID header, derived from (lead, campaign, run, step)."""
+    lead_id: int = ref()
+    enrollment_id: int | None = ref(nullable=True)
+    campaign: str | None = None
+    track: str | None = None
+    run: int = 1
+    step_id: str | None = None
+    version: int | None = None
+    template: str
+    template_digest: str
+    content: str
+    edition: int = 1
+    kind: str
+    purpose: str | None = None
+    topic: str | None = None
+    variant: str | None = None
+    epoch: str | None = None
+    priority: int = 100
+    rehearsal: bool = False
+    state: str = "planned"
+    due_at: datetime
+    planned_at: datetime
+    claimed_at: datetime | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+    started_at: datetime | None = None
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempt: int = 0
+    reply: str | None = None
+    """The server's last words, sanitised: `250 2.0.0 Ok: queued as ...`."""
+    reason: str | None = None
+    reason_text: str | None = None
+    route: str | None = None
+    address: str | None = None
+    """The address as mailed, for bounces after a change of address. Emptied by erasure."""
+    domain_group: str | None = None
+    size: int | None = None
+    opens_visible: bool = False
+    clicks_visible: bool = False
+    data: dict[str, Any] = document()
+    """What an operational mail needs (a confirmation's token id); never personal text."""
+
+
+Index("ix_message_lead", MessageRow.__table__.c.lead_id, MessageRow.__table__.c.sent_at)  # type: ignore[attr-defined]  # SQLModel sets __table__
+
+
+class LinkRow(SQLModel, table=True):
+    """The links of one compiled template; a click's address carries only its index."""
+
+    __tablename__ = "link"
+
+    template_digest: str = Field(primary_key=True)
+    idx: int = Field(primary_key=True)
+    name: str | None = None
+    url: str
+    topic: str | None = None
+
+
+class RateRow(SQLModel, table=True):
+    """A token bucket per sending identity or receiving domain group, shared by workers."""
+
+    __tablename__ = "rate"
+
+    key: str = Field(primary_key=True)
+    tokens: float
+    at: datetime
+    per_hour: float | None = None
+
+
+class BrakeRow(SQLModel, table=True):
+    """Something that must not send for a while: a receiving domain group, a route (circuit breaker), everything."""
+
+    __tablename__ = "brake"
+
+    key: str = Field(primary_key=True)
+    """`domain:gmail`, `route:main`, `all`."""
+    until: datetime | None = None
+    why: str
+    failures: int = 0
+    at: datetime
+
+
+class InboundRow(SQLModel, table=True):
+    """A mail or a provider's report that came in; raw until understood, kept for a human where unclear."""
+
+    __tablename__ = "inbound"
+
+    id: int | None = serial()
+    key: str = Field(unique=True)
+    source: str
+    received_at: datetime
+    kind: str = "new"
+    """`new`, `bounce`, `complaint`, `auto_reply`, `unsubscribe`, `reply`, `stranger`, `review`."""
+    message_id: int | None = ref(nullable=True)
+    lead_id: int | None = ref(nullable=True, index=True)
+    summary: dict[str, Any] = document()
+    raw: bytes | None = Field(default=None, sa_type=LargeBinary)
+    handled_at: datetime | None = None
+    handled_by: str | None = None
+
+
+class WebhookSeenRow(SQLModel, table=True):
+    """Ids of signed calls already taken: a replay changes nothing."""
+
+    __tablename__ = "webhook_seen"
+
+    source: str = Field(primary_key=True)
+    call_id: str = Field(primary_key=True)
+    at: datetime
