@@ -1,0 +1,180 @@
+"""How well a lead fits the picture of a customer: an interval, because unknown is not bad.
+
+All points are integer milli-points, 0..100_000.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from nurture.model.facts import Value
+from nurture.model.scoring import Criterion, Model, Subtraction, ValueRule
+
+ORIGINS = ("inferred", "enriched", "declared", "sales")
+FULL = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class FitLine:
+    """One criterion or subtraction. `low` and `high` are shares of the whole, in milli-points."""
+
+    field: str
+    value: Any
+    known: bool
+    low: Fraction
+    high: Fraction
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """`low` decides, `high` is what it could become once `unknown` (heaviest first) is known."""
+
+    low: int
+    high: int
+    coverage: float
+    band: str
+    band_high: str
+    unknown: tuple[str, ...]
+    excluded: tuple[str, ...]
+    """Fields whose value puts the lead outside the picture altogether."""
+    lines: tuple[FitLine, ...]
+
+
+def fit(values: Mapping[str, Value], model: Model, *, at: datetime) -> Fit:
+    """Judge profile `values` at one instant. Values dated later than `at` are not known yet."""
+    weight = sum(c.weight for c in model.fit)
+    lines, excluded, unknown, known_weight = [], [], [], 0
+    for criterion in model.fit:
+        value = known(values.get(criterion.field), criterion, at=at)
+        line = _criterion_line(criterion, value, weight)
+        lines.append(line)
+        if line.known:
+            known_weight += criterion.weight
+            if _listed(value, criterion.exclude):
+                excluded.append(criterion.field)
+        else:
+            unknown.append(criterion)
+    lines.extend(_subtractions(values, model.subtract, at))
+    low = _clamp(sum((line.low for line in lines), Fraction(0)))
+    high = _clamp(sum((line.high for line in lines), Fraction(0)))
+    return Fit(
+        low=low,
+        high=high,
+        coverage=known_weight / weight if weight else 1.0,
+        band=fit_band(low, model),
+        band_high=fit_band(high, model),
+        unknown=tuple(c.field for c in sorted(unknown, key=lambda c: -c.weight)),
+        excluded=tuple(excluded),
+        lines=tuple(lines),
+    )
+
+
+def known(value: Value | None, criterion: Criterion | None, *, at: datetime) -> Any:
+    """The value as a rule may use it, or None: empty, not yet known at `at`, too old, or not sure enough."""
+    if value is None or value.value is None or value.value == "":
+        return None
+    if value.at is not None and value.at > at:
+        return None
+    if criterion is None:
+        return value.value
+    if value.confidence < criterion.min_confidence:
+        return None
+    old = criterion.max_age_days
+    if old is not None and value.at is not None and at - value.at > timedelta(days=old):
+        return None
+    return value.value
+
+
+def better(new: Value, old: Value | None) -> bool:
+    """Whether `new` replaces `old`: sales over declared over enriched over inferred, then the newer one."""
+    if old is None or old.value in (None, ""):
+        return True
+    ranks = (_rank(new.origin), _rank(old.origin))
+    if ranks[0] != ranks[1]:
+        return ranks[0] > ranks[1]
+    return new.at is None or old.at is None or new.at >= old.at
+
+
+def fit_band(points: int, model: Model) -> str:
+    """`A` ... `C` by the thresholds of the model, `D` below all of them."""
+    for band, least in sorted(model.fit_bands.items(), key=lambda item: -item[1]):
+        if points >= least * 1000:
+            return band
+    return "D"
+
+
+def matches(value: Any, rule: ValueRule) -> bool:
+    """Whether one value rule takes `value`. Text compares without case; numbers written as text are numbers."""
+    if rule.otherwise:
+        return True
+    if rule.is_ is not None:
+        return _same(value, rule.is_)
+    if rule.one_of:
+        return _listed(value, rule.one_of)
+    if rule.contains:
+        text = str(value).casefold()
+        return any(str(part).casefold() in text for part in rule.contains)
+    if rule.at_least is None and rule.at_most is None:
+        return False
+    number = as_number(value)
+    if number is None:
+        return False
+    return (rule.at_least is None or number >= rule.at_least) and (rule.at_most is None or number <= rule.at_most)
+
+
+def as_number(value: Any) -> float | None:
+    """`250`, `"250"` and `"1 200"` as a number; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return float(str(value).replace("\u00a0", "").replace(" ", "").replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _rank(origin: str) -> int:
+    return ORIGINS.index(origin) if origin in ORIGINS else 0
+
+
+def _criterion_line(criterion: Criterion, value: Any, weight: int) -> FitLine:
+    if value is None:
+        best = max((rule.points for rule in criterion.rules), default=0)
+        high = Fraction(criterion.weight * best * 1000, weight)
+        return FitLine(criterion.field, None, False, Fraction(0), high, f"{criterion.field} is not known")
+    points = next((rule.points for rule in criterion.rules if matches(value, rule)), 0)
+    part = Fraction(criterion.weight * points * 1000, weight)
+    return FitLine(criterion.field, value, True, part, part, f"{criterion.field} is {value}: {points} of 100")
+
+
+def _subtractions(values: Mapping[str, Value], subtractions: Iterable[Subtraction], at: datetime) -> list[FitLine]:
+    lines = []
+    for taken in subtractions:
+        value = known(values.get(taken.field), None, at=at)
+        if value is not None and matches(value, taken.rule):
+            off = Fraction(-abs(taken.points) * 1000)
+            lines.append(FitLine(taken.field, value, True, off, off, taken.because or f"{taken.field} is {value}"))
+    return lines
+
+
+def _clamp(points: Fraction) -> int:
+    return max(0, min(FULL, round(points)))
+
+
+def _listed(value: Any, wanted: Iterable[Any]) -> bool:
+    return any(_same(value, one) for one in wanted)
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    if isinstance(value, str) and isinstance(wanted, str):
+        return value.strip().casefold() == wanted.strip().casefold()
+    if value == wanted and isinstance(value, bool) == isinstance(wanted, bool):
+        return True
+    numbers = (as_number(value), as_number(wanted))
+    return numbers[0] is not None and numbers[0] == numbers[1]
