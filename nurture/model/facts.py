@@ -100,6 +100,10 @@ class Lead:
     mails_per_month: int | None = None
     """The person's own limit from the preference page."""
     topics_off: frozenset[str] = frozenset()
+    objected: bool = False
+    contact_blocked: bool = False
+    passive_recycles: int = 0
+    previous_track: str | None = None
 
     def get(self, name: str) -> Any:
         """The value of a profile field, or None where it is unknown."""

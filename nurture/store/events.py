@@ -14,9 +14,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nurture.model.facts import Event
 from nurture.model.words import Depth
 from nurture.store import wakeups
-from nurture.store.tables import EventRow
+from nurture.store.tables import EventRow, LeadRow
 
 _t = EventRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 FUTURE_SLACK = timedelta(minutes=10)
 LATE_AFTER = timedelta(days=1)
 
@@ -89,10 +90,8 @@ def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
 
 
 def _review_by(conn: Connection, lead_id: int, at: datetime) -> None:
-    from nurture.store.tables import LeadRow
-
-    lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-    conn.execute(update(lead).where(lead.c.id == lead_id, (lead.c.review_at.is_(None)) | (lead.c.review_at > at)).values(review_at=at))
+    sooner = (_lead.c.review_at.is_(None)) | (_lead.c.review_at > at)
+    conn.execute(update(_lead).where(_lead.c.id == lead_id, sooner).values(review_at=at))
 
 
 def of_leads(conn: Connection, lead_ids: Iterable[int], *, until: datetime) -> dict[int, list[Event]]:
