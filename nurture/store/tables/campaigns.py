@@ -138,8 +138,6 @@ class EnrollmentRow(SQLModel, table=True):
     end_reason: str | None = None
     goal_at: datetime | None = None
     sent_count: int = 0
-    lease_owner: str | None = None
-    lease_until: datetime | None = None
 
 
 class StepDoneRow(SQLModel, table=True):

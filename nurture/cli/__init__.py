@@ -1,0 +1,56 @@
+"""The command `nurture`: one module per family of commands, each with `register(app)`; thin, the work is elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+import click
+import typer
+
+from nurture import __version__
+from nurture.cli.common import fail
+from nurture.errors import NurtureError
+
+FAMILIES = (
+    "authoring", "campaigns", "rehearse", "intake", "sending", "inbound", "sales", "consent", "privacy", "explain",
+    "reports", "agreement", "calibrate", "database", "users", "up", "demo",
+)
+"""In the order of the help page: write, run, import, send, sell, protect, understand, keep."""
+
+
+def build() -> typer.Typer:
+    """The whole command line. Modules of a family import what is heavy only when a command runs."""
+    app = typer.Typer(
+        name="nurture", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+        help="Lead nurturing that your company runs itself: campaigns as files, consent at every send, everything explained.",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback(invoke_without_command=True)
+    def _root(version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end.")) -> None:
+        if version:
+            typer.echo(f"nurture {__version__}")
+            raise typer.Exit
+
+    for family in FAMILIES:
+        name = f"nurture.cli.{family}"
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name).register(app)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command. A user's mistake ends in a message and an exit code, never in a traceback."""
+    try:
+        build()(args=list(argv) if argv is not None else None, standalone_mode=True)
+    except NurtureError as known:
+        sys.exit(fail(known))
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has gone; that is its good right.
+        sys.stderr.close()
+        sys.exit(0)

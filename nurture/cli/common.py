@@ -1,0 +1,126 @@
+"""What every family of commands shares: parts of the installation, output, exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nurture.errors import NurtureError, Refused, Unavailable, UsageError
+
+if TYPE_CHECKING:
+    from nurture.clock import Clock
+    from nurture.parts import Parts
+    from nurture.settings import Settings
+    from nurture.store import Store
+
+FINE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
+"""Exit codes: done; done and the answer is no (or findings); a user's mistake; a part does not answer."""
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(words: object) -> str:
+    """Text from the world, safe for a terminal: no escapes, no direction marks, one line, no markup."""
+    return _CONTROL.sub("\ufffd", str(words).replace("\r", " ").replace("\n", " ").replace("\t", " "))
+
+
+def fail(error: NurtureError) -> int:
+    """Say what went wrong and how to mend it; returns the exit code."""
+    err.print(Text.assemble(("error: ", "bold red"), plain(error.message)))
+    if error.fix:
+        err.print(Text.assemble(("  fix: ", "bold"), plain(error.fix)))
+    if isinstance(error, UsageError):
+        return USAGE
+    if isinstance(error, Unavailable):
+        return UNAVAILABLE
+    return FINDINGS if isinstance(error, Refused) else USAGE
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2) + "\n")
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, frozenset | set | tuple):
+        return sorted(value) if isinstance(value, frozenset | set) else list(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[int] = ()) -> Table:
+    """A quiet table; cells are text from the world and shown as such. `right` lists columns of numbers."""
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for i, name in enumerate(columns):
+        made.add_column(name, justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else plain(cell)) for cell in row))
+    return made
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "", right: Sequence[int] = ()) -> None:
+    """A listing either way: `--json` prints the rows, else a table with their keys as columns."""
+    if as_json:
+        emit_json(list(rows))
+        return
+    if not rows:
+        out.print(Text(f"{title}: nothing" if title else "nothing"))
+        return
+    out.print(table(title, list(rows[0]), [list(row.values()) for row in rows], right=right))
+
+
+def settings() -> Settings:
+    from nurture.settings import load_settings
+
+    return load_settings()
+
+
+def open_database(chosen: Settings | None = None) -> Store:
+    """The installation's database, brought to this program's schema."""
+    from nurture.store import open_store
+    from nurture.store.schema import ensure
+
+    store = open_store((chosen or settings()).database_url)
+    ensure(store)
+    return store
+
+
+def open_parts(chosen: Settings | None = None) -> tuple[Parts, Clock]:
+    """Everything a command needs to act on the running installation, and its clock."""
+    from nurture.assembly import assemble
+
+    chosen = chosen or settings()
+    store = open_database(chosen)
+    return assemble(store, chosen), chosen.clock()
+
+
+def find_lead(store: Store, who: str) -> int:
+    """A lead by number, address or external id.
+
+    Raises:
+        UsageError: nobody, named by what was typed.
+    """
+    from nurture.store.people import find
+
+    with store.read() as conn:
+        lead_id = find(conn, who)
+    if lead_id is None:
+        raise UsageError(f"no lead `{plain(who)}`", fix="give its number, its e-mail address or its external id")
+    return lead_id

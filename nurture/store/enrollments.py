@@ -1,0 +1,202 @@
+"""Where each lead stands in each campaign: what is due, what was done, and the writes that move it on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nurture.model.intents import StepSend
+from nurture.model.words import ENROLLMENT_OPEN, EnrollmentState, MessageState
+from nurture.store.tables import DrawRow, EnrollmentRow, JournalRow, LeadRow, MembershipRow, MessageRow, StepDoneRow
+
+_t = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_done = StepDoneRow.__table__  # type: ignore[attr-defined]
+_message = MessageRow.__table__  # type: ignore[attr-defined]
+_draw = DrawRow.__table__  # type: ignore[attr-defined]
+_journal = JournalRow.__table__  # type: ignore[attr-defined]
+_lead = LeadRow.__table__  # type: ignore[attr-defined]
+_member = MembershipRow.__table__  # type: ignore[attr-defined]
+
+OPEN = sorted(ENROLLMENT_OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """One enrollment as the stages see it."""
+
+    id: int
+    lead_id: int
+    campaign: str
+    track: str
+    run: int
+    cycle: int
+    version_entered: int
+    version_now: int
+    state: str
+    step_id: str | None
+    anchor_at: datetime
+    waiting_since: datetime | None
+    due_at: datetime | None
+    entered_at: datetime
+    ended_at: datetime | None
+    end_reason: str | None
+    goal_at: datetime | None
+
+
+_COLUMNS = tuple(_t.c[name] for name in Enrolled.__dataclass_fields__)
+
+
+def claim_due(conn: Connection, *, now: datetime, limit: int, campaigns: Iterable[str] | None = None) -> list[Enrolled]:
+    """Enrollments whose time has come, oldest first, locked for this transaction.
+
+    Planning touches nothing outside the database, so the lock of the transaction is the claim: a worker that dies
+    leaves nothing behind, and another skips what is locked.
+    """
+    query = select(*_COLUMNS).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    if campaigns is not None:
+        query = query.where(_t.c.campaign.in_(list(campaigns)))
+    query = query.order_by(_t.c.due_at, _t.c.id).limit(limit)
+    if conn.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True)
+    return [Enrolled(*row) for row in conn.execute(query)]
+
+
+def open_of(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Enrolled]]:
+    """Open enrollments (active, paused, control) by lead."""
+    found: dict[int, list[Enrolled]] = {}
+    for row in conn.execute(select(*_COLUMNS).where(_t.c.lead_id.in_(list(lead_ids)), _t.c.state.in_(OPEN)).order_by(_t.c.id)):
+        enrolled = Enrolled(*row)
+        found.setdefault(enrolled.lead_id, []).append(enrolled)
+    return found
+
+
+def all_of(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Enrolled]]:
+    """Every enrollment ever, by lead, oldest first."""
+    found: dict[int, list[Enrolled]] = {}
+    for row in conn.execute(select(*_COLUMNS).where(_t.c.lead_id.in_(list(lead_ids))).order_by(_t.c.id)):
+        enrolled = Enrolled(*row)
+        found.setdefault(enrolled.lead_id, []).append(enrolled)
+    return found
+
+
+def steps_done(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, frozenset[str]]:
+    found: dict[int, set[str]] = {}
+    for enrollment, step in conn.execute(select(_done.c.enrollment_id, _done.c.step_id).where(_done.c.enrollment_id.in_(list(enrollment_ids)))):
+        found.setdefault(enrollment, set()).add(step)
+    return {enrollment: frozenset(steps) for enrollment, steps in found.items()}
+
+
+def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str, StepSend]]:
+    """What became of the messages of these enrollments, by step."""
+    query = select(_message.c.enrollment_id, _message.c.step_id, _message.c.state, _message.c.sent_at, _message.c.ended_at,
+                   _message.c.content).where(_message.c.enrollment_id.in_(list(enrollment_ids)))
+    found: dict[int, dict[str, StepSend]] = {}
+    for m in conn.execute(query):
+        found.setdefault(m.enrollment_id, {})[m.step_id] = StepSend(MessageState(m.state), m.sent_at or m.ended_at, m.content)
+    return found
+
+
+def draws(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Variants drawn: lead -> `test/epoch` -> variant."""
+    found: dict[int, dict[str, str]] = {}
+    for lead, test, epoch, variant in conn.execute(select(_draw).with_only_columns(_draw.c.lead_id, _draw.c.test, _draw.c.epoch, _draw.c.variant).where(_draw.c.lead_id.in_(list(lead_ids)))):
+        found.setdefault(lead, {})[f"{test}/{epoch}"] = variant
+    return found
+
+
+def keep_draws(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of (lead_id, test, epoch, variant, at); one that was drawn before stays as drawn."""
+    _insert_new(conn, _draw, rows)
+
+
+def add_done(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows of (enrollment_id, step_id, at, version, outcome, note)."""
+    _insert_new(conn, _done, rows)
+
+
+def _insert_new(conn: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+        conn.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def start(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    """Enroll leads. A lead that is already inside, or had this run, is left alone.
+
+    Rows hold lead_id, campaign, track, run, cycle, version_entered, version_now, state, step_id, anchor_at, due_at,
+    entered_at, entered_by. Returns (enrollment id, lead id) of those that are new.
+    """
+    if not rows:
+        return []
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(_t).on_conflict_do_nothing().returning(_t.c.id, _t.c.lead_id)
+    return [(row.id, row.lead_id) for row in conn.execute(statement, list(rows))]
+
+
+def move(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write positions: rows of (b_id, step_id, anchor_at, waiting_since, due_at, why, version_now)."""
+    if rows:
+        statement = update(_t).where(_t.c.id == bindparam("b_id")).values(
+            step_id=bindparam("step_id"), anchor_at=bindparam("anchor_at"), waiting_since=bindparam("waiting_since"),
+            due_at=bindparam("due_at"), why=bindparam("why"), version_now=bindparam("version_now"),
+        )
+        conn.execute(statement, list(rows))
+
+
+def end(conn: Connection, ids: Iterable[int], *, state: EnrollmentState, reason: str, now: datetime) -> int:
+    """Close open enrollments. Returns how many were open."""
+    statement = update(_t).where(_t.c.id.in_(list(ids)), _t.c.state.in_(OPEN)).values(state=state, end_reason=reason, ended_at=now, due_at=None)
+    return int(conn.execute(statement).rowcount)
+
+
+def pause(conn: Connection, lead_ids: Iterable[int], *, reason: str) -> None:
+    """Nothing more happens in these leads' campaigns until `resume`; each keeps its place and its anchor."""
+    ids = list(lead_ids)
+    conn.execute(update(_t).where(_t.c.lead_id.in_(ids), _t.c.state == EnrollmentState.ACTIVE).values(state=EnrollmentState.PAUSED, why=reason))
+
+
+def resume(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
+    """Go on where they stood; what came due meanwhile is due now."""
+    ids = list(lead_ids)
+    conn.execute(update(_t).where(_t.c.lead_id.in_(ids), _t.c.state == EnrollmentState.PAUSED).values(state=EnrollmentState.ACTIVE, due_at=now, why=""))
+
+
+def wake(conn: Connection, ids: Iterable[int], *, now: datetime) -> None:
+    """Have the planner look at these enrollments again now."""
+    wanted = list(ids)
+    if wanted:
+        conn.execute(update(_t).where(_t.c.id.in_(wanted), _t.c.state == EnrollmentState.ACTIVE).values(due_at=now))
+
+
+def reach_goal(conn: Connection, ids: Iterable[int], *, now: datetime) -> None:
+    conn.execute(update(_t).where(_t.c.id.in_(list(ids)), _t.c.goal_at.is_(None)).values(goal_at=now))
+
+
+def journal(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Tell the lead's story: rows of (lead_id, at, kind, text) and optionally campaign, step, enrollment_id, code, data."""
+    whole = [{"campaign": None, "step": None, "enrollment_id": None, "code": None, "data": {}, **row} for row in rows]
+    if whole:
+        conn.execute(_journal.insert(), whole)
+
+
+def change_track(conn: Connection, lead_id: int, track: str | None, *, now: datetime, reason: str, rule: str = "", status: str = "active") -> None:
+    """End the lead's stay on its track and begin one on `track` (None: on none)."""
+    before = conn.execute(select(_lead.c.track).where(_lead.c.id == lead_id)).scalar()
+    conn.execute(update(_member).where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None)).values(ended_at=now, status="exited"))
+    if track is not None:
+        conn.execute(_member.insert().values(lead_id=lead_id, track=track, status=status, since=now, reason=reason, rule=rule or None))
+    conn.execute(update(_lead).where(_lead.c.id == lead_id).values(track=track, track_since=now if track else None, previous_track=before, updated_at=now))
+
+
+def due_count(conn: Connection, *, now: datetime) -> int:
+    query = select(func.count()).select_from(_t).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    return int(conn.execute(query).scalar_one())
+
+
+def next_due(conn: Connection) -> datetime | None:
+    return conn.execute(select(func.min(_t.c.due_at)).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None))).scalar()

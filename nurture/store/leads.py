@@ -1,0 +1,287 @@
+"""Writing people: who is already known, what is new about them, and where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nurture.model.tokens import Keys, address_hash, normal_address
+from nurture.store.tables import LeadListRow, LeadRow, LeadTagRow, LeadValueRow
+
+_t = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_values = LeadValueRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_tags = LeadTagRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_lists = LeadListRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+
+ORIGINS: Final = {"inferred": 1, "enriched": 2, "declared": 3, "sales": 4}
+"""What a seller learnt beats what the person declared, and so on down; within one origin the newer value wins."""
+CHUNK: Final = 5_000
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What one source says about one person. `email_key` and `email_hash` belong to `email`."""
+
+    email: str | None = None
+    email_key: str | None = None
+    email_hash: str | None = None
+    external_id: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    language: str | None = None
+    country: str | None = None
+    timezone: str | None = None
+    source: str | None = None
+    """Where they came from, kept from the first time (`lead.source`)."""
+    acquired_at: datetime | None = None
+    tags: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    origin: str = "declared"
+    confidence: float = 1.0
+    learnt_from: str | None = None
+    """Provenance of each value: `import 12 line 40`, `form buyers-guide`."""
+
+
+class Stored(NamedTuple):
+    """What became of one person. `lead_id` None: `refused` says why nothing was written."""
+
+    lead_id: int | None
+    created: bool = False
+    changed: bool = False
+    refused: str | None = None
+
+
+class Known(NamedTuple):
+    """The columns of a lead that decide whether an import changes anything."""
+
+    id: int
+    email_key: str | None
+    external_id: str | None
+    fields: Mapping[str, Any]
+    language: str | None
+    country: str | None
+    timezone: str | None
+    erased_at: datetime | None
+    merged_into: int | None
+
+
+_known = tuple(_t.c[name] for name in Known._fields)
+
+
+def find_or_create(
+    conn: Connection,
+    *,
+    email: str | None,
+    external_id: str | None = None,
+    fields: Mapping[str, Any],
+    origin: str,
+    source: str,
+    now: datetime,
+    keys: Keys,
+    language: str | None = None,
+    country: str | None = None,
+    timezone: str | None = None,
+) -> Stored:
+    """One person by address or external id: found and brought up to date, or made.
+
+    `email` has been read by `model.address.read_address` (its `mailbox`); `source` is the provenance of the values
+    and, for a new lead, where the lead came from.
+    """
+    person = Person(
+        email=email, email_key=normal_address(email) if email else None,
+        email_hash=address_hash(keys, email) if email else None,
+        external_id=external_id, fields=fields, origin=origin, source=source, learnt_from=source,
+        language=language, country=country, timezone=timezone,
+    )
+    return upsert(conn, [person], now=now)[0]
+
+
+def upsert(conn: Connection, people: Sequence[Person], *, now: datetime) -> list[Stored]:
+    """Store people, each at most once in `people`; the answers stand in the same order.
+
+    The address is looked up first, then the external id. An address that belongs to one lead beside an external id
+    that belongs to another is refused and not guessed at. Doing the same again changes nothing.
+    """
+    by_email, by_external = known(conn, people)
+    found = [_match(person, by_email, by_external) for person in people]
+    stored: list[Stored] = []
+    fresh = [person for person, match in zip(people, found, strict=True) if match is None]
+    ids = _create(conn, fresh, now=now)
+    changes = _Changes(now)
+    position = 0
+    for person, match in zip(people, found, strict=True):
+        if match is None:
+            lead_id = ids[position]
+            position += 1
+            if lead_id is None:
+                stored.append(Stored(None, refused="somebody else stored this person at the same moment; import again"))
+                continue
+            changes.new(lead_id, person)
+            stored.append(Stored(lead_id, created=True, changed=True))
+        elif isinstance(match, str):
+            stored.append(Stored(None, refused=match))
+        else:
+            stored.append(Stored(match.id, changed=changes.update(match, person)))
+    changes.write(conn)
+    _label(conn, people, stored, now=now)
+    return stored
+
+
+def known(conn: Connection, people: Iterable[Person]) -> tuple[dict[str, Known], dict[str, Known]]:
+    """Leads that are already stored, by email key and by external id."""
+    people = list(people)
+    by_email = _load(conn, "email_key", {p.email_key for p in people if p.email_key})
+    by_external = _load(conn, "external_id", {p.external_id for p in people if p.external_id})
+    return by_email, by_external
+
+
+def _load(conn: Connection, column: str, keys: set[str]) -> dict[str, Known]:
+    found: dict[str, Known] = {}
+    for part in chunks(sorted(keys), CHUNK):
+        for row in conn.execute(select(*_known).where(_t.c[column].in_(part))):
+            one = Known(*row)
+            found[getattr(one, column)] = one
+    return found
+
+
+def _match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[str, Known]) -> Known | str | None:
+    mine = by_email.get(person.email_key) if person.email_key else None
+    theirs = by_external.get(person.external_id) if person.external_id else None
+    if mine and theirs and mine.id != theirs.id:
+        return f"the address belongs to lead {mine.id} and the external id to lead {theirs.id}"
+    match = mine or theirs
+    if match is None:
+        return None
+    if match.erased_at is not None:
+        return "this person asked to be erased"
+    if theirs and not mine and person.email_key and theirs.email_key and theirs.email_key != person.email_key:
+        return f"the external id belongs to lead {theirs.id}, which has another address"
+    if mine and not theirs and person.external_id and mine.external_id and mine.external_id != person.external_id:
+        return f"the address belongs to lead {mine.id}, which has another external id"
+    return match
+
+
+def _create(conn: Connection, people: Sequence[Person], *, now: datetime) -> list[int | None]:
+    """Ids of the new leads, in order; None where another transaction was first."""
+    if not people:
+        return []
+    rows = [_new_row(person, now) for person in people]
+    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    statement = make(_t).on_conflict_do_nothing().returning(_t.c.id, _t.c.email_key, _t.c.external_id)
+    by_key: dict[tuple[str | None, str | None], int] = {}
+    for part in chunks(rows, CHUNK):
+        for lead_id, email_key, external_id in conn.execute(statement, part):
+            by_key[email_key, external_id] = lead_id
+    return [by_key.get((person.email_key, person.external_id)) for person in people]
+
+
+def _new_row(person: Person, now: datetime) -> dict[str, Any]:
+    created = min(person.acquired_at or now, now)
+    return {
+        "external_id": person.external_id, "email": person.email, "email_key": person.email_key,
+        "email_hash": person.email_hash, "source": person.source,
+        "first_touch": {"source": person.source, "learnt_from": person.learnt_from, "at": created.isoformat()},
+        "fields": {name: _cell(person, value, now) for name, value in person.fields.items()},
+        "language": person.language, "country": person.country, "timezone": person.timezone,
+        "stage": "identified", "stage_since": created, "created_at": created, "updated_at": now, "topics_off": [],
+    }
+
+
+def _cell(person: Person, value: Any, now: datetime) -> dict[str, Any]:
+    return {"v": value, "o": person.origin, "c": person.confidence, "at": now.isoformat()}
+
+
+class _Changes:
+    """Gathers a batch's writes, so that each table is written once."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.values: list[dict[str, Any]] = []
+        self.leads: list[dict[str, Any]] = []
+
+    def new(self, lead_id: int, person: Person) -> None:
+        for name, value in person.fields.items():
+            self._learn(lead_id, name, value, person)
+
+    def update(self, was: Known, person: Person) -> bool:
+        rank = ORIGINS.get(person.origin, 0)
+        fields = dict(was.fields)
+        for name, value in person.fields.items():
+            old = fields.get(name)
+            if old is not None and (old["v"] == value or ORIGINS.get(old.get("o", ""), 0) > rank):
+                continue
+            fields[name] = _cell(person, value, self.now)
+            self._learn(was.id, name, value, person)
+        plain = {name: new for name in ("language", "country", "timezone") if (new := getattr(person, name)) and new != getattr(was, name)}
+        if person.email_key and not was.email_key:
+            plain |= {"email": person.email, "email_key": person.email_key, "email_hash": person.email_hash}
+        if person.external_id and not was.external_id:
+            plain["external_id"] = person.external_id
+        if fields == dict(was.fields) and not plain:
+            return False
+        now_is = {"language": was.language, "country": was.country, "timezone": was.timezone} | plain
+        self.leads.append({"b_id": was.id, "b_fields": fields, "b_now": self.now} | {
+            f"b_{name}": now_is[name] for name in ("language", "country", "timezone")} | {"plain": plain})
+        return True
+
+    def _learn(self, lead_id: int, name: str, value: Any, person: Person) -> None:
+        self.values.append({
+            "lead_id": lead_id, "field": name, "value": {"v": value}, "origin": person.origin,
+            "confidence": person.confidence, "source": person.learnt_from, "at": self.now,
+        })
+
+    def write(self, conn: Connection) -> None:
+        for part in chunks(self.values, CHUNK):
+            conn.execute(insert(_values), part)
+        identity = [(row["b_id"], plain) for row in self.leads if (plain := row.pop("plain")).keys() & {"email", "external_id"}]
+        if self.leads:
+            conn.execute(
+                update(_t).where(_t.c.id == bindparam("b_id")).values(
+                    fields=bindparam("b_fields", type_=_t.c.fields.type), updated_at=bindparam("b_now", type_=_t.c.updated_at.type),
+                    language=bindparam("b_language"), country=bindparam("b_country"), timezone=bindparam("b_timezone"),
+                ),
+                self.leads,
+            )
+        for lead_id, plain in identity:
+            conn.execute(update(_t).where(_t.c.id == lead_id).values(**plain))
+
+
+def _label(conn: Connection, people: Sequence[Person], stored: Sequence[Stored], *, now: datetime) -> None:
+    tags = [{"lead_id": s.lead_id, "tag": tag, "at": now} for p, s in zip(people, stored, strict=True) if s.lead_id for tag in p.tags]
+    lists = [{"list_name": name, "lead_id": s.lead_id, "at": now} for p, s in zip(people, stored, strict=True) if s.lead_id for name in p.lists]
+    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    for table, rows in ((_tags, tags), (_lists, lists)):
+        for part in chunks(rows, CHUNK):
+            conn.execute(make(table).on_conflict_do_nothing(), part)
+
+
+def add_to_list(conn: Connection, name: str, lead_ids: Iterable[int], *, now: datetime) -> list[int]:
+    """Put leads on a list. Returns those who were not on it yet."""
+    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    statement = make(_lists).on_conflict_do_nothing().returning(_lists.c.lead_id)
+    new: list[int] = []
+    for part in chunks(sorted(set(lead_ids)), CHUNK):
+        new += conn.execute(statement, [{"list_name": name, "lead_id": i, "at": now} for i in part]).scalars()
+    return new
+
+
+def ids_by_email_key(conn: Connection, keys: Iterable[str]) -> dict[str, int]:
+    """Lead ids by the normal form of the address; erased leads have none."""
+    return {key: one.merged_into or one.id for key, one in _load(conn, "email_key", set(keys)).items()}
+
+
+def ids_by_external(conn: Connection, ids: Iterable[str]) -> dict[str, int]:
+    return {key: one.merged_into or one.id for key, one in _load(conn, "external_id", set(ids)).items() if one.erased_at is None}
+
+
+def chunks(items: Iterable[T], size: int) -> Iterable[list[T]]:
+    """Lists of at most `size` items."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part

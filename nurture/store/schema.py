@@ -1,0 +1,40 @@
+"""Bringing a database to this program's schema."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from nurture.errors import UsageError
+from nurture.store.engine import Store
+
+
+def config() -> Config:
+    """Alembic's configuration, independent of the folder a command is started in."""
+    made = Config()
+    made.set_main_option("script_location", str(resources.files("nurture.store") / "migrations"))
+    return made
+
+
+def ensure(store: Store) -> None:
+    """Migrate the database if it is older than this program.
+
+    Raises:
+        UsageError: the database is newer than this program.
+    """
+    scripts = ScriptDirectory.from_config(config())
+    head = scripts.get_current_head()
+    with store.read() as conn:
+        at = MigrationContext.configure(conn).get_current_revision()
+    if at == head:
+        return
+    if at is not None and at not in {revision.revision for revision in scripts.walk_revisions()}:
+        raise UsageError(f"this database was made by a newer version of the program (schema {at})", fix="upgrade the program")
+    with store.begin() as conn:
+        setup = config()
+        setup.attributes["connection"] = conn
+        command.upgrade(setup, "head")
