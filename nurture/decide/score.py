@@ -160,7 +160,8 @@ def _sum(
 
 
 def _rule_sum(
-    rule: Rule, matched: list[tuple[int, Touch]], at: datetime, baseline: datetime | None, carry: Decimal, emit: Emit | None
+    rule: Rule, matched: list[tuple[int, Touch]], at: datetime,
+    baseline: datetime | None, carry: Decimal, emit: Emit | None,
 ) -> int:
     if len(matched) > 1:
         # Points before id in the key: what arrives later must not change the score, whatever id it gets.
@@ -245,7 +246,7 @@ def _inactivity_line(plan: Compiled, engaged: datetime | None, at: datetime, emi
 
 
 def _capped(per_rule: dict[str, int], plan: Compiled, emit: Emit | None) -> int:
-    score, per_group = 0, {group: 0 for group in plan.model.groups}
+    score, per_group = 0, dict.fromkeys(plan.model.groups, 0)
     for rule_id, points in per_rule.items():
         capped = _limit(points, plan.caps.get(rule_id))
         if emit and capped != points:
