@@ -17,9 +17,6 @@ from nurture.model.words import MAIL_PURPOSES, Channel, Purpose
 _OPT_IN: Final = frozenset({Basis.CONSENT})
 _OPT_IN_SOFT: Final = frozenset({Basis.CONSENT, Basis.SOFT_OPT_IN})
 
-TERMS: Final[Mapping[Basis, int]] = {Basis.CASL_IMPLIED_PURCHASE: 24, Basis.CASL_IMPLIED_INQUIRY: 6}
-"""Months after which a ground ends by itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class Jurisdiction:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,7 @@ class Keys:
     _signers: Mapping[str, tuple[bytes, Any]] = field(repr=False)
     _verifiers: Mapping[tuple[str, int], tuple[Any, ...]] = field(repr=False)
     _addresses: Any = field(repr=False)
+    _ledger: Any = field(repr=False)
 
     @classmethod
     def from_secrets(cls, secrets: Sequence[str | bytes]) -> Keys:
@@ -76,7 +78,7 @@ class Keys:
             for purpose in TokenPurpose:
                 key = (purpose.value, _mark(secret))
                 verifiers[key] = (*verifiers.get(key, ()), _hasher(secret, purpose.value))
-        return cls(signers, verifiers, _hasher(raw[-1], "address", size=20))
+        return cls(signers, verifiers, _hasher(raw[-1], "address", size=20), _hasher(raw[-1], "ledger", size=32))
 
 
 def _derive(secret: bytes, purpose: str) -> bytes:
@@ -160,10 +162,8 @@ def normal_address(address: str) -> str:
     """The form in which two spellings of one mailbox are the same: folded case, NFKC, the domain as A-labels."""
     text = unicodedata.normalize("NFKC", address).strip().casefold()
     local, at, domain = text.rpartition("@")
-    try:
+    with contextlib.suppress(UnicodeError):
         domain = domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        pass
     return f"{local}{at}{domain}"
 
 
@@ -174,6 +174,19 @@ def address_hash(keys: Keys, address: str) -> str:
     """
     hasher = keys._addresses.copy()
     hasher.update(normal_address(address).encode())
+    return str(hasher.hexdigest())
+
+
+def ledger_hash(keys: Keys, *parts: str) -> str:
+    """The keyed hash (64 hex characters) that chains the consent ledger.
+
+    Keyed, so that whoever has only the database cannot link a changed chain anew.
+    """
+    hasher = keys._ledger.copy()
+    for part in parts:
+        # With its length in front, no two lists of parts read the same.
+        raw = part.encode()
+        hasher.update(len(raw).to_bytes(4, "big") + raw)
     return str(hasher.hexdigest())
 
 

@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nurture.decide.consent import fold, missing_proof
 from nurture.errors import Refused
-from nurture.model.consent import Basis, ConsentEntry
+from nurture.model.consent import Basis, ConsentEntry, fold, missing_proof
 from nurture.model.facts import ConsentState
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Channel, ConsentAction, Purpose
-from nurture.store import wakeups
+from nurture.store import snapshots, wakeups
 from nurture.store.tables import ConsentEntryRow, ConsentProofRow, ConsentStateRow, LeadRow, WordingRow
 
 _entry = ConsentEntryRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
@@ -109,9 +108,9 @@ def _turned(entry: ConsentEntry, sha: str | None, covers: Sequence[str] | None) 
         return Turned(entry, "proof_missing", lacking)
     if sha and entry.wording_sha != sha:
         return Turned(entry, "wording_changed", f"wording {entry.wording} is known with another text")
-    if covers and entry.action in (ConsentAction.GRANT, ConsentAction.IMPORT, ConsentAction.REQUEST):
-        if entry.purpose not in covers:
-            return Turned(entry, "wording_does_not_cover", f"wording {entry.wording} does not name {entry.purpose}")
+    asks = entry.action in (ConsentAction.GRANT, ConsentAction.IMPORT, ConsentAction.REQUEST)
+    if asks and covers and entry.purpose not in covers:
+        return Turned(entry, "wording_does_not_cover", f"wording {entry.wording} does not name {entry.purpose}")
     return None
 
 
@@ -195,9 +194,7 @@ def entries(conn: Connection, lead_ids: Iterable[int], *, with_proof: bool = Fal
 
 def states(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[tuple[Purpose, Channel], ConsentState]]:
     """The cached fold, by lead, then (purpose, channel)."""
-    from nurture.store.snapshots import consents
-
-    return consents(conn, lead_ids)
+    return snapshots.consents(conn, lead_ids)
 
 
 def refold(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
@@ -207,9 +204,11 @@ def refold(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
     soonest: dict[int, datetime] = {}
     for lead_id, ledger in entries(conn, ids).items():
         for (purpose, channel), state in fold(ledger, now=now).items():
-            rows.append({"lead_id": lead_id, "purpose": purpose.value, "channel": channel.value, "status": state.status.value,
-                         "basis": state.basis, "since": state.since, "until": state.until, "entry_id": state.entry_id or None,
-                         "wording": state.wording})
+            rows.append({
+                "lead_id": lead_id, "purpose": purpose.value, "channel": channel.value, "status": state.status.value,
+                "basis": state.basis, "since": state.since, "until": state.until, "entry_id": state.entry_id or None,
+                "wording": state.wording,
+            })
             if state.until and state.until > now:
                 soonest[lead_id] = min(state.until, soonest.get(lead_id, state.until))
     if rows:
@@ -228,11 +227,13 @@ def forget_proofs(conn: Connection, lead_ids: Iterable[int]) -> None:
 
 
 def put_wording(
-    conn: Connection, wording_id: str, text: str, *, purposes: Sequence[Purpose], language: str, now: datetime, version: int = 1
+    conn: Connection, wording_id: str, text: str, *, purposes: Sequence[Purpose], language: str, now: datetime,
+    version: int = 1,
 ) -> str:
     """Keep a consent text for good and return its hash. Raises Refused when the id stands for another text (C21)."""
     sha = hashlib.sha256(text.encode()).hexdigest()
-    known = conn.execute(select(_wording.c.sha256, _wording.c.purposes).where(_wording.c.id == wording_id)).one_or_none()
+    query = select(_wording.c.sha256, _wording.c.purposes).where(_wording.c.id == wording_id)
+    known = conn.execute(query).one_or_none()
     covers = sorted(p.value for p in purposes)
     if known is None:
         conn.execute(insert(_wording).values(id=wording_id, version=version, language=language, sha256=sha, text=text,
