@@ -204,6 +204,7 @@ class _Changes:
         self.now = now
         self.values: list[dict[str, Any]] = []
         self.leads: list[dict[str, Any]] = []
+        self.plain: list[tuple[int, dict[str, Any]]] = []
 
     def new(self, lead_id: int, person: Person) -> None:
         for name, value in person.fields.items():
@@ -218,16 +219,20 @@ class _Changes:
                 continue
             fields[name] = _cell(person, value, self.now)
             self._learn(was.id, name, value, person)
-        plain = {name: new for name in ("language", "country", "timezone") if (new := getattr(person, name)) and new != getattr(was, name)}
+        plain = {}
+        for name in ("language", "country", "timezone"):
+            new = getattr(person, name)
+            if new and new != getattr(was, name):
+                plain[name] = new
         if person.email_key and not was.email_key:
             plain |= {"email": person.email, "email_key": person.email_key, "email_hash": person.email_hash}
         if person.external_id and not was.external_id:
             plain["external_id"] = person.external_id
         if fields == dict(was.fields) and not plain:
             return False
-        now_is = {"language": was.language, "country": was.country, "timezone": was.timezone} | plain
-        self.leads.append({"b_id": was.id, "b_fields": fields, "b_now": self.now} | {
-            f"b_{name}": now_is[name] for name in ("language", "country", "timezone")} | {"plain": plain})
+        self.leads.append({"b_id": was.id, "b_fields": fields, "b_now": self.now})
+        if plain:
+            self.plain.append((was.id, plain))
         return True
 
     def _learn(self, lead_id: int, name: str, value: Any, person: Person) -> None:
@@ -239,22 +244,21 @@ class _Changes:
     def write(self, conn: Connection) -> None:
         for part in chunks(self.values, CHUNK):
             conn.execute(insert(_values), part)
-        identity = [(row["b_id"], plain) for row in self.leads if (plain := row.pop("plain")).keys() & {"email", "external_id"}]
         if self.leads:
-            conn.execute(
-                update(_t).where(_t.c.id == bindparam("b_id")).values(
-                    fields=bindparam("b_fields", type_=_t.c.fields.type), updated_at=bindparam("b_now", type_=_t.c.updated_at.type),
-                    language=bindparam("b_language"), country=bindparam("b_country"), timezone=bindparam("b_timezone"),
-                ),
-                self.leads,
-            )
-        for lead_id, plain in identity:
+            fields, at = bindparam("b_fields", type_=_t.c.fields.type), bindparam("b_now", type_=_t.c.updated_at.type)
+            statement = update(_t).where(_t.c.id == bindparam("b_id")).values(fields=fields, updated_at=at)
+            conn.execute(statement, self.leads)
+        for lead_id, plain in self.plain:
             conn.execute(update(_t).where(_t.c.id == lead_id).values(**plain))
 
 
 def _label(conn: Connection, people: Sequence[Person], stored: Sequence[Stored], *, now: datetime) -> None:
-    tags = [{"lead_id": s.lead_id, "tag": tag, "at": now} for p, s in zip(people, stored, strict=True) if s.lead_id for tag in p.tags]
-    lists = [{"list_name": name, "lead_id": s.lead_id, "at": now} for p, s in zip(people, stored, strict=True) if s.lead_id for name in p.lists]
+    tags: list[dict[str, Any]] = []
+    lists: list[dict[str, Any]] = []
+    for person, (lead_id, *_) in zip(people, stored, strict=True):
+        if lead_id is not None:
+            tags += [{"lead_id": lead_id, "tag": tag, "at": now} for tag in person.tags]
+            lists += [{"list_name": name, "lead_id": lead_id, "at": now} for name in person.lists]
     make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     for table, rows in ((_tags, tags), (_lists, lists)):
         for part in chunks(rows, CHUNK):
@@ -277,7 +281,9 @@ def ids_by_email_key(conn: Connection, keys: Iterable[str]) -> dict[str, int]:
 
 
 def ids_by_external(conn: Connection, ids: Iterable[str]) -> dict[str, int]:
-    return {key: one.merged_into or one.id for key, one in _load(conn, "external_id", set(ids)).items() if one.erased_at is None}
+    """Lead ids by external id, without those who asked to be erased."""
+    found = _load(conn, "external_id", set(ids))
+    return {key: one.merged_into or one.id for key, one in found.items() if one.erased_at is None}
 
 
 def chunks(items: Iterable[T], size: int) -> Iterable[list[T]]:

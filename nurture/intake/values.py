@@ -1,0 +1,126 @@
+"""What a cell of a marketer's file means: text, number, date, yes or no."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from nurture.intake.mapping import ImportMap, Take, When
+
+Cell = Callable[[Sequence[str]], Any]
+"""Takes a row's values, gives one value or None where it is unknown; raises ValueError with a reason."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORMULA: Final = "=+-@\t\r\n＝＋－＠"
+_YES: Final = frozenset({"yes", "y", "true", "1", "x", "tak", "ano", "ja", "oui"})
+_NO: Final = frozenset({"no", "n", "false", "0", "nie", "ne", "nein", "non"})
+_BEFORE_ALL: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def plain_text(raw: str) -> str:
+    """A cell without surrounding space, line breaks and the quote that protects against formulas.
+
+    Raises ValueError for control characters: they have no business in a name and much in an attack.
+    """
+    if raw.isascii() and raw.isprintable() and not raw.startswith("'"):
+        return raw.strip()
+    text = unicodedata.normalize("NFC", raw).strip()
+    if text.startswith("'") and text[1:2] and text[1] in _FORMULA:
+        text = text[1:].strip()
+    text = " ".join(text.split()) if any(c in text for c in "\t\r\n") else text
+    if found := _CONTROL.search(text):
+        raise ValueError(f"contains the control character U+{ord(found.group()):04X}")
+    return text
+
+
+def cell(take: Take | None, header: Sequence[str], rules: ImportMap) -> Cell | None:
+    """How to read what `take` asks for from a row of a table with this header."""
+    if take is None:
+        return None
+    convert = _converter(take, rules)
+    if take.column is None:
+        fixed = None if take.constant is None else convert(take.constant)
+        return lambda row: fixed
+    at, unknown, values, only = header.index(take.column), rules.unknown, take.values, take.only
+
+    def read(row: Sequence[str]) -> Any:
+        text = plain_text(row[at])
+        if values and (text in values or only):
+            text = values.get(text, "")
+        return None if text in unknown else convert(text)
+
+    return read
+
+
+def applies(when: When, header: Sequence[str]) -> Callable[[Sequence[str]], bool]:
+    """Whether a line of the map holds for a row."""
+    if when.column is None:
+        return lambda row: True
+    at, one_of, unless = header.index(when.column), when.one_of, when.unless
+    return lambda row: (row[at].strip() in one_of) is not unless
+
+
+def _converter(take: Take, rules: ImportMap) -> Callable[[str], Any]:
+    if take.kind == "number":
+        return lambda text: number(text, decimal=rules.decimal)
+    if take.kind == "date":
+        zone = ZoneInfo(rules.zone)
+        return lambda text: moment(text, zone=zone, format=take.format)
+    if take.kind == "yes_no":
+        return yes_no
+    prefix = take.prefix
+    return (lambda text: prefix + text) if prefix else (lambda text: text)
+
+
+def number(text: str, *, decimal: str = ".") -> int | float:
+    """`1 234,5`, `1,234.5`, `12 %`. Whole numbers stay whole."""
+    bare = text.replace(" ", "").replace("\u00a0", "").replace("\u202f", "").rstrip("%")
+    bare = bare.replace(".", "").replace(",", ".") if decimal == "," else bare.replace(",", "")
+    try:
+        found = float(bare)
+    except ValueError:
+        raise ValueError(f"`{shown(text)}` is not a number") from None
+    if found != found or found in (float("inf"), float("-inf")):
+        raise ValueError(f"`{shown(text)}` is not a number")
+    return int(found) if found == int(found) and abs(found) < 2**53 else found
+
+
+def moment(text: str, *, zone: ZoneInfo, format: str | None = None) -> datetime:
+    """An aware UTC moment. A date alone is noon in `zone`: it stays the same day in most of the world."""
+    try:
+        if format:
+            told = datetime.strptime(text, format)  # noqa: DTZ007  # the zone follows below
+            timed = any(mark in format for mark in ("%H", "%I", "%c", "%X", "%s"))
+            found: date = told if timed else told.date()
+        else:
+            found = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+    except ValueError:
+        expected = f"in the form {format}" if format else "an ISO date (2026-11-22 or 2026-11-22 14:05)"
+        raise ValueError(f"`{shown(text)}` is not {expected}") from None
+    if not isinstance(found, datetime):
+        found = datetime.combine(found, time(12))
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=zone)
+    found = found.astimezone(UTC)
+    if found < _BEFORE_ALL:
+        raise ValueError(f"`{shown(text)}` lies before 1970")
+    return found
+
+
+def yes_no(text: str) -> bool:
+    said = text.casefold()
+    if said in _YES:
+        return True
+    if said in _NO:
+        return False
+    raise ValueError(f"`{shown(text)}` is neither yes nor no")
+
+
+def shown(text: str, longest: int = 40) -> str:
+    """A value as it may stand in a message: short, one line, nothing a terminal obeys."""
+    clean = _CONTROL.sub("?", text)
+    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
