@@ -218,11 +218,11 @@ def _through(jar: Jar, index: int) -> str:
 
 def _with_pixel(page: str, *, tracked: bool) -> str:
     """The open pixel stands in both faces, for consents are apart; the honeypot only where links are tracked."""
-    tail = f'{{% if {PIXEL} %}}<img src="{{{{ {PIXEL} }}}}" width="1" height="1" alt="" style="display:block">{{% endif %}}'
+    picture = f'<img src="{{{{ {PIXEL} }}}}" width="1" height="1" alt="" style="display:block">'
+    tail = f"{{% if {PIXEL} %}}{picture}{{% endif %}}"
     if tracked:
         style = "display:none;font-size:0;line-height:0"
         tail += f'<a href="{{{{ {HONEYPOT} }}}}" tabindex="-1" aria-hidden="true" style="{style}"></a>'
-    end = None
-    for end in _BODY_END.finditer(page):
-        pass
-    return page + tail if end is None else page[: end.start()] + tail + page[end.start() :]
+    ends = [found.start() for found in _BODY_END.finditer(page)]
+    at = ends[-1] if ends else len(page)
+    return page[:at] + tail + page[at:]
