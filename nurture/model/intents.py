@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nurture.model.campaign import Duration, Send
+from nurture.model.words import MessageState
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,15 @@ class Position:
     step_id: str | None
     anchor_at: datetime
     waiting_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepSend:
+    """The message a step already has. `at`: when it left, or when it was refused or failed; None while on its way."""
+
+    state: MessageState
+    at: datetime | None
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
