@@ -51,15 +51,16 @@ class Enrolled:
 _COLUMNS = tuple(_t.c[name] for name in Enrolled.__dataclass_fields__)
 
 
-def claim_due(conn: Connection, *, now: datetime, limit: int, campaigns: Iterable[str] | None = None) -> list[Enrolled]:
+def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[str] = ()) -> list[Enrolled]:
     """Enrollments whose time has come, oldest first, locked for this transaction.
 
     Planning touches nothing outside the database, so the lock of the transaction is the claim: a worker that dies
-    leaves nothing behind, and another skips what is locked.
+    leaves nothing behind, and another skips what is locked. Campaigns in `stopped` are left out.
     """
     query = select(*_COLUMNS).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
-    if campaigns is not None:
-        query = query.where(_t.c.campaign.in_(list(campaigns)))
+    halted = list(stopped)
+    if halted:
+        query = query.where(_t.c.campaign.not_in(halted))
     query = query.order_by(_t.c.due_at, _t.c.id).limit(limit)
     if conn.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
@@ -193,10 +194,16 @@ def change_track(conn: Connection, lead_id: int, track: str | None, *, now: date
     conn.execute(update(_lead).where(_lead.c.id == lead_id).values(track=track, track_since=now if track else None, previous_track=before, updated_at=now))
 
 
-def due_count(conn: Connection, *, now: datetime) -> int:
+def due_count(conn: Connection, *, now: datetime, stopped: Iterable[str] = ()) -> int:
     query = select(func.count()).select_from(_t).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
-    return int(conn.execute(query).scalar_one())
+    return int(conn.execute(query.where(_t.c.campaign.not_in(list(stopped)))).scalar_one())
 
 
-def next_due(conn: Connection) -> datetime | None:
-    return conn.execute(select(func.min(_t.c.due_at)).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None))).scalar()
+def next_due(conn: Connection, *, stopped: Iterable[str] = ()) -> datetime | None:
+    query = select(func.min(_t.c.due_at)).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None))
+    return conn.execute(query.where(_t.c.campaign.not_in(list(stopped)))).scalar()
+
+
+def mark_membership(conn: Connection, lead_id: int, *, status: str, reason: str) -> None:
+    """Say how the lead's present stay on its track stands (`paused`, `exhausted`, `cooling` ...)."""
+    conn.execute(update(_member).where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None)).values(status=status, reason=reason))
