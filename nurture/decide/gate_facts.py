@@ -62,8 +62,8 @@ def _sales_contact(snapshot: Snapshot, agreement: Agreement, now: datetime) -> F
     if pending:
         return Finding("fail", "agreed and not yet confirmed", {"pending": pending},
                        "the click in the confirmation mail")
-    return Finding("fail", "did not agree to be contacted by sales", {},
-                   f"consent to sales contact by {' or '.join(agreement.channels)}")
+    wanted = " or ".join(agreement.channels)
+    return Finding("fail", "did not agree to be contacted by sales", {}, f"consent to sales contact by {wanted}")
 
 
 def _suppressed(snapshot: Snapshot, asked: bool) -> Finding:
@@ -71,7 +71,8 @@ def _suppressed(snapshot: Snapshot, asked: bool) -> Finding:
     reasons = sorted(s for s in snapshot.suppressions if not (asked and s.endswith(":marketing")))
     if not reasons:
         return Finding("pass", "not suppressed", {"suppressions": sorted(snapshot.suppressions)})
-    return Finding("fail", f"suppressed: {', '.join(reasons)}", {"suppressions": reasons}, "nothing: a suppression stays")
+    said = ", ".join(reasons)
+    return Finding("fail", f"suppressed: {said}", {"suppressions": reasons}, "nothing: a suppression stays")
 
 
 def _customer(snapshot: Snapshot) -> Finding:
