@@ -1,0 +1,37 @@
+"""A transport that keeps what it is given: for tests, rehearsals and `status: rehearse`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nurture.mail.transport import Done, Take
+from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
+
+
+def accepted(message: Outgoing) -> Reply:
+    return Reply(Phase.BODY, 250, f"2.0.0 kept as {message.id}")
+
+
+@dataclass(slots=True)
+class MemoryTransport:
+    """`sent` holds every message that was accepted, in order; `answer` may say anything instead."""
+
+    answer: Callable[[Outgoing], Reply] = accepted
+    capacity: int = 40
+    sent: list[Outgoing] = field(default_factory=list)
+    stopped: bool = False
+
+    def pump(self, take: Take, done: Done) -> None:
+        while not self.stopped and (batch := take(self.capacity)):
+            for message in batch:
+                reply = self.answer(message)
+                if reply.phase is Phase.BODY and reply.code is not None and 200 <= reply.code < 300:
+                    self.sent.append(message)
+                done(Delivery(message.id, reply, "memory"))
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def close(self) -> None:
+        return None
