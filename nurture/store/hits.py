@@ -1,0 +1,240 @@
+"""Tracking hits: taken in batches as far as consent allows, held, judged, and folded back when a verdict changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
+
+from nurture.model.hits import CLICK, HONEYPOT, OPEN, Hit, Judgement, Mailed
+from nurture.model.words import ConsentStatus, Purpose, Verdict
+from nurture.store.tables import (
+    AlertRow,
+    ConsentStateRow,
+    EventRow,
+    HandoffRow,
+    HitRow,
+    LinkRow,
+    MessageRow,
+)
+
+_hit = HitRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_message = MessageRow.__table__  # type: ignore[attr-defined]
+_link = LinkRow.__table__  # type: ignore[attr-defined]
+_consent = ConsentStateRow.__table__  # type: ignore[attr-defined]
+_event = EventRow.__table__  # type: ignore[attr-defined]
+_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
+_alert = AlertRow.__table__  # type: ignore[attr-defined]
+
+NEEDED: Final = {OPEN: Purpose.OPEN_TRACKING, CLICK: Purpose.CLICK_TRACKING, HONEYPOT: Purpose.CLICK_TRACKING}
+PER_MESSAGE: Final = 200
+"""Hits looked at per message: a flood on one address must not become work for the judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A verified request, before it is known whether it may be kept."""
+
+    kind: str
+    message_id: int
+    lead_id: int
+    at: datetime
+    link: int | None = None
+    method: str = "GET"
+    agent: str = ""
+    net: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def take(conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta) -> list[str | None]:
+    """Keep the hits that consent allows *now* (not when the mail was sent), and say where each click leads.
+
+    None: there is no such link. A hit without consent is answered and not stored (C14).
+    """
+    mailed = _mailed(conn, {a.message_id for a in arrivals})
+    links = targets(conn, {mailed[a.message_id] for a in arrivals if a.kind == CLICK and a.message_id in mailed})
+    allowed = _allowed(conn, {a.lead_id for a in arrivals})
+    answers: list[str | None] = []
+    rows = []
+    for arrival in arrivals:
+        digest = mailed.get(arrival.message_id)
+        url = links.get((digest, arrival.link)) if digest else None
+        answers.append(url)
+        known = digest is not None and (url is not None or arrival.kind != CLICK)
+        key = (arrival.lead_id, NEEDED[arrival.kind].value)
+        if known and key in allowed and ((until := allowed[key]) is None or arrival.at < until):
+            rows.append(_row(arrival, hold))
+    if rows:
+        conn.execute(insert(_hit), rows)
+    return answers
+
+
+def _row(arrival: Arrival, hold: timedelta) -> dict[str, Any]:
+    return {
+        "message_id": arrival.message_id, "lead_id": arrival.lead_id, "kind": arrival.kind, "link_index": arrival.link,
+        "at": arrival.at, "method": arrival.method, "agent": arrival.agent, "ip_prefix": arrival.net,
+        "headers": dict(arrival.headers), "verdict": Verdict.HELD.value, "evidence": [],
+        "decide_at": arrival.at + hold,
+    }
+
+
+def _mailed(conn: Connection, ids: Collection[int]) -> dict[int, str]:
+    query = select(_message.c.id, _message.c.template_digest).where(_message.c.id.in_(ids))
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def _allowed(conn: Connection, leads: Collection[int]) -> dict[tuple[int, str], datetime | None]:
+    """(lead, tracking purpose) -> until when it is granted; None: for good."""
+    query = select(_consent.c.lead_id, _consent.c.purpose, _consent.c.until).where(
+        _consent.c.lead_id.in_(leads), _consent.c.channel == "email", _consent.c.status == ConsentStatus.GRANTED.value,
+        _consent.c.purpose.in_([Purpose.OPEN_TRACKING.value, Purpose.CLICK_TRACKING.value]),
+    )
+    return {(lead, purpose): until for lead, purpose, until in conn.execute(query)}
+
+
+def targets(conn: Connection, digests: Collection[str]) -> dict[tuple[str, int | None], str]:
+    """(template digest, link index) -> stored address."""
+    if not digests:
+        return {}
+    query = select(_link.c.template_digest, _link.c.idx, _link.c.url).where(_link.c.template_digest.in_(digests))
+    return {(digest, idx): url for digest, idx, url in conn.execute(query)}
+
+
+def due_messages(conn: Connection, *, now: datetime, limit: int) -> list[int]:
+    """Messages with a held hit whose hold is over, the longest held first."""
+    query = (
+        select(_hit.c.message_id, func.min(_hit.c.decide_at).label("first"))
+        .where(_hit.c.verdict == Verdict.HELD.value, _hit.c.decide_at <= now)
+        .group_by(_hit.c.message_id).order_by("first", _hit.c.message_id).limit(limit)
+    )
+    return [row.message_id for row in conn.execute(query)]
+
+
+def next_due(conn: Connection) -> datetime | None:
+    """When the next hold is over."""
+    return conn.execute(select(func.min(_hit.c.decide_at)).where(_hit.c.verdict == Verdict.HELD.value)).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A stored hit with the verdict it has now."""
+
+    hit: Hit
+    verdict: Verdict
+    decide_at: datetime
+
+
+def around(conn: Connection, message_ids: Sequence[int], *, near: timedelta) -> list[Kept]:
+    """All hits of these messages, and of other messages those by the same source within `near` of one of them."""
+    mine = _load(conn, _hit.c.message_id.in_(message_ids))
+    spans: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    for kept in mine:
+        if kept.hit.net:
+            first, last = spans.get((kept.hit.net, kept.hit.agent), (kept.hit.at, kept.hit.at))
+            spans[kept.hit.net, kept.hit.agent] = (min(first, kept.hit.at), max(last, kept.hit.at))
+    if not spans:
+        return mine
+    sources = [
+        and_(_hit.c.ip_prefix == net, _hit.c.agent == agent, _hit.c.at >= first - near, _hit.c.at <= last + near)
+        for (net, agent), (first, last) in list(spans.items())[:PER_MESSAGE]
+    ]
+    seen = {kept.hit.id for kept in mine}
+    others = _load(conn, and_(or_(*sources), _hit.c.message_id.not_in(message_ids)))
+    return [*mine, *(kept for kept in others if kept.hit.id not in seen)]
+
+
+def _load(conn: Connection, where: Any) -> list[Kept]:
+    rank = func.row_number().over(partition_by=_hit.c.message_id, order_by=(_hit.c.at, _hit.c.id)).label("rank")
+    inner = select(_hit, rank).where(where).subquery()
+    rows = conn.execute(select(inner).where(inner.c.rank <= PER_MESSAGE))
+    return [
+        Kept(Hit(row.id, row.message_id, row.lead_id, row.kind, row.at, row.method, row.link_index, row.agent or "",
+                 row.ip_prefix or "", row.headers), Verdict(row.verdict), row.decide_at)
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the story needs to say about a message that was hit."""
+
+    mailed: Mailed
+    campaign: str | None
+    step: str | None
+    content: str
+    template: str
+    topic: str | None
+    links: Mapping[int, tuple[str | None, str, str | None]]
+    """Index -> (name, address, topic)."""
+
+
+def about(conn: Connection, message_ids: Iterable[int]) -> dict[int, About]:
+    rows = conn.execute(select(_message).where(_message.c.id.in_(list(message_ids)))).all()
+    digests = {row.template_digest for row in rows}
+    links: dict[str, dict[int, tuple[str | None, str, str | None]]] = {digest: {} for digest in digests}
+    for row in conn.execute(select(_link).where(_link.c.template_digest.in_(digests))):
+        links[row.template_digest][row.idx] = (row.name, row.url, row.topic)
+    return {
+        row.id: About(
+            Mailed(row.id, row.sent_at, len(links[row.template_digest])), row.campaign, row.step_id, row.content,
+            row.template, row.topic, links[row.template_digest],
+        )
+        for row in rows
+    }
+
+
+def presences(conn: Connection, lead_ids: Iterable[int], kinds: Collection[str]) -> dict[int, list[datetime]]:
+    """When these leads did something no mail machine does."""
+    found: dict[int, list[datetime]] = {}
+    query = select(_event.c.lead_id, _event.c.occurred_at).where(
+        _event.c.lead_id.in_(list(lead_ids)), _event.c.kind.in_(kinds)
+    )
+    for lead_id, at in conn.execute(query):
+        found.setdefault(lead_id, []).append(at)
+    return found
+
+
+def set_verdicts(conn: Connection, judged: Mapping[int, Judgement], *, now: datetime) -> None:
+    if not judged:
+        return
+    statement = update(_hit).where(_hit.c.id == bindparam("b_id")).values(
+        verdict=bindparam("b_verdict"), evidence=bindparam("b_evidence", type_=_hit.c.evidence.type), decided_at=now
+    )
+    conn.execute(statement, [
+        {"b_id": i, "b_verdict": j.verdict.value, "b_evidence": list(j.evidence)} for i, j in judged.items()
+    ])
+
+
+def event_key(hit_id: int) -> str:
+    return f"hit:{hit_id}"
+
+
+def fold_back(conn: Connection, machine: Mapping[int, bool]) -> None:
+    """Let the events made from these hits follow their new verdicts."""
+    if machine:
+        statement = update(_event).where(_event.c.key == bindparam("b_key")).values(machine=bindparam("b_machine"))
+        conn.execute(statement, [{"b_key": event_key(i), "b_machine": is_machine} for i, is_machine in machine.items()])
+
+
+_MACHINE_CLICK: Final = (
+    "A click that counted for this hand-off was a machine's. The score was corrected; the hand-off stays."
+)
+
+
+def tell_owners(conn: Connection, leads: Mapping[int, str], *, now: datetime) -> int:
+    """An alert for the owner of each open hand-off whose evidence turned out to be a machine. Returns how many."""
+    query = select(_handoff.c.id, _handoff.c.lead_id, _handoff.c.owner, _handoff.c.queue).where(
+        _handoff.c.lead_id.in_(list(leads)), _handoff.c.closed_at.is_(None)
+    )
+    told = 0
+    for row in conn.execute(query).all():
+        key = f"foldback:{row.id}:{leads[row.lead_id]}"
+        if conn.execute(select(_alert.c.id).where(_alert.c.key == key)).first() is None:
+            conn.execute(insert(_alert).values(
+                key=key, code="click_was_machine", text=_MACHINE_CLICK, for_whom=row.owner or row.queue, at=now
+            ))
+            told += 1
+    return told
