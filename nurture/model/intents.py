@@ -168,6 +168,10 @@ class Tally:
         for what, n in (more.other or {}).items():
             self.count(what, n)
 
+    def touched(self) -> int:
+        """How many rows this run did something to; zero means that nothing was due."""
+        return self.due + sum((self.other or {}).values())
+
     def as_dict(self) -> dict[str, int]:
         books = {n: getattr(self, n) for n in ("due", "sent", "refused", "postponed", "deferred", "failed", "unknown", "in_flight")}
         return {**books, **(self.other or {})}

@@ -12,11 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.intents import StepSend
 from nurture.model.words import ENROLLMENT_OPEN, EnrollmentState, MessageState
-from nurture.store.tables import DrawRow, EnrollmentRow, JournalRow, LeadRow, MembershipRow, MessageRow, StepDoneRow
+from nurture.store.tables import DrawRow, EnrollmentRow, JournalRow, LeadRow, MembershipRow, MessageRow, StepDoneRow, TestWinnerRow
 
 _t = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 _done = StepDoneRow.__table__  # type: ignore[attr-defined]
 _message = MessageRow.__table__  # type: ignore[attr-defined]
+_winner = TestWinnerRow.__table__  # type: ignore[attr-defined]
 _draw = DrawRow.__table__  # type: ignore[attr-defined]
 _journal = JournalRow.__table__  # type: ignore[attr-defined]
 _lead = LeadRow.__table__  # type: ignore[attr-defined]
@@ -51,16 +52,18 @@ class Enrolled:
 _COLUMNS = tuple(_t.c[name] for name in Enrolled.__dataclass_fields__)
 
 
-def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[str] = ()) -> list[Enrolled]:
+def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[str] = (), only: Iterable[str] | None = None) -> list[Enrolled]:
     """Enrollments whose time has come, oldest first, locked for this transaction.
 
     Planning touches nothing outside the database, so the lock of the transaction is the claim: a worker that dies
-    leaves nothing behind, and another skips what is locked. Campaigns in `stopped` are left out.
+    leaves nothing behind, and another skips what is locked. Campaigns in `stopped` are left out, `only` keeps to some.
     """
     query = select(*_COLUMNS).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
     halted = list(stopped)
     if halted:
         query = query.where(_t.c.campaign.not_in(halted))
+    if only is not None:
+        query = query.where(_t.c.campaign.in_(list(only)))
     query = query.order_by(_t.c.due_at, _t.c.id).limit(limit)
     if conn.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
@@ -108,6 +111,12 @@ def draws(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[str, str]
     for lead, test, epoch, variant in conn.execute(select(_draw).with_only_columns(_draw.c.lead_id, _draw.c.test, _draw.c.epoch, _draw.c.variant).where(_draw.c.lead_id.in_(list(lead_ids)))):
         found.setdefault(lead, {})[f"{test}/{epoch}"] = variant
     return found
+
+
+def winners(conn: Connection) -> dict[str, str]:
+    """Decided tests: `test/epoch` -> the variant everybody gets who has not drawn yet."""
+    rows = conn.execute(select(_winner.c.test, _winner.c.epoch, _winner.c.variant).where(_winner.c.variant.is_not(None)))
+    return {f"{test}/{epoch}": variant for test, epoch, variant in rows}
 
 
 def keep_draws(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -207,3 +216,20 @@ def next_due(conn: Connection, *, stopped: Iterable[str] = ()) -> datetime | Non
 def mark_membership(conn: Connection, lead_id: int, *, status: str, reason: str) -> None:
     """Say how the lead's present stay on its track stands (`paused`, `exhausted`, `cooling` ...)."""
     conn.execute(update(_member).where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None)).values(status=status, reason=reason))
+
+
+def see(conn: Connection, seen: Mapping[int, int]) -> None:
+    """Note the newest event each lead was looked at with: lead -> event id."""
+    rows = [{"b_lead": lead, "b_seen": event} for lead, event in seen.items()]
+    if rows:
+        conn.execute(update(_lead).where(_lead.c.id == bindparam("b_lead")).values(seen_event=bindparam("b_seen", type_=_lead.c.seen_event.type)), rows)
+
+
+def seen(conn: Connection, lead_ids: Iterable[int]) -> dict[int, int]:
+    return {lead: event for lead, event in conn.execute(select(_lead.c.id, _lead.c.seen_event).where(_lead.c.id.in_(list(lead_ids))))}
+
+
+def told(conn: Connection, lead_ids: Iterable[int], kind: str) -> set[tuple[int, str | None, str]]:
+    """What the journal already says of this kind: (lead, campaign, text)."""
+    query = select(_journal.c.lead_id, _journal.c.campaign, _journal.c.text).where(_journal.c.lead_id.in_(list(lead_ids)), _journal.c.kind == kind)
+    return {(lead, campaign, text) for lead, campaign, text in conn.execute(query)}

@@ -78,6 +78,8 @@ class LeadRow(SQLModel, table=True):
     objected: bool = False
     """Art. 21: no marketing, and no scoring either."""
 
+    seen_event: int = Field(default=0, sa_type=BIG)
+    """The newest event that `enroll` has looked at: only newer ones can start a campaign."""
     review_at: datetime | None = None
     """When time alone may change something; the sweep wakes the lead then."""
     created_at: datetime
