@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from nurture.decide.caps import next_free
-from nurture.decide.walk import edition as edition_of
+from nurture.decide.edition import edition as edition_of
 from nurture.decide.window import slot, zone_of
 from nurture.model.campaign import Campaign, Cap, Window
 from nurture.model.company import Company
