@@ -1,0 +1,1 @@
+"""What the store can tell: stories of leads, reports, calibration."""

@@ -1,0 +1,166 @@
+"""One lead explained: what happened, what was sent and refused and why, the score line by line, why (not) handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from nurture.decide import gate
+from nurture.decide.scored import Scored, holding, scores
+from nurture.model.facts import Snapshot
+from nurture.model.words import MessageState, Stage
+from nurture.parts import Parts
+from nurture.store import enrollments, snapshots, stories
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the story. `kind` names its log; `text` is plain words, `campaign` and `step` where it belongs to one."""
+
+    at: datetime
+    kind: str
+    text: str
+    campaign: str | None = None
+    step: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Where an enrollment stands and what comes next."""
+
+    campaign: str
+    step: str | None
+    state: str
+    due_at: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    lead_id: int
+    who: str
+    at: datetime
+    stage: str
+    track: str | None
+    entries: tuple[Entry, ...]
+    score: Scored
+    gate: gate.GateResult
+    standing: tuple[Now, ...]
+    consents: tuple[str, ...]
+
+
+def tell(parts: Parts, lead_id: int, *, now: datetime, at: datetime | None = None, campaign: str | None = None) -> Story | None:
+    """The story up to `at` (default: now), of one campaign only where named. None: no such lead."""
+    moment = at or now
+    with parts.store.read() as conn:
+        head = stories.header(conn, lead_id)
+        if head is None:
+            return None
+        logs = stories.read(conn, lead_id, until=moment)
+        snapshot = _as_of(snapshots.load(conn, [lead_id], now=moment)[lead_id], logs, at)
+        inside = enrollments.open_of(conn, [lead_id]).get(lead_id, [])
+    library = parts.library
+    result = scores(snapshot, library.scoring, now=moment, holds=holding(library.company))
+    entries = sorted(_entries(logs, campaign), key=lambda e: e.at)
+    whys = {row["id"]: row["why"] for row in logs["enrollment"]}
+    return Story(
+        lead_id=lead_id, who=_who(head), at=moment, stage=snapshot.lead.stage.value, track=snapshot.lead.track,
+        entries=tuple(entries), score=result, gate=gate.evaluate(snapshot, library.agreement, result, now=moment),
+        standing=tuple(Now(e.campaign, e.step_id, e.state, e.due_at, whys.get(e.id, "")) for e in inside),
+        consents=tuple(f"{p.value}/{c.value}: {s.status.value}" + (f" since {s.since:%Y-%m-%d}" if s.since else "")
+                       for (p, c), s in sorted(snapshot.consents.items())),
+    )
+
+
+def _as_of(snapshot: Snapshot, logs: dict[str, list[dict[str, Any]]], at: datetime | None) -> Snapshot:
+    """Caches answer for now; for a past moment the stage comes from the transitions."""
+    if at is None:
+        return snapshot
+    return replace(snapshot, lead=replace(snapshot.lead, stage=Stage(stories.stage_at(logs["transition"]))))
+
+
+def _who(head: dict[str, Any]) -> str:
+    values = {name: held["v"] for name, held in (head["fields"] or {}).items()}
+    name = " ".join(str(values[part]) for part in ("first_name", "last_name") if values.get(part))
+    return ", ".join(str(part) for part in (name, values.get("role"), values.get("company"), head["email"] or head["external_id"]) if part)
+
+
+def _entries(logs: dict[str, list[dict[str, Any]]], campaign: str | None) -> Iterator[Entry]:
+    for kind, rows in logs.items():
+        told = _TELLERS.get(kind)
+        for row in rows if told else ():
+            if campaign is None or row.get("campaign") in (None, campaign):
+                yield from told(row)  # type: ignore[misc]  # None was filtered above
+
+
+def _event(row: dict[str, Any]) -> Iterator[Entry]:
+    what = row["content"] or row["link"] or row["path"] or row["touchpoint"] or ""
+    text = f"{row['kind'].replace('_', ' ')} {what}".strip()
+    if row["minutes"] is not None:
+        text += f", {row['minutes']} minutes"
+    if row["points"] is not None:
+        text = f"{row['points'] / 1000:+g} points: {(row['data'] or {}).get('because', '')}"
+    marks = [mark for mark, on in (("a machine", row["machine"]), ("void", row["void"]), (row["flags"] or "", bool(row["flags"]))) if on]
+    yield Entry(row["occurred_at"], "event", text + (f" ({', '.join(marks)})" if marks else ""), row["campaign"], row["step"])
+
+
+def _consent(row: dict[str, Any]) -> Iterator[Entry]:
+    by = f" by {row['actor']}" if row["actor"] != "person" else ""
+    text = f"{row['action']} {row['purpose']} ({row['channel']}){by}" + (f", wording {row['wording']}" if row["wording"] else "")
+    yield Entry(row["at"], "consent", text)
+
+
+def _transition(row: dict[str, Any]) -> Iterator[Entry]:
+    actor = row["actor_id"] or row["actor_kind"]
+    why = f": {row['reason']}" if row["reason"] else ""
+    yield Entry(row["occurred_at"], "stage", f"{row['from_stage']} -> {row['to_stage']} ({row['rule']} {row['trigger']}, {actor}){why}")
+
+
+def _journal(row: dict[str, Any]) -> Iterator[Entry]:
+    words = {"not_entered": "did not enter", "entered": "entered", "left": "left", "finished": "finished"}
+    text = f"{words[row['kind']]} {row['campaign']}: {row['text']}" if row["kind"] in words else row["text"]
+    yield Entry(row["at"], row["kind"], text, row["campaign"], row["step"])
+
+
+def _message(row: dict[str, Any]) -> Iterator[Entry]:
+    variant = f" [{row['variant']}]" if row["variant"] else ""
+    why = row["reason_text"] or row["reason"] or ""
+    match row["state"]:
+        case MessageState.SENT:
+            yield Entry(row["sent_at"], "sent", f"SENT {row['template']}{variant}", row["campaign"], row["step_id"])
+        case MessageState.REFUSED | MessageState.FAILED as state:
+            yield Entry(row["ended_at"] or row["planned_at"], state, f"{state} {row['template']}{variant}: {why}", row["campaign"], row["step_id"])
+        case state:
+            when = f", due {row['due_at']:%Y-%m-%d %H:%M}" if state in (MessageState.PLANNED, MessageState.DEFERRED) else ""
+            yield Entry(row["planned_at"], state, f"{state} {row['template']}{variant}{when}" + (f": {why}" if why else ""), row["campaign"], row["step_id"])
+
+
+def _gate(row: dict[str, Any]) -> Iterator[Entry]:
+    missing = [r["id"] for r in row["results"] if r.get("outcome") != "pass" and not r.get("skipped")]
+    yield Entry(row["at"], "gate", f"gate: {row['outcome']}" + (f", open: {' '.join(missing)}" if missing and row["outcome"] != "pass" else ""))
+
+
+def _handoff(row: dict[str, Any]) -> Iterator[Entry]:
+    yield Entry(row["opened_at"], "hand_off", f"handed to {row['queue']}" + (f" ({row['owner']})" if row["owner"] else "") + f", cell {row['cell']}, via {row['via']}")
+
+
+def _decision(row: dict[str, Any]) -> Iterator[Entry]:
+    why = " ".join(str(part) for part in (row["reason"], row["note"]) if part)
+    yield Entry(row["at"], "sales", f"{row['actor_id']}: {row['decision']}" + (f", {why}" if why else ""))
+
+
+def _activity(row: dict[str, Any]) -> Iterator[Entry]:
+    yield Entry(row["at"], "sales", f"{row['actor_id']}: {row['kind']} {row['outcome'] or ''} {row['note'] or ''}".strip())
+
+
+def _timer(row: dict[str, Any]) -> Iterator[Entry]:
+    if row["breached_at"] is not None:
+        yield Entry(row["breached_at"], "sla", f"{row['kind']} was due {row['due_at']:%Y-%m-%d %H:%M} and was missed")
+
+
+_TELLERS = {
+    "event": _event, "consent": _consent, "transition": _transition, "journal": _journal, "message": _message,
+    "gate": _gate, "handoff": _handoff, "decision": _decision, "activity": _activity, "timer": _timer,
+}
