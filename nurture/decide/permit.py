@@ -184,7 +184,8 @@ def _moment(snapshot: Snapshot, ask: Ask, limits: Limits, now: datetime) -> Answ
     zone = zone_of(lead, limits.campaign, limits.company)
     inside = slot(until, limits.window, limits.quiet, zone)
     if inside > until:
-        until, code, text = inside, code or RefusalCode.OUTSIDE_WINDOW, text or f"outside the sending hours in {zone.key}"
+        until, code = inside, code or RefusalCode.OUTSIDE_WINDOW
+        text = text or f"outside the sending hours in {zone.key}"
     if not code:
         return _PERMIT
     if code == RefusalCode.CAP and until - ask.planned_at > LONGEST_CAP_WAIT:
