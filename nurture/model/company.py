@@ -142,6 +142,23 @@ class FormField:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """A consent text in one language: `wordings/<id>.<version>.<language>.md`. Never changed once somebody saw it."""
+
+    id: str
+    version: int
+    language: str
+    purposes: tuple[Purpose, ...]
+    text: str
+    place: Place = Place()
+
+    @property
+    def key(self) -> str:
+        """`nurture-email.1.en`: what ledger entries name."""
+        return f"{self.id}.{self.version}.{self.language}"
+
+
+@dataclass(frozen=True, slots=True)
 class FormConsent:
     """A tick box, never ticked beforehand. `wording` names an immutable wording file."""
 

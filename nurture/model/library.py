@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nurture.model.agreement import Agreement
 from nurture.model.campaign import Campaign
-from nurture.model.company import Company, Form, Sales, Tracks
+from nurture.model.company import Company, Form, Sales, Tracks, Wording
 from nurture.model.scoring import Scoring
 from nurture.model.template import Template
 
@@ -25,5 +25,7 @@ class Library:
     templates: Mapping[str, Template] = field(default_factory=dict)
     forms: Mapping[str, Form] = field(default_factory=dict)
     layouts: Mapping[str, str] = field(default_factory=dict)
+    wordings: Mapping[str, Wording] = field(default_factory=dict)
+    """By `Wording.key`, all versions."""
     sha: str = ""
     config_sha: str = ""
