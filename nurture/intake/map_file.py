@@ -34,11 +34,11 @@ from nurture.model.words import Channel, Purpose
 
 LARGEST: Final = 1_000_000
 REASONS: Final = ("unsubscribed", "complained", "hard_bounce", "manual", "legal", "competitor")
-RESULTS: Final = ("won", "lost", "churned", "sql", "rejected", "no_answer")
+RESULTS: Final = ("mql", "sql", "won", "lost", "churned")
 _TOP: Final = (
     "import", "source", "origin", "confidence", "encoding", "delimiter", "decimal", "zone", "unknown", "email",
-    "external_id", "language", "country", "timezone", "acquired", "fields", "tags", "lists", "wordings", "consent", "block",
-    "events", "outcomes", "calibrate",
+    "external_id", "language", "country", "timezone", "acquired", "fields", "tags", "lists", "wordings", "consent",
+    "block", "events", "outcomes", "calibrate",
 )
 _TAKE: Final = ("column", "constant", "type", "format", "values", "otherwise", "prefix")
 
@@ -211,7 +211,7 @@ class _Reader:
             if text not in set(Purpose):
                 self.wrong(entry, "purposes", f"there is no purpose `{text}`", f"one of {', '.join(Purpose)}")
         if not entry.get("purposes"):
-            self.wrong(node, key, "`purposes` is missing: nobody agrees to everything at once", "purposes: [nurture_email]")
+            self.wrong(node, key, "`purposes` is missing: nobody agrees to everything", "purposes: [nurture_email]")
         return tuple(Purpose(text) for text in texts if text in set(Purpose))
 
     def wording(self, node: Any, key: int, entry: Mapping[str, Any]) -> Wording:
@@ -253,9 +253,11 @@ class _Reader:
             collected = self.take(node, "collected", kind="date")
         else:
             self.day(node, "collected")
-        said = {name: str(node.get(name) or "").strip() for name in ("wording", "text", "evidence", "source", "signed_by")}
-        language = str(node.get("language", "en"))
-        return Declaration(**said, collected=collected, signed_on=self.day(node, "signed_on"), language=language)
+        wording, text, evidence, source, signed_by = (
+            str(node.get(name) or "").strip() for name in ("wording", "text", "evidence", "source", "signed_by")
+        )
+        signed_on, language = self.day(node, "signed_on"), str(node.get("language", "en"))
+        return Declaration(wording, text, evidence, source, collected, signed_by, signed_on, language)
 
     def day(self, node: Any, key: str) -> date:
         value = node.get(key)

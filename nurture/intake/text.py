@@ -133,14 +133,18 @@ def _is_utf8(line: bytes) -> bool:
 def _lines(text: io.TextIOWrapper) -> Iterator[tuple[int, str | None]]:
     """Numbered physical lines; None stands for one that is too long to be a row."""
     number = 0
-    while line := text.readline(LONGEST_LINE):
-        number += 1
-        if len(line) >= LONGEST_LINE and not line.endswith(("\n", "\r")):
+    try:
+        while line := text.readline(LONGEST_LINE):
+            number += 1
+            if len(line) < LONGEST_LINE or line.endswith(("\n", "\r")):
+                yield number, line
+                continue
             while (more := text.readline(LONGEST_LINE)) and not more.endswith(("\n", "\r")):
                 pass
             yield number, None
-            continue
-        yield number, line
+    finally:
+        # The wrapper would close a file that is going to be read again.
+        text.detach()
 
 
 def _records(lines: Iterator[tuple[int, str | None]], delimiter: str, width: int) -> Iterator[Record | Broken]:

@@ -109,14 +109,14 @@ def upsert(conn: Connection, people: Sequence[Person], *, now: datetime) -> list
     that belongs to another is refused and not guessed at. Doing the same again changes nothing.
     """
     by_email, by_external = known(conn, people)
-    found = [_match(person, by_email, by_external) for person in people]
+    found = [match(person, by_email, by_external) for person in people]
     stored: list[Stored] = []
-    fresh = [person for person, match in zip(people, found, strict=True) if match is None]
+    fresh = [person for person, was in zip(people, found, strict=True) if was is None]
     ids = _create(conn, fresh, now=now)
     changes = _Changes(now)
     position = 0
-    for person, match in zip(people, found, strict=True):
-        if match is None:
+    for person, was in zip(people, found, strict=True):
+        if was is None:
             lead_id = ids[position]
             position += 1
             if lead_id is None:
@@ -124,10 +124,10 @@ def upsert(conn: Connection, people: Sequence[Person], *, now: datetime) -> list
                 continue
             changes.new(lead_id, person)
             stored.append(Stored(lead_id, created=True, changed=True))
-        elif isinstance(match, str):
-            stored.append(Stored(None, refused=match))
+        elif isinstance(was, str):
+            stored.append(Stored(None, refused=was))
         else:
-            stored.append(Stored(match.id, changed=changes.update(match, person)))
+            stored.append(Stored(was.id, changed=changes.update(was, person)))
     changes.write(conn)
     _label(conn, people, stored, now=now)
     return stored
@@ -150,21 +150,22 @@ def _load(conn: Connection, column: str, keys: set[str]) -> dict[str, Known]:
     return found
 
 
-def _match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[str, Known]) -> Known | str | None:
+def match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[str, Known]) -> Known | str | None:
+    """The lead this person is already, None for somebody new, or why neither can be said."""
     mine = by_email.get(person.email_key) if person.email_key else None
     theirs = by_external.get(person.external_id) if person.external_id else None
     if mine and theirs and mine.id != theirs.id:
         return f"the address belongs to lead {mine.id} and the external id to lead {theirs.id}"
-    match = mine or theirs
-    if match is None:
+    found = mine or theirs
+    if found is None:
         return None
-    if match.erased_at is not None:
+    if found.erased_at is not None:
         return "this person asked to be erased"
     if theirs and not mine and person.email_key and theirs.email_key and theirs.email_key != person.email_key:
         return f"the external id belongs to lead {theirs.id}, which has another address"
     if mine and not theirs and person.external_id and mine.external_id and mine.external_id != person.external_id:
         return f"the address belongs to lead {mine.id}, which has another external id"
-    return match
+    return found
 
 
 def _create(conn: Connection, people: Sequence[Person], *, now: datetime) -> list[int | None]:
