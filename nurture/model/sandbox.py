@@ -37,7 +37,9 @@ _BORROWED: Final = (
     "default", "d", "upper", "lower", "title", "capitalize", "trim", "truncate",
     "round", "int", "length", "count", "join", "first", "last", "urlencode", "escape", "e",
 )
-_TESTS_ALLOWED: Final = ("defined", "undefined", "none", "eq", "equalto", "ne", "lt", "le", "gt", "ge", "in", "number", "string")
+_TESTS_ALLOWED: Final = (
+    "defined", "undefined", "none", "eq", "equalto", "ne", "lt", "le", "gt", "ge", "in", "number", "string",
+)
 
 ALLOWED: Final[tuple[type[nodes.Node], ...]] = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const,
@@ -124,7 +126,8 @@ def _date(context: Context, value: Any, form: str = "long") -> str:
             return f"{value}"
     if not isinstance(value, date):
         return f"{value}"
-    return str(format_date(value, form if form in ("short", "medium", "long", "full") else "long", locale=_locale(context)))
+    chosen = form if form in ("short", "medium", "long", "full") else "long"
+    return str(format_date(value, chosen, locale=_locale(context)))
 
 
 @pass_context
@@ -177,7 +180,8 @@ _WHAT: Final[Mapping[type[nodes.Node], str]] = {
     nodes.Assign: "a set", nodes.AssignBlock: "a set", nodes.Mul: "arithmetic", nodes.Pow: "arithmetic",
     nodes.Add: "arithmetic", nodes.Sub: "arithmetic", nodes.Div: "arithmetic", nodes.Mod: "arithmetic",
     nodes.FloorDiv: "arithmetic", nodes.Slice: "a slice", nodes.Dict: "a dictionary",
-    nodes.FilterBlock: "a filter block", nodes.With: "a with", nodes.ScopedEvalContextModifier: "an autoescape block", nodes.Pos: "arithmetic",
+    nodes.FilterBlock: "a filter block", nodes.With: "a with", nodes.Pos: "arithmetic",
+    nodes.ScopedEvalContextModifier: "an autoescape block",
 }
 
 
