@@ -71,7 +71,8 @@ def may_enter(
 ) -> EntryDecision:
     """Whether the lead enters now.
 
-    `past`: its runs through any campaign; `trigger_events`: what happened since the last look; `by_hand` names who or what enrolls the lead without a trigger; every other rule holds all the same.
+    `past`: its runs through any campaign; `trigger_events`: what happened since the last look.
+    `by_hand` names who or what enrolls the lead without a trigger; every other rule holds all the same.
     """
     trigger = Trigger("by hand", by_hand) if by_hand else None
     trigger = trigger or _triggered(campaign, snapshot, past, trigger_events, company, now)

@@ -170,8 +170,9 @@ class _Walk:
         if position.waiting_since is not None and not isinstance(step.action, Send):
             return self._act(step, next_id, position, position.waiting_since)
         due = due_at(self.campaign, step, position.anchor_at, self.snapshot.lead, self.company)
-        if due > self.now:
-            return self.rest(Position(step.id, position.anchor_at), due, self._why(step, due))
+        opens = due if due > self.now else self._opens(step)
+        if opens > self.now:
+            return self.rest(Position(step.id, position.anchor_at), opens, self._why(step, opens))
         if step.condition is not None:
             verdict = self._truth(step.condition)
             if verdict is Truth.UNKNOWN:
@@ -182,6 +183,12 @@ class _Walk:
             if verdict is Truth.NO:
                 return self.go(step, "skipped", next_id, due, note)
         return self._act(step, next_id, Position(step.id, position.anchor_at), due)
+
+    def _opens(self, step: Step) -> datetime:
+        """An overdue mail waits for the window as well."""
+        if not isinstance(step.action, Send):
+            return self.now
+        return slot(self.now, self.campaign.sending.window, self.company.quiet, self.zone)
 
     def _act(self, step: Step, next_id: str | None, position: Position, at: datetime) -> Position | Outcome:
         """Do the step's action. `at`: when it was due, or since when it has been waiting."""
