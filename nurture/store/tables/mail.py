@@ -59,6 +59,8 @@ class MessageRow(SQLModel, table=True):
     owner: str | None = None
     lease_until: datetime | None = None
     started_at: datetime | None = None
+    first_tried_at: datetime | None = None
+    """Retries give up some days after this."""
     sent_at: datetime | None = None
     ended_at: datetime | None = None
     attempt: int = 0
