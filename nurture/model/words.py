@@ -10,7 +10,7 @@ from typing import Final
 
 
 class Stage(StrEnum):
-    """Lifecycle stage of a lead (the table of moves is `decide.lifecycle`)."""
+    """Lifecycle stage of a lead (the table of moves is `model.lifecycle`)."""
 
     IDENTIFIED = "identified"
     EARLY = "early"

@@ -62,6 +62,7 @@ from nurture.store.tables.sales import (
     SlaTimerRow,
     TakenRow,
 )
+from nurture.store.tables.scores import ShadowScoreRow
 
 metadata = SQLModel.metadata
 
@@ -71,7 +72,7 @@ __all__ = [
     "ConsentProofRow", "ConsentStateRow", "ContactRow", "DrawRow", "EnrollmentRow", "EventRow", "GateEvaluationRow",
     "HandoffRow", "HitRow", "ImportRow", "InboundRow", "JournalRow", "LeadListRow", "LeadRow", "LeadTagRow",
     "LeadValueRow", "LinkRow", "MembershipRow", "MessageRow", "NoteRow", "OpportunityRow", "OutboxRow", "PlanRow",
-    "RateRow", "RedirectRow", "RunRow", "SalesDecisionRow", "SessionRow", "SlaTimerRow", "StepDoneRow",
+    "RateRow", "RedirectRow", "RunRow", "SalesDecisionRow", "SessionRow", "ShadowScoreRow", "SlaTimerRow", "StepDoneRow",
     "SuppressionRow", "TakenRow", "TemplateVersionRow", "TestWinnerRow", "TokenRow", "TransitionRow", "UserRow", "VisitorRow",
     "WakeupRow", "WebhookSeenRow", "WordingRow", "metadata",
 ]

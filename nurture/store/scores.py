@@ -1,0 +1,90 @@
+"""The cached scores of leads, written in bulk, and where a lead stands among all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from nurture.model.facts import Scores
+from nurture.store.tables import LeadRow
+from nurture.store.tables.scores import ShadowScoreRow
+
+_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_shadow = ShadowScoreRow.__table__  # type: ignore[attr-defined]
+
+CACHED = ("model", "engagement", "fit_low", "fit_high", "coverage", "fit_band", "engagement_band", "cell", "action")
+
+
+def row(
+    lead_id: int, scores: Scores, *, scored_with: str, level: int, engaged_at: datetime | None,
+    review_at: datetime | None,
+) -> dict[str, Any]:
+    """What `write` takes for one lead."""
+    values: dict[str, Any] = {f"v_{name}": getattr(scores, name) for name in CACHED}
+    return values | {
+        "b_id": lead_id, "v_scored_at": scores.at, "v_scored_with": scored_with, "v_level": level,
+        "v_engaged_at": engaged_at, "v_review_at": review_at,
+    }
+
+
+def write(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the cached columns of many leads in one statement."""
+    if not rows:
+        return
+    names = (*CACHED, "scored_at", "scored_with", "level", "engaged_at", "review_at")
+    values = {name: bindparam(f"v_{name}", type_=_lead.c[name].type) for name in names}
+    conn.execute(update(_lead).where(_lead.c.id == bindparam("b_id")).values(**values), list(rows))
+
+
+def write_shadows(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep what shadow models say, one row per lead and model.
+
+    Rows hold lead_id, model, engagement, fit_low, cell, action and at.
+    """
+    if not rows:
+        return
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    made = insert(_shadow)
+    replaced = {name: made.excluded[name] for name in ("engagement", "fit_low", "cell", "action", "at")}
+    conn.execute(made.on_conflict_do_update(index_elements=["lead_id", "model"], set_=replaced), list(rows))
+
+
+def shadows_of(conn: Connection, lead_id: int) -> list[dict[str, Any]]:
+    rows = conn.execute(select(_shadow).where(_shadow.c.lead_id == lead_id).order_by(_shadow.c.model))
+    return [dict(r._mapping) for r in rows]
+
+
+def disagreements(conn: Connection, model: str, *, limit: int = 100) -> list[dict[str, Any]]:
+    """Leads that the shadow model would treat otherwise than the live one."""
+    query = (
+        select(_lead.c.id, _lead.c.cell.label("live"), _shadow.c.cell.label("shadow"),
+               _lead.c.action.label("live_action"), _shadow.c.action.label("shadow_action"))
+        .join(_shadow, _shadow.c.lead_id == _lead.c.id)
+        .where(_shadow.c.model == model, _lead.c.action != _shadow.c.action).order_by(_lead.c.id).limit(limit)
+    )
+    return [dict(r._mapping) for r in conn.execute(query)]
+
+
+def percentiles(conn: Connection, engagements: Iterable[int]) -> dict[int, float]:
+    """Engagement in milli-points -> share of scored leads below it (0..1)."""
+    scored = select(func.count()).select_from(_lead).where(_lead.c.scored_at.is_not(None))
+    everybody = conn.execute(scored).scalar_one()
+    found: dict[int, float] = {}
+    for points in set(engagements):
+        below = conn.execute(scored.where(_lead.c.engagement < points)).scalar_one()
+        found[points] = below / everybody if everybody else 0.0
+    return found
+
+
+def account_people(conn: Connection, account_id: int) -> list[dict[str, Any]]:
+    """The people of one organisation with their engagement, most engaged first."""
+    query = (
+        select(_lead.c.id, _lead.c.stage, _lead.c.engagement, _lead.c.cell, _lead.c.fields, _lead.c.engaged_at)
+        .where(_lead.c.account_id == account_id, _lead.c.erased_at.is_(None), _lead.c.merged_into.is_(None))
+        .order_by(_lead.c.engagement.desc(), _lead.c.id)
+    )
+    return [dict(r._mapping) for r in conn.execute(query)]
