@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from nurture.decide import walk
+from nurture.decide.calendar import add
+from nurture.decide.edition import edition
 from nurture.decide.permit import permit_planned
 from nurture.decide.window import zone_of
 from nurture.model.campaign import Campaign, Send
@@ -157,7 +159,7 @@ class _Batch:
         return {
             "lead_id": enrolled.lead_id, "enrollment_id": enrolled.id, "campaign": campaign.id, "track": campaign.track,
             "run": enrolled.run, "step_id": intent.step_id, "version": enrolled.version_now, "template": name,
-            "template_digest": template.digest, "content": template.content, "edition": walk.edition(template, snapshot, now=self.now),
+            "template_digest": template.digest, "content": template.content, "edition": edition(template, snapshot, now=self.now),
             "kind": str(template.kind), "purpose": str(purpose) if purpose else None, "topic": campaign.sending.topic,
             "variant": intent.variant, "epoch": test.digest if test else None, "priority": campaign.priority,
             "rehearsal": campaign.status == "rehearse", "state": MessageState.REFUSED if refused else MessageState.PLANNED,
@@ -181,7 +183,7 @@ class _Batch:
             case HandOffIntent(queue=queue, note=note):
                 hand_off.ask(self.parts, self.conn, enrolled.lead_id, queue=queue, note=note, campaign=campaign.id, step_id=intent.step_id, now=self.now)
             case EndIntent(rest_for=rest) if rest is not None:
-                until = walk.rest_until(rest, zone_of(snapshot.lead, campaign, self.parts.library.company), now=self.now)
+                until = add(self.now, rest, zone_of(snapshot.lead, campaign, self.parts.library.company))
                 people.rest(self.conn, enrolled.lead_id, until=until)
 
     def _settle(self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, outcome: Outcome, version: int, tally: Tally) -> None:

@@ -10,7 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nurture.model.words import ENROLLMENT_OPEN, MESSAGE_IN_FLIGHT, MESSAGE_WAITING, EnrollmentState, MessageState
+from nurture.model.words import (
+    ENROLLMENT_OPEN,
+    MESSAGE_IN_FLIGHT,
+    MESSAGE_WAITING,
+    EnrollmentState,
+    MessageState,
+    RefusalCode,
+)
 from nurture.store.tables import EnrollmentRow, LinkRow, MessageRow
 
 _t = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
@@ -268,3 +275,12 @@ def due_count(conn: Connection, *, now: datetime) -> int:
 def next_due(conn: Connection) -> datetime | None:
     """When the next message wants to go, or None."""
     return conn.execute(select(func.min(_t.c.due_at)).where(_t.c.state.in_(_WAITING))).scalar()
+
+
+def withdraw(conn: Connection, enrollment_ids: Iterable[int], *, text: str, now: datetime) -> int:
+    """Messages of these enrollments that have not begun to leave never will. Returns how many."""
+    statement = (
+        update(_t).where(_t.c.enrollment_id.in_(list(enrollment_ids)), _t.c.state.in_(_WAITING))
+        .values(state=MessageState.REFUSED, reason=RefusalCode.LEFT_CAMPAIGN, reason_text=text, ended_at=now)
+    )
+    return int(conn.execute(statement).rowcount)
