@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nurture.model.campaign import Campaign
 from nurture.model.library import Library
@@ -30,6 +30,8 @@ class Parts:
     pinned: Mapping[tuple[str, int], Campaign] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
     """Every applied template by digest, older ones included."""
+    hooks: Mapping[str, Any] = field(default_factory=dict)
+    """How to reach other systems: `webhook` posts safely, `crm:NAME` is an adapter, `csv` a folder."""
     applied: str = ""
     """Digest of what is applied; the pipeline reloads when the store's differs."""
 
