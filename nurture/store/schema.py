@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, inspect, select
 
 from nurture.errors import UsageError
 from nurture.store.engine import Store
+from nurture.store.tables import metadata
 
 
 def config() -> Config:
@@ -38,3 +41,12 @@ def ensure(store: Store) -> None:
         setup = config()
         setup.attributes["connection"] = conn
         command.upgrade(setup, "head")
+
+
+def versions(store: Store) -> dict[str, Any]:
+    """The database's schema, the program's, and the rows of each table that is there."""
+    with store.read() as conn:
+        at = MigrationContext.configure(conn).get_current_revision()
+        there = set(inspect(conn).get_table_names())
+        rows = {t.name: int(conn.execute(select(func.count()).select_from(t)).scalar_one()) for t in metadata.sorted_tables if t.name in there}
+    return {"at": at, "wanted": ScriptDirectory.from_config(config()).get_current_head(), "rows": rows}
