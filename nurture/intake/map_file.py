@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -43,37 +43,46 @@ _TOP: Final = (
 _TAKE: Final = ("column", "constant", "type", "format", "values", "otherwise", "prefix")
 
 
+class MapMistakes(UsageError):
+    """Everything that is wrong with a map; `problems` are in the order of the file."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        count = "one mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        super().__init__(f"{name} has {count}", fix="the language of maps is described in nurture/intake/README.md")
+        self.problems = tuple(problems)
+
+
 def read_map(path: Path) -> ImportMap:
-    """The map in `path`. Raises UsageError that lists every mistake as `file:line:col`."""
+    """The map in `path`. Raises MapMistakes with every mistake and its place, UsageError for no YAML at all."""
     try:
         raw = path.read_bytes()
     except OSError as wrong:
-        raise UsageError(f"Cannot read the map {path}: {wrong.strerror}.", fix="Give its path with --map.") from None
+        raise UsageError(f"cannot read the map {path}: {wrong.strerror}", fix="give its path with --map") from None
     return parse_map(raw, name=str(path))
 
 
 def parse_map(raw: bytes, *, name: str = "map.yaml") -> ImportMap:
-    """The map in `raw`. Raises UsageError as `read_map` does."""
+    """The map in `raw`. Raises as `read_map` does."""
     if len(raw) > LARGEST:
-        raise UsageError(f"{name} is {len(raw):,} bytes; a map is a page of text.")
+        raise UsageError(f"{name} is {len(raw):,} bytes; a map is a page of text")
     try:
         text = raw.decode("utf-8-sig")
         yaml = YAML(typ="rt")
         yaml.version = (1, 2)
         data = yaml.load(io.StringIO(text))
     except UnicodeDecodeError:
-        raise UsageError(f"{name} is not UTF-8 text.", fix="Save it as UTF-8.") from None
+        raise UsageError(f"{name} is not UTF-8 text", fix="save it as UTF-8") from None
     except MarkedYAMLError as wrong:
         mark = wrong.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        fix = "Check indentation, colons and quotes there."
+        fix = "check indentation, colons and quotes there"
         raise UsageError(f"{where}: not YAML: {wrong.problem}", fix=fix) from None
     except (YAMLError, ValueError, RecursionError) as wrong:
         raise UsageError(f"{name}: not YAML: {str(wrong).splitlines()[0]}") from None
     reader = _Reader(name)
     found = reader.read(data)
     if reader.problems:
-        raise UsageError("\n".join(str(problem) for problem in sorted(reader.problems)))
+        raise MapMistakes(name, sorted(reader.problems))
     return replace(found, sha=hashlib.sha256(raw).hexdigest())
 
 

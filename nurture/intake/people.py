@@ -22,7 +22,7 @@ from nurture.store.leads import Known, chunks
 BATCH: Final = 2_000
 """Rows per transaction: others can write in between."""
 Progress = Callable[[int], None]
-"""Is told how many rows have been read."""
+"""Is told how many bytes of the file have been read."""
 _CLOSED: Final = frozenset({ConsentStatus.WITHDRAWN.value, ConsentStatus.OBJECTED.value})
 
 
@@ -33,6 +33,8 @@ class Source:
     content: BinaryIO
     name: str
     sha256: str = ""
+    size: int = 0
+    """Bytes."""
 
     @classmethod
     def of(cls, content: BinaryIO, name: str) -> Source:
@@ -40,8 +42,9 @@ class Source:
         content.seek(0)
         while part := content.read(1 << 20):
             digest.update(part)
+        size = content.tell()
         content.seek(0)
-        return cls(content, name, digest.hexdigest())
+        return cls(content, name, digest.hexdigest(), size)
 
 
 @dataclass(slots=True)
@@ -156,7 +159,7 @@ class PeopleImport:
         for record in records:
             found.rows += 1
             if progress is not None and found.rows % 500 == 0:
-                progress(found.rows)
+                progress(self.source.content.tell())
             if isinstance(record, Broken):
                 found.skipped.add(record.line, record.reason)
                 continue
@@ -171,7 +174,6 @@ class PeopleImport:
 
     def _once(self, found: Forecast | Report, progress: Progress | None) -> Iterator[Draft]:
         """Every person of the file once, at the first row, with what all rows read so far agree on."""
-        counting = isinstance(found, Forecast)
         for draft in self._drafts(found, progress):
             before = self._seen.first(draft)
             if before is None:
@@ -179,7 +181,8 @@ class PeopleImport:
                 yield draft
                 continue
             found.skipped.add(draft.line, f"the same person as line {before}")
-            if counting:
+            if isinstance(found, Forecast):
+                found.duplicates += 1
                 self._seen.narrow(draft)
 
     def _count(self, conn: Connection, batch: list[Draft], found: Forecast) -> None:

@@ -219,13 +219,12 @@ def check_columns(rules: ImportMap, header: Sequence[str]) -> None:
     missing = sorted(rules.columns() - set(header))
     if missing:
         have = ", ".join(plain_header(header)) or "none"
-        raise UsageError(
-            f"The file has no column {', '.join(f'`{name}`' for name in missing)}.",
-            fix=f"Columns of the file: {have}. Is it the right map, and the right delimiter?",
-        )
+        asked = ", ".join(f"`{name}`" for name in missing)
+        fix = f"its columns are: {have}; is it the right map, and the right delimiter?"
+        raise UsageError(f"the file has no column {asked}", fix=fix)
     twice = sorted(name for name in rules.columns() if header.count(name) > 1)
     if twice:
-        raise UsageError(f"The file has the column `{twice[0]}` twice.", fix="Rename one of them in the file.")
+        raise UsageError(f"the file has the column `{twice[0]}` twice", fix="rename one of them in the file")
 
 
 def plain_header(header: Iterable[str]) -> list[str]:

@@ -72,13 +72,14 @@ def open_table(
     """
     source.seek(0)
     sample = source.read(_SAMPLE)
+    empty = UsageError("the file is empty", fix="export it again, with its header line")
     if not sample.strip(b"\r\n\t \x00"):
-        raise UsageError("The file is empty.", fix="Export it again with its header line.")
+        raise empty
     name, guessed = (encoding, False) if encoding != "auto" else sniff_encoding(sample)
     try:
         codecs.lookup(name)
     except LookupError:
-        raise UsageError(f"Nobody knows the encoding {name!r}.", fix="Say utf-8, utf-16, cp1250 or cp1252.") from None
+        raise UsageError(f"nobody knows the encoding `{name}`", fix="say utf-8, utf-16, cp1250 or cp1252") from None
     source.seek(0)
     errors = "replace" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
     text = io.TextIOWrapper(source, encoding=name, errors=errors, newline="")
@@ -89,6 +90,8 @@ def open_table(
         first = next(((n, s) for n, s in lines if isinstance(s, str) and s.strip()), (0, ""))
     chosen = sniff_delimiter(first[1], columns) if delimiter == "auto" else delimiter
     header = tuple(name.strip().strip("\ufeff") for name in _split(first[1], chosen) or [])
+    if not any(header):
+        raise empty
     return Table(name, guessed, chosen, header), _records(lines, chosen, len(header))
 
 

@@ -1,0 +1,168 @@
+"""`nurture import` and its relatives: people and facts from files."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from nurture.cli.common import FINDINGS, FINE, emit_json, err, open_database, out, plain, settings, table
+from nurture.errors import UsageError
+
+if TYPE_CHECKING:
+    from nurture.intake.mapping import ImportMap
+    from nurture.intake.people import Source
+    from nurture.intake.report import Findings, Forecast, Report
+
+SHOWN = 40
+"""Skipped rows and warnings on a terminal; `--json` gives a thousand."""
+
+_FILE = typer.Argument(help="The file, or - for standard input.")
+_MAP = typer.Option(None, "--map", help="What the columns mean: a *.map.yaml file.")
+_DRY = typer.Option(False, "--dry-run", help="Only say what would happen.")
+_YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
+_BY = typer.Option("command line", "--by", help="Whose import it is, for the record.")
+_JSON = typer.Option(False, "--json", help="Print one JSON document.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command("import")(import_people)
+
+
+def import_people(
+    file: str = _FILE,
+    map_path: Path | None = _MAP,
+    dry_run: bool = _DRY,
+    yes: bool = _YES,
+    by: str = _BY,
+    as_json: bool = _JSON,
+) -> None:
+    """Bring people in from a CSV file. Who is new and who may be mailed is said before anything is written."""
+    from nurture.intake.people import PeopleImport
+    from nurture.model.tokens import Keys
+
+    chosen = settings()
+    rules = load_map(map_path)
+    with opened(file) as source:
+        store = open_database(chosen)
+        keys = Keys.from_secrets(chosen.secrets())
+        work = PeopleImport(store, source, rules, keys=keys, now=chosen.clock().now())
+        with progress("reading", source.size) as step:
+            forecast = work.forecast(step)
+        if not as_json:
+            show_forecast(forecast, source.name)
+        if dry_run:
+            if as_json:
+                emit_json({"dry_run": True, **forecast.as_dict(), "skipped_rows": forecast.skipped.as_list()})
+            else:
+                show_findings(forecast.skipped, "skipped")
+            raise typer.Exit(FINDINGS if forecast.skipped.total > forecast.duplicates else FINE)
+        confirm(yes, as_json=as_json)
+        with progress("writing", source.size) as step:
+            report = work.write(step, by=by)
+    if as_json:
+        emit_json({"file": source.name, "sha256": source.sha256, "forecast": forecast.as_dict(), **report.as_dict()})
+    else:
+        show_report(report)
+    raise typer.Exit(FINDINGS if report.skipped.total > forecast.duplicates else FINE)
+
+
+def load_map(path: Path | None) -> ImportMap:
+    """The map at `path`; its mistakes are printed with their places, and the command ends with 2."""
+    from nurture.intake.map_file import MapMistakes, read_map
+
+    if path is None:
+        raise UsageError("no map", fix="say what the columns mean: --map campaigns/imports/NAME.map.yaml")
+    try:
+        return read_map(path)
+    except MapMistakes as wrong:
+        for problem in wrong.problems:
+            head, *fix = str(problem).splitlines()
+            err.print(Text("\n    ".join(plain(line.strip()) for line in (head, *fix))), soft_wrap=True)
+        raise
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Source]:
+    """The file called `name`, or standard input kept aside so that it can be read twice."""
+    from nurture.intake.people import Source
+
+    if name == "-":
+        with tempfile.SpooledTemporaryFile(max_size=1 << 26) as kept:
+            while part := sys.stdin.buffer.read(1 << 20):
+                kept.write(part)
+            yield Source.of(cast(BinaryIO, kept), "standard input")
+        return
+    try:
+        with Path(name).open("rb") as content:
+            source = Source.of(content, Path(name).name)
+            yield source
+    except OSError as wrong:
+        if wrong.filename is None:
+            raise
+        fix = "check the path; - reads standard input"
+        raise UsageError(f"cannot read {plain(wrong.filename)}: {wrong.strerror}", fix=fix) from wrong
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar on standard error while something long runs; nothing where nobody watches."""
+    if not err.is_terminal:
+        yield None
+        return
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def confirm(yes: bool, *, as_json: bool = False) -> None:
+    """Ask before writing. Without a terminal nobody can be asked, so `--yes` has to have been said."""
+    if yes:
+        return
+    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("nothing was written: nobody is here to say yes", fix="look at --dry-run, then add --yes")
+    if not typer.confirm("Write this?", default=False):
+        out.print("Nothing was written.")
+        raise typer.Exit(FINDINGS)
+
+
+def show_forecast(forecast: Forecast, name: str) -> None:
+    out.print(Text.assemble((f"{plain(name)}: ", "bold"), f"{forecast.rows:,} rows"))
+    out.print(f"  new {forecast.new:,}, known {forecast.known:,}, of them without an address {forecast.prospects:,}")
+    broken = forecast.skipped.total - forecast.duplicates
+    if forecast.skipped.total:
+        why = f"{forecast.duplicates:,} repeat a person, {broken:,} cannot be used"
+        out.print(f"  to be skipped {forecast.skipped.total:,}: {why}")
+    gained = f"{forecast.mailable - forecast.mailable_before:+,} by this import"
+    out.print(f"  [bold]mailable afterwards: {forecast.mailable:,}[/] of the people in this file ({gained})")
+    for why, count in sorted(forecast.not_mailable.items(), key=lambda item: -item[1]):
+        out.print(f"    not mailable, {why}: {count:,}")
+    for note in forecast.notes:
+        out.print(Text(f"  note: {plain(note)}", style="yellow"))
+
+
+def show_report(report: Report) -> None:
+    show_findings(report.warnings, "noticed")
+    show_findings(report.skipped, "skipped")
+    counts: list[tuple[str, Any]] = [
+        ("rows", report.rows), ("created", report.created), ("updated", report.updated),
+        ("unchanged", report.unchanged), ("skipped", report.skipped.total), ("consents recorded", report.consents),
+        ("suppressed", report.suppressed), ("events recorded", report.events),
+    ]
+    out.print(table("Done" if report.changed else "Nothing changed", ("", "count"),
+                    [(name, f"{count:,}") for name, count in counts], right=(1,)))
+
+
+def show_findings(findings: Findings, what: str) -> None:
+    for line, reason in sorted(findings.lines)[:SHOWN]:
+        out.print(Text(f"  line {line}: {what}: {plain(reason)}"))
+    if findings.total > SHOWN:
+        out.print(f"  ... and {findings.total - SHOWN:,} more {what} (--json lists up to 1,000)")
