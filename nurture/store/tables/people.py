@@ -19,6 +19,8 @@ class LeadRow(SQLModel, table=True):
         Index("ix_lead_review", "review_at", sqlite_where=text("review_at IS NOT NULL"),
               postgresql_where=text("review_at IS NOT NULL")),
         Index("ix_lead_stage", "stage", "stage_since"),
+        Index("ix_lead_queue", "queue_priority", sqlite_where=text("queue_priority IS NOT NULL"),
+              postgresql_where=text("queue_priority IS NOT NULL")),
     )
 
     id: int | None = serial()
@@ -80,6 +82,8 @@ class LeadRow(SQLModel, table=True):
 
     seen_event: int = Field(default=0, sa_type=BIG)
     """The newest event that `enroll` has looked at: only newer ones can start a campaign."""
+    queue_priority: int | None = None
+    """Set while the gate lets this lead through and sales has no room: how soon it is next."""
     review_at: datetime | None = None
     """When time alone may change something; the sweep wakes the lead then."""
     created_at: datetime
