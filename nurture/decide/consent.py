@@ -16,15 +16,27 @@ Key = tuple[Purpose, Channel]
 __all__ = ["OBJECTION", "TRACKING", "fold", "may_score", "merge", "missing_proof", "permits"]
 
 OBJECTION: Final = MAIL_PURPOSES | {
-    Purpose.SALES_CONTACT, Purpose.PROFILING, Purpose.OPEN_TRACKING, Purpose.CLICK_TRACKING
+    Purpose.SALES_CONTACT,
+    Purpose.PROFILING,
+    Purpose.OPEN_TRACKING,
+    Purpose.CLICK_TRACKING,
 }
 """What an objection to direct marketing (Art. 21) ends; scoring is part of it."""
 
 TRACKING: Final = frozenset({Purpose.OPEN_TRACKING, Purpose.CLICK_TRACKING})
-_STRICTNESS: Final = {s: n for n, s in enumerate((
-    ConsentStatus.GRANTED, ConsentStatus.PENDING, ConsentStatus.NONE, ConsentStatus.EXPIRED,
-    ConsentStatus.WITHDRAWN, ConsentStatus.OBJECTED,
-))}
+_STRICTNESS: Final = {
+    s: n
+    for n, s in enumerate(
+        (
+            ConsentStatus.GRANTED,
+            ConsentStatus.PENDING,
+            ConsentStatus.NONE,
+            ConsentStatus.EXPIRED,
+            ConsentStatus.WITHDRAWN,
+            ConsentStatus.OBJECTED,
+        )
+    )
+}
 
 
 def permits(

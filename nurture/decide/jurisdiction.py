@@ -63,7 +63,11 @@ _EDPB = "EDPB Guidelines 2/2023 on ePrivacy Art. 5(3): a pixel is access to the 
 _SOFT = "CJEU C-654/23 (13 Nov 2025): what counts as a sale under ePrivacy Art. 13(2)"
 
 STRICTEST: Final = Jurisdiction(
-    code="??", name="an unknown country", mail=_OPT_IN, phone=_OPT_IN, double_opt_in=True,
+    code="??",
+    name="an unknown country",
+    mail=_OPT_IN,
+    phone=_OPT_IN,
+    double_opt_in=True,
     footer=_EVERYWHERE | {"postal_address", "registration", "imprint", "marketing_marker"},
     marker=("newsletter", "obchodní sdělení"),
     sources=("the intersection of the rows below",),
@@ -73,7 +77,11 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
     row.code: row
     for row in (
         Jurisdiction(
-            code="PL", name="Poland", mail=_OPT_IN, phone=_OPT_IN, double_opt_in=True,
+            code="PL",
+            name="Poland",
+            mail=_OPT_IN,
+            phone=_OPT_IN,
+            double_opt_in=True,
             footer=_EVERYWHERE | {"postal_address", "registration"},
             sources=(
                 "Prawo komunikacji elektronicznej (Act of 12 July 2024), Art. 398, in force 10 Nov 2024: prior consent "
@@ -83,7 +91,11 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             ),
         ),
         Jurisdiction(
-            code="CZ", name="Czechia", mail=_OPT_IN_SOFT, phone=_OPT_IN, double_opt_in=True,
+            code="CZ",
+            name="Czechia",
+            mail=_OPT_IN_SOFT,
+            phone=_OPT_IN,
+            double_opt_in=True,
             footer=_EVERYWHERE | {"postal_address", "registration", "marketing_marker"},
             marker=("obchodní sdělení", "newsletter"),
             sources=(
@@ -94,19 +106,28 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             ),
         ),
         Jurisdiction(
-            code="DE", name="Germany", mail=_OPT_IN_SOFT, phone=_OPT_IN, double_opt_in=True,
+            code="DE",
+            name="Germany",
+            mail=_OPT_IN_SOFT,
+            phone=_OPT_IN,
+            double_opt_in=True,
             footer=_EVERYWHERE | {"postal_address", "imprint"},
             sources=(
                 "UWG section 7(2) no. 2 and 7(3): express consent also between companies; four cumulative conditions "
                 "for existing customers",
                 "BGH I ZR 164/09: each declaration documented; OLG Duesseldorf I-15 U 64/15: the confirmation mail is "
                 "free of advertising",
-                _SOFT, _EDPB,
+                _SOFT,
+                _EDPB,
             ),
         ),
         Jurisdiction(
-            code="FR", name="France", double_opt_in=False, footer=_EVERYWHERE | {"postal_address"},
-            mail=_OPT_IN_SOFT | {Basis.LEGIT_INTEREST}, phone=_OPT_IN,
+            code="FR",
+            name="France",
+            double_opt_in=False,
+            footer=_EVERYWHERE | {"postal_address"},
+            mail=_OPT_IN_SOFT | {Basis.LEGIT_INTEREST},
+            phone=_OPT_IN,
             sources=(
                 "CPCE Art. L34-5; CNIL on prospecting between companies: information and objection at collection, "
                 "about the person's work",
@@ -114,7 +135,11 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             ),
         ),
         Jurisdiction(
-            code="IT", name="Italy", mail=_OPT_IN_SOFT, phone=_OPT_IN, double_opt_in=True,
+            code="IT",
+            name="Italy",
+            mail=_OPT_IN_SOFT,
+            phone=_OPT_IN,
+            double_opt_in=True,
             footer=_EVERYWHERE | {"postal_address"},
             sources=(
                 "Codice privacy Art. 130: consent of contracting parties, legal persons included; own customers",
@@ -122,7 +147,11 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             ),
         ),
         Jurisdiction(
-            code="UK", name="the United Kingdom", mail=_OPT_IN_SOFT, phone=_OPT_IN, double_opt_in=False,
+            code="UK",
+            name="the United Kingdom",
+            mail=_OPT_IN_SOFT,
+            phone=_OPT_IN,
+            double_opt_in=False,
             footer=_EVERYWHERE | {"postal_address", "registration"},
             sources=(
                 "PECR regulations 6, 21 and 22. Corporate subscribers may be written to without consent, but whether "
@@ -131,15 +160,26 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             ),
         ),
         Jurisdiction(
-            code="US", name="the United States", double_opt_in=False, footer=_EVERYWHERE | {"postal_address"},
-            mail=frozenset(Basis), phone=_OPT_IN, tracking_by_consent=False,
-            unsubscribe_within_days=10, link_valid_days=30,
+            code="US",
+            name="the United States",
+            double_opt_in=False,
+            footer=_EVERYWHERE | {"postal_address"},
+            mail=frozenset(Basis),
+            phone=_OPT_IN,
+            tracking_by_consent=False,
+            unsubscribe_within_days=10,
+            link_valid_days=30,
             sources=("CAN-SPAM, 15 USC 7704; 16 CFR 316.5: no fee, no login, one page",),
         ),
         Jurisdiction(
-            code="CA", name="Canada", double_opt_in=False, footer=_EVERYWHERE | {"postal_address"},
-            mail=frozenset({Basis.CONSENT, Basis.CASL_IMPLIED_PURCHASE, Basis.CASL_IMPLIED_INQUIRY}), phone=_OPT_IN,
-            unsubscribe_within_days=10, link_valid_days=60,
+            code="CA",
+            name="Canada",
+            double_opt_in=False,
+            footer=_EVERYWHERE | {"postal_address"},
+            mail=frozenset({Basis.CONSENT, Basis.CASL_IMPLIED_PURCHASE, Basis.CASL_IMPLIED_INQUIRY}),
+            phone=_OPT_IN,
+            unsubscribe_within_days=10,
+            link_valid_days=60,
             sources=(
                 "CASL sections 6 and 10: implied consent two years after a purchase, six months after an inquiry",
                 "CRTC guidance: identification, mechanism valid 60 days, a request for consent is itself a message",

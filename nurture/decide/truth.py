@@ -149,8 +149,11 @@ def _mark(marks: Marks, hits: Iterable[Hit], why: str) -> None:
 
 
 def _inherit(
-    ordered: Sequence[Hit], by_message: Mapping[int, Sequence[Hit]],
-    by_source: Mapping[tuple[str, str], Sequence[Hit]], marks: Marks, tuning: Tuning,
+    ordered: Sequence[Hit],
+    by_message: Mapping[int, Sequence[Hit]],
+    by_source: Mapping[tuple[str, str], Sequence[Hit]],
+    marks: Marks,
+    tuning: Tuning,
 ) -> None:
     """A machine's other hits: same message and program, or same network and program elsewhere, within five minutes."""
     seeds = [h for h in ordered if "burst" in marks[h.id] or "honeypot" in marks[h.id]]
@@ -182,8 +185,12 @@ def _fleets(by_source: Mapping[tuple[str, str], Sequence[Hit]], tuning: Tuning) 
 
 
 def _verdict(
-    hit: Hit, marks: Mapping[str, str], fleet: Sequence[str], mailed: Mailed | None,
-    proofs: Mapping[int, Sequence[datetime]], tuning: Tuning,
+    hit: Hit,
+    marks: Mapping[str, str],
+    fleet: Sequence[str],
+    mailed: Mailed | None,
+    proofs: Mapping[int, Sequence[datetime]],
+    tuning: Tuning,
 ) -> Judgement:
     if marks:
         return Judgement(Verdict.MACHINE, tuple(marks.values()))

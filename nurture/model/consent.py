@@ -68,10 +68,21 @@ TERMS: Final[Mapping[Basis, int]] = {Basis.CASL_IMPLIED_PURCHASE: 24, Basis.CASL
 """Months after which a ground ends by itself, by law."""
 
 REFUSED: Final = frozenset({ConsentStatus.WITHDRAWN, ConsentStatus.OBJECTED})
-_ORDER: Final = {a: n for n, a in enumerate((
-    ConsentAction.REQUEST, ConsentAction.IMPORT, ConsentAction.GRANT, ConsentAction.CONFIRM, ConsentAction.EXPIRE,
-    ConsentAction.WITHDRAW, ConsentAction.OBJECT, ConsentAction.ERASE,
-))}
+_ORDER: Final = {
+    a: n
+    for n, a in enumerate(
+        (
+            ConsentAction.REQUEST,
+            ConsentAction.IMPORT,
+            ConsentAction.GRANT,
+            ConsentAction.CONFIRM,
+            ConsentAction.EXPIRE,
+            ConsentAction.WITHDRAW,
+            ConsentAction.OBJECT,
+            ConsentAction.ERASE,
+        )
+    )
+}
 
 
 def fold(entries: Iterable[ConsentEntry], *, now: datetime) -> dict[tuple[Purpose, Channel], ConsentState]:

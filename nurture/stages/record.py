@@ -45,8 +45,11 @@ def _decide(conn: Connection, parts: Parts, message_ids: list[int], *, now: date
     fresh = {i: j for i, j in judged.items() if kept[i].hit.message_id in own and _is_due(kept[i], now)}
     changed = {i: j for i, j in judged.items() if _changes(kept[i], j, own)}
     hits.set_verdicts(conn, {**fresh, **changed}, now=now)
+    if flood := hits.close_flood(conn, message_ids, now=now):
+        tally.count("flood", flood)
     shown = {i: j for i, j in fresh.items() if kept[i].hit.kind != HONEYPOT}
-    events.record(conn, [_event(kept[i], j, mails.get(kept[i].hit.message_id), parts) for i, j in shown.items()], now=now)
+    told = [_event(kept[i], j, mails.get(kept[i].hit.message_id), parts) for i, j in shown.items()]
+    events.record(conn, told, now=now)
     _fold_back(conn, kept, changed, now=now, tally=tally)
     for judgement in fresh.values():
         tally.count(judgement.verdict.value)
@@ -85,17 +88,24 @@ def _event(kept: Kept, judgement: Judgement, mail: About | None, parts: Parts) -
     name, url, topic = (mail.links if mail else {}).get(hit.link if hit.link is not None else -1, (None, None, None))
     return NewEvent(
         kind=EventKind.CLICK if hit.kind == CLICK else EventKind.OPEN,
-        at=hit.at, lead_id=hit.lead_id, key=hits.event_key(hit.id), channel="email", touchpoint="mail",
+        at=hit.at,
+        lead_id=hit.lead_id,
+        key=hits.event_key(hit.id),
+        channel="email",
+        touchpoint="mail",
         content=mail.content if mail else None,
         topic=topic or (mail.topic if mail else None) or (template.topics[0] if template and template.topics else None),
-        depth=template.depth.value if template else None, link=name, path=url,
-        campaign=mail.campaign if mail else None, step=mail.step if mail else None, message_id=hit.message_id,
-        machine=judgement.verdict in MACHINES, data={"verdict": judgement.verdict.value},
+        depth=template.depth.value if template else None,
+        link=name,
+        path=url,
+        campaign=mail.campaign if mail else None,
+        step=mail.step if mail else None,
+        message_id=hit.message_id,
+        machine=judgement.verdict in MACHINES,
+        data={"verdict": judgement.verdict.value},
     )
 
 
 def next_due(conn: Connection) -> datetime | None:
     """When this stage has something to do next."""
     return hits.next_due(conn)
-
-

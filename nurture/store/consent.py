@@ -75,8 +75,16 @@ def identity(entry: ConsentEntry) -> str:
     """The key of an entry that came without one: the same act told twice is one entry."""
     if entry.key:
         return entry.key
-    told = [str(entry.lead_id), entry.purpose, entry.channel, entry.action, entry.actor, entry.basis or "",
-            entry.wording or "", entry.at.isoformat()]
+    told = [
+        str(entry.lead_id),
+        entry.purpose,
+        entry.channel,
+        entry.action,
+        entry.actor,
+        entry.basis or "",
+        entry.wording or "",
+        entry.at.isoformat(),
+    ]
     return hashlib.blake2b("\x1f".join(told).encode(), digest_size=16).hexdigest()
 
 
@@ -133,11 +141,22 @@ def _write(conn: Connection, fresh: Sequence[ConsentEntry], *, now: datetime, ke
 
 def _row(entry: ConsentEntry, *, now: datetime, digest: str, before: str) -> dict[str, Any]:
     return {
-        "key": entry.key, "lead_id": entry.lead_id, "seq": entry.seq, "purpose": entry.purpose.value,
-        "channel": entry.channel.value, "action": entry.action.value,
-        "basis": entry.basis.value if entry.basis else None, "jurisdiction": entry.jurisdiction, "at": entry.at,
-        "recorded_at": now, "expires_at": entry.expires_at, "wording": entry.wording,
-        "wording_sha": entry.wording_sha, "actor": entry.actor, "digest": digest, "prev_hash": before,
+        "key": entry.key,
+        "lead_id": entry.lead_id,
+        "seq": entry.seq,
+        "purpose": entry.purpose.value,
+        "channel": entry.channel.value,
+        "action": entry.action.value,
+        "basis": entry.basis.value if entry.basis else None,
+        "jurisdiction": entry.jurisdiction,
+        "at": entry.at,
+        "recorded_at": now,
+        "expires_at": entry.expires_at,
+        "wording": entry.wording,
+        "wording_sha": entry.wording_sha,
+        "actor": entry.actor,
+        "digest": digest,
+        "prev_hash": before,
     }
 
 
@@ -159,8 +178,24 @@ def proof_digest(salt: str, values: Mapping[str, Any]) -> str:
     return hashlib.blake2b(canonical(values).encode(), salt=bytes.fromhex(salt)[:16], digest_size=32).hexdigest()
 
 
-_CHAINED = ("key", "lead_id", "seq", "purpose", "channel", "action", "basis", "jurisdiction", "at", "recorded_at",
-            "expires_at", "wording", "wording_sha", "actor", "digest", "prev_hash")
+_CHAINED = (
+    "key",
+    "lead_id",
+    "seq",
+    "purpose",
+    "channel",
+    "action",
+    "basis",
+    "jurisdiction",
+    "at",
+    "recorded_at",
+    "expires_at",
+    "wording",
+    "wording_sha",
+    "actor",
+    "digest",
+    "prev_hash",
+)
 
 
 def line_hash(keys: Keys, row: Mapping[str, Any]) -> str:
@@ -181,14 +216,30 @@ def entries(conn: Connection, lead_ids: Iterable[int], *, with_proof: bool = Fal
     found: dict[int, list[ConsentEntry]] = {i: [] for i in ids}
     for row in conn.execute(query.where(_entry.c.lead_id.in_(ids)).order_by(_entry.c.lead_id, _entry.c.seq)).mappings():
         # What was refused for lack of proof never came in; of an erased proof only the fact remains.
-        proof = row["values"] if row["values"] is not None else {"source": "erased", "sale_ref": "erased",
-                                                                 "similar_product": True, "objection_offered": True}
-        found[row["lead_id"]].append(ConsentEntry(
-            lead_id=row["lead_id"], purpose=Purpose(row["purpose"]), action=ConsentAction(row["action"]), at=row["at"],
-            actor=row["actor"], channel=Channel(row["channel"]), basis=Basis(row["basis"]) if row["basis"] else None,
-            jurisdiction=row["jurisdiction"], wording=row["wording"], wording_sha=row["wording_sha"],
-            expires_at=row["expires_at"], proof=proof, key=row["key"], id=row["id"], seq=row["seq"],
-        ))
+        proof = (
+            row["values"]
+            if row["values"] is not None
+            else {"source": "erased", "sale_ref": "erased", "similar_product": True, "objection_offered": True}
+        )
+        found[row["lead_id"]].append(
+            ConsentEntry(
+                lead_id=row["lead_id"],
+                purpose=Purpose(row["purpose"]),
+                action=ConsentAction(row["action"]),
+                at=row["at"],
+                actor=row["actor"],
+                channel=Channel(row["channel"]),
+                basis=Basis(row["basis"]) if row["basis"] else None,
+                jurisdiction=row["jurisdiction"],
+                wording=row["wording"],
+                wording_sha=row["wording_sha"],
+                expires_at=row["expires_at"],
+                proof=proof,
+                key=row["key"],
+                id=row["id"],
+                seq=row["seq"],
+            )
+        )
     return found
 
 
@@ -204,18 +255,30 @@ def refold(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
     soonest: dict[int, datetime] = {}
     for lead_id, ledger in entries(conn, ids).items():
         for (purpose, channel), state in fold(ledger, now=now).items():
-            rows.append({
-                "lead_id": lead_id, "purpose": purpose.value, "channel": channel.value, "status": state.status.value,
-                "basis": state.basis, "since": state.since, "until": state.until, "entry_id": state.entry_id or None,
-                "wording": state.wording,
-            })
+            rows.append(
+                {
+                    "lead_id": lead_id,
+                    "purpose": purpose.value,
+                    "channel": channel.value,
+                    "status": state.status.value,
+                    "basis": state.basis,
+                    "since": state.since,
+                    "until": state.until,
+                    "entry_id": state.entry_id or None,
+                    "wording": state.wording,
+                }
+            )
             if state.until and state.until > now:
                 soonest[lead_id] = min(state.until, soonest.get(lead_id, state.until))
     if rows:
         upsert = (sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert)(_state)
         fields = ("status", "basis", "since", "until", "entry_id", "wording")
-        conn.execute(upsert.on_conflict_do_update(
-            index_elements=["lead_id", "purpose", "channel"], set_={f: upsert.excluded[f] for f in fields}), rows)
+        conn.execute(
+            upsert.on_conflict_do_update(
+                index_elements=["lead_id", "purpose", "channel"], set_={f: upsert.excluded[f] for f in fields}
+            ),
+            rows,
+        )
     for lead_id, at in soonest.items():
         sooner = or_(_lead.c.review_at.is_(None), _lead.c.review_at > at)
         conn.execute(update(_lead).where(_lead.c.id == lead_id, sooner).values(review_at=at))
@@ -227,7 +290,13 @@ def forget_proofs(conn: Connection, lead_ids: Iterable[int]) -> None:
 
 
 def put_wording(
-    conn: Connection, wording_id: str, text: str, *, purposes: Sequence[Purpose], language: str, now: datetime,
+    conn: Connection,
+    wording_id: str,
+    text: str,
+    *,
+    purposes: Sequence[Purpose],
+    language: str,
+    now: datetime,
     version: int = 1,
 ) -> str:
     """Keep a consent text for good and return its hash. Raises Refused when the id stands for another text (C21)."""
@@ -236,9 +305,21 @@ def put_wording(
     known = conn.execute(query).one_or_none()
     covers = sorted(p.value for p in purposes)
     if known is None:
-        conn.execute(insert(_wording).values(id=wording_id, version=version, language=language, sha256=sha, text=text,
-                                             purposes=covers, first_used_at=now))
+        conn.execute(
+            insert(_wording).values(
+                id=wording_id,
+                version=version,
+                language=language,
+                sha256=sha,
+                text=text,
+                purposes=covers,
+                first_used_at=now,
+            )
+        )
     elif known.sha256 != sha or sorted(known.purposes) != covers:
-        raise Refused(f"the wording {wording_id} is in use and cannot change", code="wording_in_use",
-                      fix="give the new text a new id; people agreed to the old one")
+        raise Refused(
+            f"the wording {wording_id} is in use and cannot change",
+            code="wording_in_use",
+            fix="give the new text a new id; people agreed to the old one",
+        )
     return sha

@@ -49,10 +49,10 @@ class Arrival:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def take(conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta) -> list[str | None]:
+def take(conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta, keep: bool = True) -> list[str | None]:
     """Keep the hits that consent allows *now* (not when the mail was sent), and say where each click leads.
 
-    None: there is no such link. A hit without consent is answered and not stored (C14).
+    None: there is no such link. A hit without consent is answered and not stored (C14). `keep=False` only looks up.
     """
     mailed = _mailed(conn, {a.message_id for a in arrivals})
     links = targets(conn, {mailed[a.message_id] for a in arrivals if a.kind == CLICK and a.message_id in mailed})
@@ -67,16 +67,24 @@ def take(conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta) -> l
         key = (arrival.lead_id, NEEDED[arrival.kind].value)
         if known and key in allowed and ((until := allowed[key]) is None or arrival.at < until):
             rows.append(_row(arrival, hold))
-    if rows:
+    if rows and keep:
         conn.execute(insert(_hit), rows)
     return answers
 
 
 def _row(arrival: Arrival, hold: timedelta) -> dict[str, Any]:
     return {
-        "message_id": arrival.message_id, "lead_id": arrival.lead_id, "kind": arrival.kind, "link_index": arrival.link,
-        "at": arrival.at, "method": arrival.method, "agent": arrival.agent, "ip_prefix": arrival.net,
-        "headers": dict(arrival.headers), "verdict": Verdict.HELD.value, "evidence": [],
+        "message_id": arrival.message_id,
+        "lead_id": arrival.lead_id,
+        "kind": arrival.kind,
+        "link_index": arrival.link,
+        "at": arrival.at,
+        "method": arrival.method,
+        "agent": arrival.agent,
+        "ip_prefix": arrival.net,
+        "headers": dict(arrival.headers),
+        "verdict": Verdict.HELD.value,
+        "evidence": [],
         "decide_at": arrival.at + hold,
     }
 
@@ -89,7 +97,9 @@ def _mailed(conn: Connection, ids: Collection[int]) -> dict[int, str]:
 def _allowed(conn: Connection, leads: Collection[int]) -> dict[tuple[int, str], datetime | None]:
     """(lead, tracking purpose) -> until when it is granted; None: for good."""
     query = select(_consent.c.lead_id, _consent.c.purpose, _consent.c.until).where(
-        _consent.c.lead_id.in_(leads), _consent.c.channel == "email", _consent.c.status == ConsentStatus.GRANTED.value,
+        _consent.c.lead_id.in_(leads),
+        _consent.c.channel == "email",
+        _consent.c.status == ConsentStatus.GRANTED.value,
         _consent.c.purpose.in_([Purpose.OPEN_TRACKING.value, Purpose.CLICK_TRACKING.value]),
     )
     return {(lead, purpose): until for lead, purpose, until in conn.execute(query)}
@@ -108,7 +118,9 @@ def due_messages(conn: Connection, *, now: datetime, limit: int) -> list[int]:
     query = (
         select(_hit.c.message_id, func.min(_hit.c.decide_at).label("first"))
         .where(_hit.c.verdict == Verdict.HELD.value, _hit.c.decide_at <= now)
-        .group_by(_hit.c.message_id).order_by("first", _hit.c.message_id).limit(limit)
+        .group_by(_hit.c.message_id)
+        .order_by("first", _hit.c.message_id)
+        .limit(limit)
     )
     return [row.message_id for row in conn.execute(query)]
 
@@ -151,8 +163,22 @@ def _load(conn: Connection, where: Any) -> list[Kept]:
     inner = select(_hit, rank).where(where).subquery()
     rows = conn.execute(select(inner).where(inner.c.rank <= PER_MESSAGE))
     return [
-        Kept(Hit(row.id, row.message_id, row.lead_id, row.kind, row.at, row.method, row.link_index, row.agent or "",
-                 row.ip_prefix or "", row.headers), Verdict(row.verdict), row.decide_at)
+        Kept(
+            Hit(
+                row.id,
+                row.message_id,
+                row.lead_id,
+                row.kind,
+                row.at,
+                row.method,
+                row.link_index,
+                row.agent or "",
+                row.ip_prefix or "",
+                row.headers,
+            ),
+            Verdict(row.verdict),
+            row.decide_at,
+        )
         for row in rows
     ]
 
@@ -179,8 +205,13 @@ def about(conn: Connection, message_ids: Iterable[int]) -> dict[int, About]:
         links[row.template_digest][row.idx] = (row.name, row.url, row.topic)
     return {
         row.id: About(
-            Mailed(row.id, row.sent_at, len(links[row.template_digest])), row.campaign, row.step_id, row.content,
-            row.template, row.topic, links[row.template_digest],
+            Mailed(row.id, row.sent_at, len(links[row.template_digest])),
+            row.campaign,
+            row.step_id,
+            row.content,
+            row.template,
+            row.topic,
+            links[row.template_digest],
         )
         for row in rows
     }
@@ -200,12 +231,28 @@ def presences(conn: Connection, lead_ids: Iterable[int], kinds: Collection[str])
 def set_verdicts(conn: Connection, judged: Mapping[int, Judgement], *, now: datetime) -> None:
     if not judged:
         return
-    statement = update(_hit).where(_hit.c.id == bindparam("b_id")).values(
-        verdict=bindparam("b_verdict"), evidence=bindparam("b_evidence", type_=_hit.c.evidence.type), decided_at=now
+    statement = (
+        update(_hit)
+        .where(_hit.c.id == bindparam("b_id"))
+        .values(
+            verdict=bindparam("b_verdict"), evidence=bindparam("b_evidence", type_=_hit.c.evidence.type), decided_at=now
+        )
     )
-    conn.execute(statement, [
-        {"b_id": i, "b_verdict": j.verdict.value, "b_evidence": list(j.evidence)} for i, j in judged.items()
-    ])
+    conn.execute(
+        statement,
+        [{"b_id": i, "b_verdict": j.verdict.value, "b_evidence": list(j.evidence)} for i, j in judged.items()],
+    )
+
+
+def close_flood(conn: Connection, message_ids: Sequence[int], *, now: datetime) -> int:
+    """What lies beyond `PER_MESSAGE` and is due is a machine's, without another look. Returns how many."""
+    over = and_(_hit.c.message_id.in_(message_ids), _hit.c.verdict == Verdict.HELD.value, _hit.c.decide_at <= now)
+    done = (
+        update(_hit)
+        .where(over)
+        .values(verdict=Verdict.MACHINE.value, evidence=["more requests than a person makes"], decided_at=now)
+    )
+    return int(conn.execute(done).rowcount)
 
 
 def event_key(hit_id: int) -> str:
@@ -233,8 +280,10 @@ def tell_owners(conn: Connection, leads: Mapping[int, str], *, now: datetime) ->
     for row in conn.execute(query).all():
         key = f"foldback:{row.id}:{leads[row.lead_id]}"
         if conn.execute(select(_alert.c.id).where(_alert.c.key == key)).first() is None:
-            conn.execute(insert(_alert).values(
-                key=key, code="click_was_machine", text=_MACHINE_CLICK, for_whom=row.owner or row.queue, at=now
-            ))
+            conn.execute(
+                insert(_alert).values(
+                    key=key, code="click_was_machine", text=_MACHINE_CLICK, for_whom=row.owner or row.queue, at=now
+                )
+            )
             told += 1
     return told

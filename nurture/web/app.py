@@ -1,0 +1,90 @@
+"""One ASGI app: the fast tracking addresses in front, FastAPI for pages and API behind."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from nurture.clock import Clock
+from nurture.errors import Unavailable
+from nurture.parts import Parts
+from nurture.web import public
+from nurture.web.answers import STATIC, STYLE, gone, guard, page
+from nurture.web.bodies import BodyLimit
+from nurture.web.front import App, Front
+from nurture.web.house import House
+
+
+def create_app(
+    parts: Parts | Callable[[], Parts], clock: Clock, *, demo: bool = False, webhook_secrets: Sequence[str] = ()
+) -> App:
+    """The whole web side. `parts` may be a function, so that newly applied campaigns are seen without a restart.
+
+    `demo` opens the staff pages to whoever holds the one-time link that `web.signin.one_time_link` makes.
+    """
+    source = parts if callable(parts) else lambda: parts
+    house = House(source, clock, demo=demo, webhook_secrets=tuple(webhook_secrets))
+    inner = FastAPI(
+        title="nurture",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        redirect_slashes=False,
+    )
+    inner.state.house = house
+    _protect(inner, house)
+    for module in (public,):
+        inner.include_router(module.routes(house))
+    _static(inner)
+    return Front(house, BodyLimit(inner))
+
+
+def _static(inner: FastAPI) -> None:
+    @inner.api_route(STYLE, methods=["GET", "HEAD"], include_in_schema=False)
+    def style() -> Response:
+        kept = {"cache-control": "public, max-age=31536000, immutable"}
+        return FileResponse(STATIC / "style.css", media_type="text/css", headers=kept)
+
+    @inner.api_route("/static/icon.svg", methods=["GET", "HEAD"], include_in_schema=False)
+    def icon() -> Response:
+        return FileResponse(STATIC / "icon.svg", headers={"cache-control": "public, max-age=86400"})
+
+    @inner.get("/healthz", include_in_schema=False)
+    def alive() -> dict[str, str]:
+        return {"status": "ok"}
+
+
+def _protect(inner: FastAPI, house: House) -> None:
+    """Headers on every answer, HEAD like GET, and one plain page for whatever goes wrong."""
+
+    @inner.middleware("http")
+    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
+        return guard(await call(request))
+
+    @inner.exception_handler(HTTPException)
+    async def known(request: Request, error: HTTPException) -> Response:
+        if _wants_json(request):
+            return JSONResponse({"error": str(error.detail)}, status_code=error.status_code, headers=error.headers)
+        if error.status_code == 404:
+            return gone(request, house)
+        return page(request, house, "wrong.html", status=error.status_code, told=str(error.detail))
+
+    @inner.exception_handler(Unavailable)
+    async def away(request: Request, error: Unavailable) -> Response:
+        told: dict[str, Any] = {"status": 503}
+        answer: Response = (
+            JSONResponse({"error": "try again in a moment"}, status_code=503)
+            if _wants_json(request)
+            else page(request, house, "away.html", **told)
+        )
+        answer.headers["retry-after"] = "10"
+        return answer
+
+
+def _wants_json(request: Request) -> bool:
+    return request.url.path.startswith(("/api", "/events"))

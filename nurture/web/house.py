@@ -1,0 +1,74 @@
+"""What every page needs: the parts in force now, the clock, the page templates, and the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from nurture.clock import Clock
+from nurture.model.company import Company
+from nurture.parts import Parts
+from nurture.web.language import NAMES, catalogue, locale
+from nurture.web.limits import Limit
+
+PAGES: Final = Path(__file__).parent / "pages"
+
+
+@dataclass(slots=True)
+class Limits:
+    """Asks per network. Generous for people, tight where guessing would pay."""
+
+    post: Limit = field(default_factory=lambda: Limit(60, timedelta(minutes=1)))
+    form: Limit = field(default_factory=lambda: Limit(20, timedelta(minutes=10)))
+    sign_in: Limit = field(default_factory=lambda: Limit(10, timedelta(minutes=10)))
+    account: Limit = field(default_factory=lambda: Limit(5, timedelta(minutes=10)))
+    call: Limit = field(default_factory=lambda: Limit(1200, timedelta(minutes=1)))
+
+
+@dataclass(slots=True)
+class House:
+    """`source` gives the parts in force: a campaign applied while the app runs is seen by the next request."""
+
+    source: Callable[[], Parts]
+    clock: Clock
+    demo: bool = False
+    webhook_secrets: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    _pages: dict[str, Environment] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> Parts:
+        return self.source()
+
+    @property
+    def company(self) -> Company:
+        return self.parts.library.company
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def pages(self, language: str) -> Environment:
+        """The page templates, speaking `language`."""
+        if language not in self._pages:
+            self._pages[language] = _environment(language)
+        return self._pages[language]
+
+
+def _environment(language: str) -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(PAGES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    install: Any = made.install_gettext_translations  # type: ignore[attr-defined]  # added by the i18n extension
+    install(catalogue(language), newstyle=True)
+    made.globals.update(language=language, languages=NAMES, locale=locale(language))
+    return made
