@@ -81,9 +81,9 @@ def judge(reply: Reply, *, attempt: Attempt, now: datetime, patience: Patience =
     """Read one reply by the table of RFC 5321, 3463 and 6647: what becomes of the message, and who else is affected."""
     if reply.phase in OF_THE_ROUTE:
         return _of_the_route(reply, now=now, patience=patience)
-    if reply.phase is Phase.BODY and reply.code is None:
+    if reply.phase is Phase.BODY and (reply.code is None or not (200 <= reply.code < 300 or 400 <= reply.code < 600)):
         return Judgement(Fate.UNKNOWN, f"no answer after the message: {reply.text or 'connection lost'}")
-    if reply.phase is Phase.BODY and reply.code is not None and 200 <= reply.code < 300:
+    if reply.phase is Phase.BODY and reply.code is not None and reply.code < 300:
         return Judgement(Fate.SENT, _said(reply))
     if reply.code is None:
         verdict = Judgement(Fate.RETRY, _said(reply))

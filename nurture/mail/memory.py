@@ -19,6 +19,7 @@ class MemoryTransport:
 
     answer: Callable[[Outgoing], Reply] = accepted
     capacity: int = 40
+    resting: frozenset[str] = frozenset()
     sent: list[Outgoing] = field(default_factory=list)
     stopped: bool = False
 

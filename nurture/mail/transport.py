@@ -24,6 +24,8 @@ class Transport(Protocol):
     """
 
     capacity: int
+    resting: frozenset[str]
+    """Routes whose breaker is open: they get nothing."""
 
     def pump(self, take: Take, done: Done) -> None: ...
 
@@ -83,7 +85,9 @@ def parse_route(name: str, url: str) -> Route:
     security, port = scheme
     options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     if parts.username and security == "none" and not _is_loopback(parts.hostname):
-        raise UsageError(f"The mail route `{name}` would send its password in clear.", fix="Use smtp+starttls:// or smtps://.")
+        raise UsageError(
+            f"The mail route `{name}` would send its password in clear.", fix="Use smtp+starttls:// or smtps://."
+        )
     try:
         return Route(
             name=name, host=parts.hostname, port=parts.port or port, security=security,
@@ -116,7 +120,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def routes_for(message: Outgoing, routes: Sequence[Route], *, from_domain: str, resting: frozenset[str]) -> list[Route]:
+def routes_for(message: Outgoing, routes: Sequence[Route], *, resting: frozenset[str] = frozenset()) -> list[Route]:
     """The routes this message may take, best first: the named one, those for its From domain, then those for any.
 
     A named route is the only one; routes that rest (`resting`, by name) are left out, so the list may be empty.
@@ -124,5 +128,5 @@ def routes_for(message: Outgoing, routes: Sequence[Route], *, from_domain: str, 
     if message.route is not None and any(r.name == message.route for r in routes):
         chosen = [r for r in routes if r.name == message.route]
     else:
-        chosen = [r for r in routes if from_domain in r.senders] + [r for r in routes if not r.senders]
+        chosen = [r for r in routes if message.from_domain in r.senders] + [r for r in routes if not r.senders]
     return [r for r in chosen if r.name not in resting]

@@ -45,7 +45,8 @@ class Outgoing:
     recipient: str
     smtputf8: bool = False
     route: str | None = None
-    """Name of the route it must take; None: by the envelope sender's domain, else the default one."""
+    """Name of the route it must take; None: by its From domain, else the default one."""
+    from_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A message's life in the database: planned, claimed, started, and one of the ends. Every write is fenced by its owner."""
+"""A message's life in the database: planned, claimed, started, and one of the ends. Writes are fenced by the owner."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from nurture.model.words import (
     MessageState,
     RefusalCode,
 )
-from nurture.store.tables import EnrollmentRow, LinkRow, MessageRow
+from nurture.store.tables import EnrollmentRow, EventRow, LeadRow, LinkRow, MessageRow
 
 _t = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 _enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
+_event = EventRow.__table__  # type: ignore[attr-defined]
+_lead = LeadRow.__table__  # type: ignore[attr-defined]
 _link = LinkRow.__table__  # type: ignore[attr-defined]
 
 LEASE = timedelta(minutes=15)
@@ -29,6 +31,7 @@ LEASE = timedelta(minutes=15)
 STARTED_LEASE = timedelta(minutes=60)
 """Longer than the longest wait for a server's answer, so that nobody calls unknown what is still on the wire."""
 
+RESENDS = "resends"
 _WAITING = sorted(MESSAGE_WAITING)
 
 
@@ -76,6 +79,8 @@ class Start:
     opens_visible: bool
     clicks_visible: bool
     size: int
+    template_digest: str
+    """The copy that really goes out: an edit between plan and send is sent as edited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,8 @@ class Ending:
     text: str | None = None
     due_at: datetime | None = None
     route: str | None = None
-    tried: bool = True
-    """Counts as an attempt. False where not a byte of the message left (guard, pause, route down)."""
+    undo: bool = False
+    """It was marked as started and not a byte of it left (route down, shutdown): that was no attempt."""
 
 
 def plan(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[tuple[int, str]]:
@@ -164,6 +169,23 @@ def lost(conn: Connection, *, now: datetime) -> list[tuple[int, int | None, str 
     return [(row.id, row.enrollment_id, row.campaign) for row in conn.execute(statement)]
 
 
+def resend_later(conn: Connection, ids: Sequence[int], *, at: datetime) -> None:
+    """Unknown messages whose campaign says `resend_same_id`: look at them again at `at`."""
+    if ids:
+        ours = update(_t).where(_t.c.id.in_(ids), _t.c.state == MessageState.UNKNOWN)
+        conn.execute(ours.values(due_at=at, reason=RESENDS))
+
+
+def resend_silent(conn: Connection, *, signs: Collection[str], now: datetime) -> int:
+    """Unknown messages whose time is up without any of `signs` (event kinds) go out again, under the same id."""
+    seen = select(_event.c.id).where(_event.c.message_id == _t.c.id, _event.c.kind.in_(list(signs))).exists()
+    statement = (
+        update(_t).where(_t.c.state == MessageState.UNKNOWN, _t.c.reason == RESENDS, _t.c.due_at <= now, ~seen)
+        .values(state=MessageState.DEFERRED, due_at=now, reason_text="no sign of it: sent again with the same id")
+    )
+    return int(conn.execute(statement).rowcount)
+
+
 def mark_started(conn: Connection, starts: Sequence[Start], *, now: datetime, owner: str) -> set[int]:
     """Write down that these are about to leave. Returns the ids that are still ours; only those may be sent."""
     if not starts:
@@ -176,12 +198,13 @@ def mark_started(conn: Connection, starts: Sequence[Start], *, now: datetime, ow
             first_tried_at=func.coalesce(_t.c.first_tried_at, now),
             message_id=func.coalesce(_t.c.message_id, bindparam("b_message_id")), address=bindparam("b_address"),
             domain_group=bindparam("b_group"), opens_visible=bindparam("b_opens"), clicks_visible=bindparam("b_clicks"),
-            size=bindparam("b_size"),
+            size=bindparam("b_size"), template_digest=bindparam("b_digest"),
         )
     )
     conn.execute(statement, [
         {"b_id": s.id, "b_message_id": s.message_id, "b_address": s.address, "b_group": s.domain_group,
-         "b_opens": s.opens_visible, "b_clicks": s.clicks_visible, "b_size": s.size} for s in starts
+         "b_opens": s.opens_visible, "b_clicks": s.clicks_visible, "b_size": s.size,
+         "b_digest": s.template_digest} for s in starts
     ])
     ids = [s.id for s in starts]
     ours = select(_t.c.id).where(_t.c.id.in_(ids), _t.c.owner == owner, _t.c.state == MessageState.STARTED)
@@ -192,43 +215,39 @@ def record(conn: Connection, endings: Sequence[Ending], *, now: datetime, owner:
     """Write how messages of this worker ended, and wake their enrollments. Returns how many were not ours any more."""
     if not endings:
         return 0
-    missed = 0
-    for tried in (True, False):
-        rows = [e for e in endings if e.tried is tried]
-        if rows:
-            result = conn.execute(_ending(tried, owner), [_bound(e) for e in rows])
-            missed += len(rows) - max(int(result.rowcount), 0)
+    result = conn.execute(_ending(owner), [_bound(e) for e in endings])
+    missed = len(endings) - max(int(result.rowcount), 0)
     final = [e for e in endings if e.enrollment_id is not None and e.state not in MESSAGE_WAITING]
     wake(conn, {e.enrollment_id: int(e.state is MessageState.SENT) for e in final if e.enrollment_id}, now=now)
     return missed
 
 
-def _ending(tried: bool, owner: str) -> Any:
-    values: dict[str, Any] = {
-        "state": bindparam("b_state"), "reply": bindparam("b_reply"), "reason": bindparam("b_reason"),
-        "reason_text": bindparam("b_text"), "route": bindparam("b_route"), "sent_at": bindparam("b_sent_at"),
-        "ended_at": bindparam("b_ended_at"), "due_at": func.coalesce(bindparam("b_due_at"), _t.c.due_at),
-        "owner": None, "lease_until": None,
-    }
-    if not tried:
-        # Given back untried: the start mark is taken off again, it cost no attempt.
-        values["attempt"] = _t.c.attempt - bindparam("b_undo")
-    return update(_t).where(
-        _t.c.id == bindparam("b_id"), _t.c.owner == owner, _t.c.state.in_(sorted(MESSAGE_IN_FLIGHT))
-    ).values(values)
+def _ending(owner: str) -> Any:
+    return (
+        update(_t)
+        .where(_t.c.id == bindparam("b_id"), _t.c.owner == owner, _one_of(_t.c.state, MESSAGE_IN_FLIGHT))
+        .values(
+            state=bindparam("b_state"), reply=bindparam("b_reply"), reason=bindparam("b_reason"),
+            reason_text=bindparam("b_text"), route=bindparam("b_route"), sent_at=bindparam("b_sent_at"),
+            ended_at=bindparam("b_ended_at"), due_at=func.coalesce(bindparam("b_due_at"), _t.c.due_at),
+            attempt=_t.c.attempt - bindparam("b_undo"), owner=None, lease_until=None,
+        )
+    )
+
+
+def _one_of(column: Any, words: Iterable[str]) -> Any:
+    """`column IN words` for a statement that runs once per row: an expanding IN cannot."""
+    return or_(*(column == word for word in sorted(words)))
 
 
 def _bound(ending: Ending) -> dict[str, Any]:
     waits = ending.state in MESSAGE_WAITING
-    bound = {
+    return {
         "b_id": ending.id, "b_state": ending.state, "b_reply": ending.reply, "b_reason": ending.reason,
         "b_text": ending.text, "b_route": ending.route, "b_due_at": ending.due_at,
         "b_sent_at": ending.at if ending.state in (MessageState.SENT, MessageState.REHEARSED) else None,
-        "b_ended_at": None if waits else ending.at,
+        "b_ended_at": None if waits else ending.at, "b_undo": int(ending.undo),
     }
-    if not ending.tried:
-        bound["b_undo"] = 1 if ending.route is not None else 0
-    return bound
 
 
 def wake(conn: Connection, enrollments: Mapping[int, int], *, now: datetime) -> None:
@@ -236,10 +255,16 @@ def wake(conn: Connection, enrollments: Mapping[int, int], *, now: datetime) -> 
     if enrollments:
         statement = (
             update(_enrollment)
-            .where(_enrollment.c.id == bindparam("b_id"), _enrollment.c.state.in_(sorted(ENROLLMENT_OPEN)))
+            .where(_enrollment.c.id == bindparam("b_id"), _one_of(_enrollment.c.state, ENROLLMENT_OPEN))
             .values(due_at=now, sent_count=_enrollment.c.sent_count + bindparam("b_sent"))
         )
         conn.execute(statement, [{"b_id": id_, "b_sent": sent} for id_, sent in enrollments.items()])
+
+
+def address_hashes(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:
+    """Lead -> the keyed hash under which its address can be suppressed."""
+    query = select(_lead.c.id, _lead.c.email_hash).where(_lead.c.id.in_(list(lead_ids)))
+    return {row.id: row.email_hash for row in conn.execute(query) if row.email_hash is not None}
 
 
 def enrollment_states(conn: Connection, ids: Iterable[int]) -> dict[int, EnrollmentState]:

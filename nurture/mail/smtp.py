@@ -1,0 +1,219 @@
+"""Sending over SMTP: persistent connections per route, fail-over between routes, every message answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from nurture.mail.session import ConnectFailed, PlainSession, Session, connect
+from nurture.mail.transport import Done, Route, Take, routes_for
+from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
+
+AGAIN = 2
+"""How often a message is put back when a connection dies before its first byte."""
+
+
+class SmtpTransport:
+    """Hands messages to SMTP servers. Not for use from two threads at once: a second `pump` waits for the first."""
+
+    def __init__(
+        self, routes: Sequence[Route], *, helo: str = "localhost.localdomain", depth: int = 4,
+        tls: ssl.SSLContext | None = None, loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> None:
+        if not routes:
+            raise ValueError("a transport needs at least one route")
+        self.routes = tuple(routes)
+        self.resting: frozenset[str] = frozenset()
+        self.capacity = max(sum(r.connections for r in routes) * depth, 1)
+        self._helo, self._tls, self._new_loop = helo, tls, loop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._idle: dict[str, list[Session]] = {r.name: [] for r in routes}
+        self._stopping = False
+
+    def pump(self, take: Take, done: Done) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = self._new_loop()
+            self._loop.run_until_complete(_Run(self, take, done).run())
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def close(self) -> None:
+        with self._lock:
+            if self._loop is None:
+                return
+            sessions = [s for idle in self._idle.values() for s in idle]
+            self._loop.run_until_complete(_close_all(sessions))
+            self._loop.close()
+            self._loop = None
+            self._idle = {r.name: [] for r in self.routes}
+
+    async def session(self, route: Route) -> tuple[Session, bool]:
+        """A live session of `route`, and whether it is a used one. Raises ConnectFailed."""
+        idle = self._idle[route.name]
+        while idle:
+            session = idle.pop()
+            if session.alive:
+                return session, True
+        client = await connect(route, helo=self._helo, tls=self._tls)
+        return PlainSession(client, route), False
+
+    def put_back(self, route: Route, session: Session) -> None:
+        if session.alive:
+            self._idle[route.name].append(session)
+
+
+async def _close_all(sessions: Sequence[Session]) -> None:
+    await asyncio.gather(*(s.close() for s in sessions), return_exceptions=True)
+
+
+class _Run:
+    """One `pump`: a lane of messages per route, connections that empty them, and one place that asks for more."""
+
+    def __init__(self, transport: SmtpTransport, take: Take, done: Done) -> None:
+        self.transport, self._take, self._done = transport, take, done
+        self.lanes = {r.name: deque[Outgoing]() for r in transport.routes}
+        self.down: dict[str, Reply] = {}
+        self.tries: dict[int, int] = {}
+        self.outstanding = 0
+        self.exhausted = False
+        self.workers: dict[str, set[asyncio.Task[None]]] = {r.name: set() for r in transport.routes}
+        self.live: dict[str, int] = dict.fromkeys(self.lanes, 0)
+        self.failure: BaseException | None = None
+
+    async def run(self) -> None:
+        """Until nothing more is given and everything given is answered."""
+        self.refill()
+        while True:
+            self._hire()
+            tasks = [task for group in self.workers.values() for task in group]
+            if not tasks:
+                if self.failure is not None:
+                    raise self.failure
+                return
+            finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for group in self.workers.values():
+                group -= finished
+            for task in finished:
+                self._look(task)
+
+    def _look(self, task: asyncio.Task[None]) -> None:
+        error = task.exception()
+        if error is not None and self.failure is None:
+            # The source of messages broke (the database is away): finish what is on the wire, then say so.
+            self.failure, self.exhausted = error, True
+
+    def _hire(self) -> None:
+        """As many connections as there are messages for, at most what the route allows."""
+        for route in self.transport.routes:
+            name, group = route.name, self.workers[route.name]
+            wanted = min(route.connections, len(self.lanes[name]) + self.live[name])
+            while name not in self.down and len(group) < wanted:
+                group.add(asyncio.ensure_future(self._work(route)))
+
+    def refill(self) -> None:
+        """Ask for more once half of what may be in flight is answered; hand each to its best route.
+
+        Asking earlier would make one transaction per message, asking later would leave connections idle.
+        """
+        room = self.transport.capacity - self.outstanding
+        if self.exhausted or room < max(self.transport.capacity // 2, 1):
+            return
+        if self.transport.stopping:
+            self.exhausted = True
+            return
+        given = self._take(room)
+        if not given:
+            self.exhausted = True
+        for message in given:
+            self.outstanding += 1
+            self.assign(message)
+        self._hire()
+
+    def assign(self, message: Outgoing) -> None:
+        resting = self.transport.resting | frozenset(self.down)
+        routes = routes_for(message, self.transport.routes, resting=resting)
+        if self.transport.stopping:
+            self.finish(Delivery(message.id, Reply(Phase.CONNECT, None, "stopped before sending"), untried=True))
+        elif routes:
+            self.lanes[routes[0].name].append(message)
+        else:
+            nowhere = Reply(Phase.CONNECT, None, "no route may be used now")
+            name, reply = next(reversed(self.down.items()), ("", nowhere))
+            self.finish(Delivery(message.id, reply, name, untried=True))
+
+    def finish(self, delivery: Delivery) -> None:
+        self.outstanding -= 1
+        self._done(delivery)
+
+    def next(self, route: Route) -> Outgoing | None:
+        lane = self.lanes[route.name]
+        if not lane:
+            self.refill()
+        if self.transport.stopping:
+            self._give_back(lane)
+        return lane.popleft() if lane else None
+
+    def _give_back(self, lane: deque[Outgoing]) -> None:
+        while lane:
+            self.assign(lane.popleft())
+
+    async def _work(self, route: Route) -> None:
+        """One connection: takes from its lane until that is empty or the connection ends."""
+        try:
+            session, _used = await self.transport.session(route)
+        except ConnectFailed as no:
+            self._connect_failed(route, no.reply)
+            return
+        self.live[route.name] += 1
+        held: dict[int, Outgoing] = {}
+
+        def more() -> Outgoing | None:
+            message = self.next(route)
+            if message is not None:
+                held[message.id] = message
+            return message
+
+        def answer(message: Outgoing, reply: Reply) -> None:
+            del held[message.id]
+            self._answered(route, message, reply)
+
+        try:
+            first = more()
+            if first is not None:
+                await session.run(first, more, answer)
+        finally:
+            self.live[route.name] -= 1
+            for message in held.values():
+                self.finish(Delivery(message.id, Reply(Phase.BODY, None, "the session broke"), route.name))
+            self.transport.put_back(route, session)
+
+    def _answered(self, route: Route, message: Outgoing, reply: Reply) -> None:
+        """A connection that died before the message began says nothing about it: put it back, but not for ever."""
+        early = reply.phase in (Phase.MAIL, Phase.RCPT, Phase.DATA) and reply.code in (None, 421)
+        tries = self.tries.get(message.id, 0)
+        if early and tries < AGAIN:
+            self.tries[message.id] = tries + 1
+            self.assign(message)
+        else:
+            self.finish(Delivery(message.id, reply, route.name))
+
+    def _connect_failed(self, route: Route, reply: Reply) -> None:
+        """One connection too many is no outage; none at all is one, and the lane goes to the next route."""
+        if self.live[route.name]:
+            return
+        self.down[route.name] = reply
+        lane = self.lanes[route.name]
+        waiting = list(lane)
+        lane.clear()
+        for message in waiting:
+            self.assign(message)

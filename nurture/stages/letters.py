@@ -1,0 +1,170 @@
+"""From a claimed message and a fresh snapshot to bytes: the right copy, campaign, addresses and headers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from nurture.decide.groups import group_of
+from nurture.decide.permit import Ask, Limits, limits_of
+from nurture.errors import NurtureError
+from nurture.mail import headers
+from nurture.mail.compile import CompiledMail, compile_mail, key_of
+from nurture.mail.links import addressing
+from nurture.mail.reason import reason
+from nurture.mail.render import Frame, Letter, Rendered, company_words, frame, render
+from nurture.model.campaign import Campaign, Send
+from nurture.model.company import Topic
+from nurture.model.delivery import Outgoing
+from nurture.model.facts import Snapshot
+from nurture.model.template import Template
+from nurture.model.words import Channel, ContentKind, Purpose
+from nurture.parts import Parts
+from nurture.store.messages import Claimed, Start
+
+KEPT: Final = 512
+_compiled: OrderedDict[str, CompiledMail] = OrderedDict()
+
+
+class NoTemplate(NurtureError):
+    """The message names a template that is neither applied now nor kept from before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message on the verge: bytes for the wire and what the store writes down first."""
+
+    outgoing: Outgoing
+    start: Start
+    rendered: Rendered
+
+
+class Letters:
+    """Everything that is the same for many messages of one run, made once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.library = parts.library
+        self.addressing = addressing(parts.library.company, parts.keys, parts.public_url)
+        self.company = company_words(parts.library.company)
+        self._limits: dict[tuple[str | None, int | None, str | None], Limits] = {}
+        self._frames: dict[tuple[Any, ...], Frame] = {}
+        self._mails: dict[int, CompiledMail] = {}
+        self.fresh: dict[str, CompiledMail] = {}
+        """Compiled in this run, by template digest: their links have to be in the store before the mail leaves."""
+
+    def campaign(self, message: Claimed) -> Campaign | None:
+        if message.campaign is None or message.version is None:
+            return None
+        return self.parts.campaign(message.campaign, message.version)
+
+    def limits(self, message: Claimed) -> Limits:
+        key = (message.campaign, message.version, message.track)
+        found = self._limits.get(key)
+        if found is None:
+            found = self._limits[key] = limits_of(self.library, self.campaign(message), message.track)
+        return found
+
+    def ask(self, message: Claimed) -> Ask:
+        kind = ContentKind(message.kind)
+        purpose = Purpose(message.purpose) if message.purpose else self.library.company.purposes.get(kind)
+        return Ask(
+            message.content, message.edition, kind, purpose, message.topic, message.track, message.campaign,
+            message.planned_at, message.id,
+        )
+
+    def template(self, message: Claimed) -> Template:
+        """The copy in force: the live one, unless the campaign finishes on an older version."""
+        pinned = (message.campaign, message.version) in self.parts.pinned
+        kept = self.parts.templates.get(message.template_digest)
+        found = kept if pinned and kept is not None else self.library.templates.get(message.template) or kept
+        if found is None:
+            raise NoTemplate(f"The template `{message.template}` does not exist any more.")
+        return found
+
+    def compiled(self, template: Template) -> CompiledMail:
+        found = self._mails.get(id(template))
+        if found is None:
+            key = key_of(template, self.library.layouts)
+            found = _compiled.get(key) or compile_mail(template, self.library.layouts)
+            _compiled[key] = found
+            while len(_compiled) > KEPT:
+                _compiled.popitem(last=False)
+            self._mails[id(template)] = self.fresh[template.digest] = found
+        return found
+
+    def make(self, message: Claimed, snapshot: Snapshot, *, now: datetime) -> Ready:
+        """Raises NoTemplate, compile.CompileError, sandbox.CopyError or headers.BadAddress."""
+        template, campaign, lead = self.template(message), self.campaign(message), snapshot.lead
+        mail = self.compiled(template)
+        copy = mail.copy_for(lead.language, campaign.language if campaign else None, self.library.company.language)
+        to, utf8 = headers.mailable(lead.email or "")
+        ask = self.ask(message)
+        clicks = ask.kind is not ContentKind.OPERATIONAL and snapshot.consents_to(Purpose.CLICK_TRACKING, now)
+        opens = ask.kind is not ContentKind.OPERATIONAL and snapshot.consents_to(Purpose.OPEN_TRACKING, now)
+        addresses = self.addressing.of(message.id, lead.id, ask.purpose, clicks=clicks, opens=opens)
+        topic = self.library.company.topics.get(message.topic or "")
+        step = self.frame(message, campaign, ask.kind, topic)
+        letter = Letter(
+            to=to, lead=lead_words(snapshot), message_id=self.message_id(message), addresses=addresses, now=now,
+            reason=self._reason(snapshot, ask, topic, copy.language), language=copy.language,
+            subject=self._subject(message, campaign),
+            campaign={"id": campaign.id, "name": campaign.name} if campaign else {},
+            topic={"id": topic.id, "name": topic.name} if topic else {},
+        )
+        made = render(mail, copy, step, letter, company=self.company)
+        route = campaign.sending.route if campaign else None
+        sent_from = step.sender["email"].rpartition("@")[2]
+        outgoing = Outgoing(message.id, made.raw, addresses.bounce, to, utf8, route, sent_from)
+        start = Start(
+            id=message.id, message_id=letter.message_id, address=to, domain_group=group_of(to), opens_visible=opens,
+            clicks_visible=clicks, size=len(made.raw), template_digest=template.digest,
+        )
+        return Ready(outgoing, start, made)
+
+    def message_id(self, message: Claimed) -> str:
+        if message.message_id is not None:
+            return message.message_id
+        step = message.step_id or f"message-{message.id}"
+        return headers.message_id(
+            message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain
+        )
+
+    def frame(self, message: Claimed, campaign: Campaign | None, kind: ContentKind, topic: Topic | None) -> Frame:
+        key = (message.campaign, message.version, message.step_id, kind, message.topic)
+        found = self._frames.get(key)
+        if found is None:
+            company = self.library.company
+            sender = campaign.sending.sender if campaign else f"{company.name} <{company.support_email}>"
+            found = self._frames[key] = frame(
+                company, sender=sender, domain=self.addressing.domain, kind=kind,
+                reply_to=campaign.sending.reply_to if campaign else None, topic_id=topic.id if topic else None,
+                topic_name=topic.name if topic else None, campaign=message.campaign or "", step=message.step_id or "",
+            )
+        return found
+
+    def _reason(self, snapshot: Snapshot, ask: Ask, topic: Topic | None, language: str) -> str:
+        company = self.library.company.name
+        if ask.purpose is None:
+            return reason(language, company=company, topic=None, since=None)
+        state = snapshot.consents.get((ask.purpose, Channel.EMAIL))
+        name = topic.name if topic else company
+        return reason(language, company=company, topic=name, since=state.since if state else None)
+
+    def _subject(self, message: Claimed, campaign: Campaign | None) -> str | None:
+        step = campaign.step(message.step_id) if campaign and message.step_id and message.variant else None
+        if step is None or not isinstance(step.action, Send) or step.action.test is None:
+            return None
+        return next((v.subject for v in step.action.test.variants if v.name == message.variant), None)
+
+
+def lead_words(snapshot: Snapshot) -> dict[str, Any]:
+    """What copy may print of a lead: profile values by name, and the address."""
+    lead = snapshot.lead
+    words: dict[str, Any] = {name: value.value for name, value in lead.fields.items()}
+    known: Mapping[str, Any] = {"email": lead.email, "language": lead.language, "country": lead.country}
+    words.update({name: value for name, value in known.items() if value is not None})
+    return words

@@ -1,0 +1,269 @@
+"""send: planned messages whose time has come leave, each at most once, each with the guard's fresh yes.
+
+Claimed in batches; then in groups no larger than what may be in flight: fresh rows, guard, bytes, start marks and the
+endings of the group before, all in one transaction; only then the first byte leaves. A worker killed at any instant
+leaves rows that say how far each message had come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from nurture.decide.permit import permit
+from nurture.decide.reply import Attempt, judge
+from nurture.errors import NurtureError
+from nurture.mail.headers import BadAddress, clean
+from nurture.model.delivery import OF_THE_ROUTE, Delivery, Fate, Judgement, Outgoing
+from nurture.model.facts import Snapshot
+from nurture.model.intents import Postpone, Refusal, Tally
+from nurture.model.sandbox import CopyError
+from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, MessageState, RefusalCode
+from nurture.parts import Parts
+from nurture.stages.letters import Letters, Ready
+from nurture.store import Connection, brakes, events, imports, messages, snapshots
+from nurture.store.messages import Claimed, Ending
+
+ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
+RESEND_AFTER: Final = timedelta(hours=4)
+"""`resend_same_id`: how long an unknown message waits for a sign (bounce, click, reply) before it is sent again."""
+_SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.REPLY, EventKind.COMPLAINT)
+
+
+def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
+    """Send up to `limit` due messages. The tally balances: due = sent + refused + ... + in_flight."""
+    tally = Tally()
+    with parts.store.begin() as conn:
+        _recover(parts, conn, now)
+        halt = brakes.active(conn, now=now)
+        if brakes.ALL in halt:
+            return tally
+        claimed = messages.claim(conn, now=now, limit=limit, owner=owner, stopped=brakes.paused_campaigns(conn))
+    if not claimed:
+        return tally
+    tally.due = len(claimed)
+    job = _Job(parts, claimed, now=now, owner=owner, tally=tally)
+    parts.transport.resting = frozenset(k.removeprefix("route:") for k in halt if k.startswith("route:"))
+    try:
+        parts.transport.pump(job.take, job.done)
+    finally:
+        job.finish()
+    return tally
+
+
+def _recover(parts: Parts, conn: Connection, now: datetime) -> None:
+    """Rows of workers that ended in the middle: claimed ones go back, started ones are unknown."""
+    messages.release_expired(conn, now=now)
+    lost = messages.lost(conn, now=now)
+    again = [id_ for id_, _, campaign in lost if _resends(parts, campaign)]
+    messages.resend_later(conn, again, at=now + RESEND_AFTER)
+    messages.wake(conn, {e: 0 for id_, e, _ in lost if e is not None and id_ not in set(again)}, now=now)
+    messages.resend_silent(conn, signs=_SIGNS, now=now)
+
+
+def _resends(parts: Parts, campaign: str | None) -> bool:
+    found = parts.library.campaigns.get(campaign or "")
+    return found is not None and found.sending.if_unknown_delivery == "resend_same_id"
+
+
+class _Job:
+    """One claimed batch on its way: what waits, what is started, what has ended and is yet to be written."""
+
+    def __init__(self, parts: Parts, claimed: Sequence[Claimed], *, now: datetime, owner: str, tally: Tally) -> None:
+        self.parts, self.now, self.owner, self.tally = parts, now, owner, tally
+        self.letters = Letters(parts)
+        self.waiting = deque(claimed)
+        self.started: dict[int, tuple[Claimed, str]] = {}
+        self.endings: list[Ending] = []
+        self.brakes: dict[str, tuple[timedelta, str]] = {}
+        self.working: set[str] = set()
+        self.bounced: list[tuple[Claimed, str]] = []
+
+    def take(self, n: int) -> list[Outgoing]:
+        """Up to n messages that the guard has just permitted, durably marked as started."""
+        while self.waiting:
+            with self.parts.store.begin() as conn:
+                self._flush(conn)
+                ready = self._group(conn, n)
+                ours = messages.mark_started(conn, [r.start for _, r in ready], now=self.now, owner=self.owner)
+            going = [(m, r) for m, r in ready if m.id in ours]
+            self.tally.in_flight += len(ready)
+            for message, made in going:
+                self.started[message.id] = (message, made.start.domain_group)
+            if going:
+                return [made.outgoing for _, made in going]
+        return []
+
+    def done(self, delivery: Delivery) -> None:
+        """Note how one message ended; written with the next group, or at the end."""
+        message, group = self.started.pop(delivery.id)
+        self.tally.in_flight -= 1
+        verdict = judge(
+            delivery.reply, now=self.now,
+            attempt=Attempt(message.attempt + 1, message.first_tried_at or self.now, _jitter(message.id)),
+        )
+        if verdict.pause_group is not None:
+            self.brakes[brakes.group_key(group)] = (verdict.pause_group, verdict.why)
+        if verdict.pause_route is not None and delivery.route:
+            self.brakes[brakes.route_key(delivery.route)] = (verdict.pause_route, verdict.why)
+        if verdict.suppress is not None:
+            self.bounced.append((message, verdict.suppress))
+        self.endings.append(self._ending(message, delivery, verdict))
+
+    def finish(self) -> None:
+        """Write what is left to write and give back what was never begun."""
+        left, self.waiting = list(self.waiting), deque()
+        for message in left:
+            self._end(message, _waits(message), "deferred", reason="worker_stopped", text="the worker was stopped")
+        with self.parts.store.begin() as conn:
+            self._flush(conn)
+
+    def _group(self, conn: Connection, n: int) -> list[tuple[Claimed, Ready]]:
+        """The next messages that may go, guard asked on rows of this very transaction. At most one per lead."""
+        batch = self._next(n)
+        fresh = snapshots.load(conn, [m.lead_id for m in batch], now=self.now, with_events=False)
+        states = messages.enrollment_states(conn, [m.enrollment_id for m in batch if m.enrollment_id is not None])
+        halt, paused = brakes.active(conn, now=self.now), brakes.paused_campaigns(conn)
+        ready: list[tuple[Claimed, Ready]] = []
+        for message in batch:
+            snapshot = fresh.get(message.lead_id)
+            if snapshot is None:
+                self._refuse(message, Refusal(RefusalCode.ERASED, "the lead is no longer there"))
+                continue
+            state = states.get(message.enrollment_id) if message.enrollment_id is not None else EnrollmentState.ACTIVE
+            no = self._halted(message, halt, paused) or self._left(message, state)
+            answer = no or permit(snapshot, self.letters.ask(message), self.letters.limits(message), now=self.now)
+            if isinstance(answer, Refusal):
+                self._refuse(message, answer)
+            elif isinstance(answer, Postpone):
+                self._postpone(message, answer)
+            else:
+                made = self._make(message, snapshot, halt)
+                if made is not None:
+                    ready.append((message, made))
+        for digest, mail in self.letters.fresh.items():
+            messages.keep_links(conn, digest, [(link.index, link.name, link.url) for link in mail.links])
+        self.letters.fresh.clear()
+        return ready
+
+    def _next(self, n: int) -> list[Claimed]:
+        """At most one message per lead in one group: the second must see the first in its caps."""
+        batch: list[Claimed] = []
+        later: list[Claimed] = []
+        leads: set[int] = set()
+        while self.waiting and len(batch) < n:
+            message = self.waiting.popleft()
+            (later if message.lead_id in leads else batch).append(message)
+            leads.add(message.lead_id)
+        self.waiting.extendleft(reversed(later))
+        return batch
+
+    def _halted(self, message: Claimed, halt: Mapping[str, datetime | None], paused: frozenset[str]) -> Postpone | None:
+        if brakes.ALL in halt or message.campaign in paused:
+            return Postpone(RefusalCode.PAUSED, "sending is paused", message.due_at)
+        return None
+
+    def _left(self, message: Claimed, state: EnrollmentState | None) -> Refusal | Postpone | None:
+        if message.campaign is not None and self.letters.campaign(message) is None:
+            return Refusal(RefusalCode.CAMPAIGN_STOPPED, "the campaign is no longer there")
+        if state in (EnrollmentState.ACTIVE, EnrollmentState.PAUSED):
+            return None
+        return Refusal(RefusalCode.LEFT_CAMPAIGN, "the lead left the campaign")
+
+    def _make(self, message: Claimed, snapshot: Snapshot, halt: Mapping[str, datetime | None]) -> Ready | None:
+        try:
+            made = self.letters.make(message, snapshot, now=self.now)
+        except (CopyError, NurtureError) as cannot:
+            code = RefusalCode.NO_ADDRESS if isinstance(cannot, BadAddress) else RefusalCode.RENDER_FAILED
+            self._refuse(message, Refusal(code, str(cannot)))
+            return None
+        key = brakes.group_key(made.start.domain_group)
+        if key in halt:
+            until = halt[key] or self.now + ENROLLMENT_PAUSED_FOR
+            self._postpone(message, Postpone(RefusalCode.DOMAIN_PAUSED, "the receiving side wants a pause", until))
+            return None
+        if self._rehearses(message):
+            self._end(message, MessageState.REHEARSED, "sent", reason="rehearsal", text="written and shown, not sent")
+            self.tally.count("rehearsed")
+            return None
+        return made
+
+    def _rehearses(self, message: Claimed) -> bool:
+        campaign = self.letters.campaign(message)
+        return message.rehearsal or (campaign is not None and campaign.status is CampaignStatus.REHEARSE)
+
+    def _refuse(self, message: Claimed, no: Refusal) -> None:
+        self._end(message, MessageState.REFUSED, "refused", reason=no.code, text=no.text)
+
+    def _postpone(self, message: Claimed, answer: Postpone) -> None:
+        self._end(message, _waits(message), "postponed", reason=answer.code, text=answer.text, due_at=answer.until)
+
+    def _end(
+        self, message: Claimed, state: MessageState, book: str, *, reason: str, text: str,
+        due_at: datetime | None = None,
+    ) -> None:
+        self.endings.append(Ending(
+            message.id, state, self.now, message.enrollment_id, reason=str(reason), text=text[:400], due_at=due_at,
+        ))
+        setattr(self.tally, book, getattr(self.tally, book) + 1)
+
+    def _ending(self, message: Claimed, delivery: Delivery, verdict: Judgement) -> Ending:
+        said = f"{delivery.reply.code or ''} {delivery.reply.text}".strip()[:400]
+        tried = not delivery.untried and delivery.reply.phase not in OF_THE_ROUTE
+        match verdict.fate:
+            case Fate.SENT:
+                self.working.add(delivery.route)
+                state, book = MessageState.SENT, "sent"
+            case Fate.UNKNOWN:
+                state, book = MessageState.UNKNOWN, "unknown"
+            case Fate.FAILED:
+                state, book = MessageState.FAILED, "failed"
+            case Fate.RETRY:
+                state, book = MessageState.DEFERRED, "deferred"
+        if not tried:
+            state, book = _waits(message), "deferred"
+        setattr(self.tally, book, getattr(self.tally, book) + 1)
+        due_at = verdict.retry_at
+        reason = None if state is MessageState.SENT else str(verdict.blame)
+        if state is MessageState.UNKNOWN and _resends(self.parts, message.campaign):
+            due_at, reason = self.now + RESEND_AFTER, messages.RESENDS
+        return Ending(
+            message.id, state, self.now, message.enrollment_id, reply=clean(said), due_at=due_at, route=delivery.route,
+            reason=reason, undo=not tried,
+            text=None if state is MessageState.SENT else clean(verdict.why),
+        )
+
+    def _flush(self, conn: Connection) -> None:
+        """Write every ending so far, and what they mean for others."""
+        if self.endings:
+            messages.record(conn, self.endings, now=self.now, owner=self.owner)
+            self.endings = []
+        if self.brakes:
+            brakes.put(conn, self.brakes, now=self.now)
+            self.brakes = {}
+        if self.bounced:
+            self._bounces(conn)
+
+    def _bounces(self, conn: Connection) -> None:
+        ids = [m.lead_id for m, _ in self.bounced]
+        hashes = messages.address_hashes(conn, ids)
+        blocked = [(hashes[m.lead_id], why, m.lead_id) for m, why in self.bounced if m.lead_id in hashes]
+        imports.suppress(conn, blocked, source="smtp", now=self.now)
+        events.record(conn, [
+            events.NewEvent(
+                EventKind.BOUNCE, self.now, m.lead_id, key=f"bounce/{m.id}", content=m.content, campaign=m.campaign,
+                step=m.step_id, message_id=m.id, machine=True, data={"kind": "hard"},
+            ) for m, _ in self.bounced
+        ], now=self.now)
+        self.bounced = []
+
+
+def _waits(message: Claimed) -> MessageState:
+    """Where a message goes that was not tried: back to what it was."""
+    return MessageState.DEFERRED if message.attempt else MessageState.PLANNED
+
+
+def _jitter(message_id: int) -> float:
+    return (message_id * 2654435761 % 1000) / 1000
