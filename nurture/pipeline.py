@@ -18,6 +18,7 @@ from typing import Final
 from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.stages import advance, deliver, enroll, hand_off, plan, record, recycle, score, send, sweep
+from nurture.store import backlog
 
 Stage = Callable[..., Tally]
 
@@ -70,6 +71,19 @@ def run_stage(
     if name in DRIP:
         return STAGES[name](parts, now=now, limit=limit, owner=owner, only=_campaigns_of(parts, funnel_stage))
     return STAGES[name](parts, now=now, limit=limit, owner=owner)
+
+
+def due_now(parts: Parts, *, now: datetime, funnel_stage: str | None = None) -> dict[str, int]:
+    """Stage -> how much waits for it at `now`; a stage with nothing is left out. `funnel_stage` as for `run_due`."""
+    with parts.store.read() as conn:
+        found = backlog.due(conn, now=now, only=_campaigns_of(parts, funnel_stage))
+    return {stage: n for stage, n in found.items() if n}
+
+
+def next_due(parts: Parts) -> datetime | None:
+    """When the next thing comes due (or came, if it waits already); None where nothing ever will by itself."""
+    with parts.store.read() as conn:
+        return backlog.next_due(conn)
 
 
 def _campaigns_of(parts: Parts, funnel_stage: str | None) -> frozenset[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -175,3 +176,14 @@ class Tally:
     def as_dict(self) -> dict[str, int]:
         books = {n: getattr(self, n) for n in ("due", "sent", "refused", "postponed", "deferred", "failed", "unknown", "in_flight")}
         return {**books, **(self.other or {})}
+
+    @classmethod
+    def from_dict(cls, books: Mapping[str, int]) -> Tally:
+        """Read back what `as_dict` wrote."""
+        tally = cls()
+        for what, n in books.items():
+            if what != "other" and what in cls.__slots__:
+                setattr(tally, what, n)
+            else:
+                tally.count(what, n)
+        return tally
