@@ -149,9 +149,9 @@ def _channels(condition: Condition, purpose: Purpose) -> tuple[Channel, ...]:
 
 def _consent(condition: Condition, asked: _Asked) -> Truth:
     purposes = [Purpose(word) for word in _words(condition.value)]
-    return _truth(all(
-        any(asked.snapshot.consents_to(purpose, asked.now, channel) for channel in _channels(condition, purpose))
-        for purpose in purposes
+    return _truth(any(
+        asked.snapshot.consents_to(purpose, asked.now, channel)
+        for purpose in purposes for channel in _channels(condition, purpose)
     ))
 
 
@@ -316,7 +316,7 @@ def _is_page(path: str, word: str) -> bool:
 def _deeds(condition: Condition, asked: _Asked) -> Iterator[Event]:
     wanted = {_same(word) for word in _words(condition.value)}
     for event in _real(asked):
-        if _same(event.kind) in wanted and _long_enough(event, condition):
+        if _same(event.kind) in wanted and _fits(event, condition):
             yield event
 
 
@@ -328,13 +328,14 @@ def _attendances(condition: Condition, asked: _Asked) -> Iterator[Event]:
     words = {_same(word) for word in _words(condition.value)}
     for event in _real(asked, EventKind.WEBINAR_ATTENDED, EventKind.EVENT_ATTENDED):
         names = {_same(name) for name in (event.touchpoint, event.content, event.topic, event.kind) if name}
-        if (_any(condition.value) or names & words) and _long_enough(event, condition):
+        if (_any(condition.value) or names & words) and _fits(event, condition):
             yield event
 
 
-def _long_enough(event: Event, condition: Condition) -> bool:
-    least = condition.args.get("min_minutes")
-    return least is None or (event.minutes is not None and event.minutes >= least)
+def _fits(event: Event, condition: Condition) -> bool:
+    least, topic, depth = (condition.args.get(name) for name in ("min_minutes", "topic", "depth"))
+    long_enough = least is None or (event.minutes is not None and event.minutes >= least)
+    return long_enough and topic in (None, event.topic) and depth in (None, event.depth)
 
 
 def _bounces(condition: Condition, asked: _Asked) -> Iterator[Event]:

@@ -31,7 +31,7 @@ from nurture.model.words import (
 _HAPPENED = frozenset({"form", "did", "attended", "clicked", "visited", "replied"})
 """Triggers that are facts about events: only those since the last look count."""
 _IS_SO = frozenset(
-    {"list", "engagement_at_least", "fit_at_least", "cell", "tag", "in_track", "lifecycle_is", "consent"}
+    {"list", "engagement_at_least", "fit_at_least", "cell", "tag", "in_track", "consent"}
 )
 
 
@@ -179,11 +179,11 @@ def _starts_it(
             since = lead.baseline_at or lead.stage_since
             back = lead.stage in (Stage.RECYCLED, Stage.NURTURING) and lead.recycle_reason in _words(trigger.value)
             return back and (last is None or since is None or last < since)
-        case "track" | "track_entered":
+        case "track":
             return lead.track in _words(trigger.value) and (
                 last is None or lead.track_since is None or last < lead.track_since
             )
-        case "stage" | "lifecycle" | "stage_entered":
+        case "lifecycle_is" | "stage":
             return lead.stage.value in _words(trigger.value) and (
                 last is None or lead.stage_since is None or last < lead.stage_since
             )

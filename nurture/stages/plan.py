@@ -34,7 +34,7 @@ from nurture.model.intents import (
 )
 from nurture.model.words import EnrollmentState, EventKind, MessageState
 from nurture.parts import Parts
-from nurture.stages import hand_off, tracks
+from nurture.stages import hand_off, rebase, tracks
 from nurture.store import campaigns, enrollments, events, messages, outbox, people, snapshots
 from nurture.store.enrollments import Enrolled
 
@@ -107,7 +107,7 @@ class _Batch:
             tally.count("left")
             return
         sends = self.sends.get(enrolled.id, {})
-        position, version = campaigns.rebase(self.conn, enrolled, campaign, self.parts.versions)
+        position, version = rebase.place(self.parts, self.conn, enrolled, campaign)
         while True:
             outcome = self._look(enrolled, campaign, position, snapshot, sends)
             refused = self._act(enrolled, campaign, snapshot, outcome)

@@ -12,12 +12,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.intents import StepSend
 from nurture.model.words import ENROLLMENT_OPEN, EnrollmentState, MessageState
-from nurture.store.tables import DrawRow, EnrollmentRow, JournalRow, LeadRow, MembershipRow, MessageRow, StepDoneRow, TestWinnerRow
+from nurture.store.tables import (
+    DrawRow,
+    EnrollmentRow,
+    JournalRow,
+    LeadRow,
+    MembershipRow,
+    MessageRow,
+    RedirectRow,
+    StepDoneRow,
+    TestWinnerRow,
+)
 
 _t = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 _done = StepDoneRow.__table__  # type: ignore[attr-defined]
 _message = MessageRow.__table__  # type: ignore[attr-defined]
 _winner = TestWinnerRow.__table__  # type: ignore[attr-defined]
+_redirect = RedirectRow.__table__  # type: ignore[attr-defined]
 _draw = DrawRow.__table__  # type: ignore[attr-defined]
 _journal = JournalRow.__table__  # type: ignore[attr-defined]
 _lead = LeadRow.__table__  # type: ignore[attr-defined]
@@ -70,6 +81,10 @@ def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[
     return [Enrolled(*row) for row in conn.execute(query)]
 
 
+def by_ids(conn: Connection, ids: Iterable[int]) -> list[Enrolled]:
+    return [Enrolled(*row) for row in conn.execute(select(*_COLUMNS).where(_t.c.id.in_(list(ids))).order_by(_t.c.id))]
+
+
 def open_of(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Enrolled]]:
     """Open enrollments (active, paused, control) by lead."""
     found: dict[int, list[Enrolled]] = {}
@@ -92,7 +107,20 @@ def steps_done(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, fro
     found: dict[int, set[str]] = {}
     for enrollment, step in conn.execute(select(_done.c.enrollment_id, _done.c.step_id).where(_done.c.enrollment_id.in_(list(enrollment_ids)))):
         found.setdefault(enrollment, set()).add(step)
+    for enrollment, old, new in _renames(conn, found):
+        if old in found[enrollment]:
+            found[enrollment].add(new)
     return {enrollment: frozenset(steps) for enrollment, steps in found.items()}
+
+
+def _renames(conn: Connection, enrollment_ids: Iterable[int]) -> list[tuple[int, str, str]]:
+    """(enrollment, old name, new name) of steps that an edit renamed: what was done stays done under its new name."""
+    query = (
+        select(_t.c.id, _redirect.c.step, _redirect.c.to_step)
+        .join(_redirect, _redirect.c.campaign == _t.c.campaign)
+        .where(_t.c.id.in_(list(enrollment_ids)), _redirect.c.renamed, _redirect.c.to_step.is_not(None))
+    )
+    return [(enrollment, old, new) for enrollment, old, new in conn.execute(query)]
 
 
 def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str, StepSend]]:
@@ -102,6 +130,9 @@ def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str
     found: dict[int, dict[str, StepSend]] = {}
     for m in conn.execute(query):
         found.setdefault(m.enrollment_id, {})[m.step_id] = StepSend(MessageState(m.state), m.sent_at or m.ended_at, m.content)
+    for enrollment, old, new in _renames(conn, found):
+        if old in found[enrollment]:
+            found[enrollment].setdefault(new, found[enrollment][old])
     return found
 
 

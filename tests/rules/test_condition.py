@@ -139,6 +139,7 @@ def test_deeds() -> None:
     assert ask(fact("attended", "autumn"), lead) is YES
     assert ask(fact("attended", "any", min_minutes=30), lead) is NO
     assert ask(fact("attended", "spring"), lead) is NO
+    assert ask(fact("attended", "any", topic="security"), lead) is NO
     assert ask(fact("replied", "any"), lead) is YES
     assert ask(fact("replied", "checklist"), lead) is NO
     assert ask(fact("form", "compare-us"), lead) is YES
@@ -156,6 +157,7 @@ def test_who_the_lead_is() -> None:
     assert ask(fact("lifecycle_is", [Stage.DORMANT]), lead) is NO
     assert ask(fact("consent", "nurture_email"), lead) is YES
     assert ask(fact("consent", "sales_contact"), lead) is NO
+    assert ask(fact("consent", ["sales_contact", "nurture_email"]), lead) is YES, "a list means any of them"
     phone: Consents = {(Purpose.SALES_CONTACT, Channel.PHONE): ConsentState(ConsentStatus.GRANTED)}
     assert ask(fact("consent", "sales_contact"), replace(lead, consents=phone)) is YES
     assert ask(fact("consent", "sales_contact", channel="email"), replace(lead, consents=phone)) is NO

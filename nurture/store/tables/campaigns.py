@@ -46,6 +46,10 @@ class CampaignVersionRow(SQLModel, table=True):
     applied_at: datetime
     plan_id: str | None = None
     in_flight: str = "follow"
+    sweep: list[str] = Field(default_factory=list, sa_type=document().sa_type)
+    """Steps whose people have to be looked at because this version may have moved their due time."""
+    swept_at: datetime | None = None
+    """When everybody on those steps had been looked at."""
 
 
 class TemplateVersionRow(SQLModel, table=True):
@@ -58,6 +62,8 @@ class TemplateVersionRow(SQLModel, table=True):
     sources: dict[str, Any] = document()
     """Path -> text of every file that makes it (language variants, layout)."""
     applied_at: datetime
+    live: bool = True
+    """Whether this is the copy that runs now under its name."""
 
 
 class ConfigVersionRow(SQLModel, table=True):

@@ -1,0 +1,357 @@
+"""What was applied and is running: sources of campaigns, templates and company files, redirects, pauses, plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
+from sqlalchemy.sql import Select
+
+from nurture.model.change import Redirect, Standing
+from nurture.model.words import CampaignStatus, EnrollmentState
+from nurture.store.tables import (
+    CampaignRow,
+    CampaignVersionRow,
+    ConfigVersionRow,
+    EnrollmentRow,
+    LeadRow,
+    MessageRow,
+    NoteRow,
+    PlanRow,
+    RedirectRow,
+    TemplateVersionRow,
+)
+
+_campaign = CampaignRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_version = CampaignVersionRow.__table__  # type: ignore[attr-defined]
+_config = ConfigVersionRow.__table__  # type: ignore[attr-defined]
+_template = TemplateVersionRow.__table__  # type: ignore[attr-defined]
+_redirect = RedirectRow.__table__  # type: ignore[attr-defined]
+_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
+_lead = LeadRow.__table__  # type: ignore[attr-defined]
+_message = MessageRow.__table__  # type: ignore[attr-defined]
+_plan = PlanRow.__table__  # type: ignore[attr-defined]
+_note = NoteRow.__table__  # type: ignore[attr-defined]
+
+APPLIED = "applied"
+"""Key of the note that holds the digest of what is applied."""
+INSIDE = (EnrollmentState.ACTIVE, EnrollmentState.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One campaign as it runs."""
+
+    id: str
+    version: int
+    state: str
+    track: str
+    funnel_stage: str
+    priority: int
+    paused_at: datetime | None
+    paused_by: str | None
+    resumed_at: datetime | None
+    file_problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One applied content of a campaign file. `templates`: name -> digest."""
+
+    campaign: str
+    n: int
+    digest: str
+    source: str
+    templates: Mapping[str, str]
+    in_flight: str
+    applied_by: str
+    applied_at: datetime
+    git_commit: str | None
+    sweep: Sequence[str]
+    swept_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan as kept between `nurture plan` and `nurture apply`."""
+
+    id: str
+    made_at: datetime
+    made_by: str
+    base: Mapping[str, int]
+    counts: Mapping[str, Any]
+    sources_digest: str
+    applied_at: datetime | None
+
+
+_VERSION = tuple(_version.c[name] for name in Version.__dataclass_fields__)
+
+
+def _pairs(conn: Connection, query: Select[Any]) -> dict[Any, Any]:
+    return {key: value for key, value in conn.execute(query)}  # noqa: C416  # rows are not tuples to the type checker
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def running(conn: Connection) -> dict[str, Running]:
+    columns = [_campaign.c[name] for name in Running.__dataclass_fields__]
+    return {row.id: Running(*row) for row in conn.execute(select(*columns).order_by(_campaign.c.id))}
+
+
+def stopped(conn: Connection) -> frozenset[str]:
+    """Campaigns in which nothing happens now: paused by hand or by their file, drafts."""
+    states = (CampaignStatus.PAUSED, CampaignStatus.DRAFT)
+    return frozenset(conn.execute(select(_campaign.c.id).where(_campaign.c.state.in_(states))).scalars())
+
+
+def versions(conn: Connection) -> dict[str, int]:
+    """The version each campaign runs now."""
+    return _pairs(conn, select(_campaign.c.id, _campaign.c.version))
+
+
+def version(conn: Connection, campaign: str, n: int) -> Version | None:
+    row = conn.execute(select(*_VERSION).where(_version.c.campaign == campaign, _version.c.n == n)).first()
+    return None if row is None else Version(*row)
+
+
+def history(conn: Connection, campaign: str) -> list[Version]:
+    """Every applied version of a campaign, newest first."""
+    query = select(*_VERSION).where(_version.c.campaign == campaign).order_by(_version.c.n.desc())
+    return [Version(*row) for row in conn.execute(query)]
+
+
+def live_versions(conn: Connection) -> dict[str, Version]:
+    """The version that runs, by campaign."""
+    query = select(*_VERSION).join(_campaign, (_campaign.c.id == _version.c.campaign) & (_campaign.c.version == _version.c.n))
+    return {row.campaign: Version(*row) for row in conn.execute(query)}
+
+
+def followed(conn: Connection) -> dict[tuple[str, int], int]:
+    """(campaign, version) -> people inside who follow it. One index is counted, so this is for plans and status."""
+    query = (
+        select(_enrollment.c.campaign, _enrollment.c.version_now, func.count())
+        .where(_enrollment.c.state.in_(INSIDE)).group_by(_enrollment.c.campaign, _enrollment.c.version_now)
+    )
+    return {(campaign, n): count for campaign, n, count in conn.execute(query)}
+
+
+def live_sources(conn: Connection) -> dict[str, str]:
+    """Path -> text of everything that was applied and runs: what `authoring.read_sources` reads."""
+    found = _pairs(conn, select(_config.c.path, _config.c.source).where(_config.c.live))
+    for _, sources in conn.execute(select(_template.c.name, _template.c.sources).where(_template.c.live)):
+        found.update(sources)
+    for v in live_versions(conn).values():
+        found[path_of(v.campaign)] = v.source
+    return found
+
+
+def path_of(campaign: str) -> str:
+    return f"campaigns/{campaign}.yaml"
+
+
+def template_sources(conn: Connection, digests: Iterable[str]) -> dict[str, tuple[str, dict[str, str]]]:
+    """Digest -> (name, path -> text) of applied templates, older ones included."""
+    query = select(_template.c.digest, _template.c.name, _template.c.sources).where(_template.c.digest.in_(list(digests)))
+    return {digest: (name, sources) for digest, name, sources in conn.execute(query)}
+
+
+def live_templates(conn: Connection) -> dict[str, str]:
+    """Template name -> digest of the copy that runs."""
+    return _pairs(conn, select(_template.c.name, _template.c.digest).where(_template.c.live))
+
+
+def redirects(conn: Connection, campaign: str) -> dict[str, Redirect]:
+    """Where people on steps that are gone belong, in the version that runs now."""
+    query = select(_redirect.c.step, _redirect.c.to_step, _redirect.c.renamed).where(_redirect.c.campaign == campaign)
+    return {row.step: Redirect(*row) for row in conn.execute(query)}
+
+
+def applied_digest(conn: Connection) -> str:
+    """What is applied, in one word; whoever holds a library compares it and loads again when it differs."""
+    value = conn.execute(select(_note.c.value).where(_note.c.key == APPLIED)).scalar()
+    return str(value["digest"]) if value else ""
+
+
+def stands(conn: Connection, campaign: str, n: int) -> dict[str | None, int]:
+    """Step -> people inside who stand on it, among those who follow version `n`."""
+    query = (
+        select(_enrollment.c.step_id, func.count())
+        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now == n)
+        .group_by(_enrollment.c.step_id)
+    )
+    return _pairs(conn, query)
+
+
+def standings(
+    conn: Connection, campaign: str, n: int, steps: Iterable[str], *, fields: Iterable[str] = ()
+) -> Iterator[Standing]:
+    """The people on these steps one by one, without their names. `fields` are date fields that `until` asks for."""
+    wanted = tuple(fields)
+    columns = [_enrollment.c.step_id, _enrollment.c.anchor_at, _enrollment.c.waiting_since, _lead.c.timezone, _lead.c.country]
+    query = (
+        select(*columns, *([_lead.c.fields] if wanted else []))
+        .join(_lead, _lead.c.id == _enrollment.c.lead_id)
+        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now == n,
+               _enrollment.c.step_id.in_(list(steps)))
+    )
+    for row in conn.execution_options(yield_per=5000).execute(query):
+        step, anchor, waiting, zone, country = row[:5]
+        known = {f: str(row[5][f]["v"]) for f in wanted if f in row[5]} if wanted else {}
+        yield Standing(step, 1, anchor, waiting, zone, country, known)
+
+
+# -- applying -----------------------------------------------------------------------------------------------------
+
+
+def add_version(conn: Connection, row: Mapping[str, Any]) -> None:
+    """One immutable version: campaign, n, digest, source, templates, git_commit, applied_by, applied_at, plan_id, in_flight, sweep."""
+    conn.execute(_version.insert().values(**row))
+
+
+def put_running(conn: Connection, campaign: str, values: Mapping[str, Any]) -> None:
+    """Make or change the row of a campaign as it runs."""
+    if conn.execute(update(_campaign).where(_campaign.c.id == campaign).values(**values)).rowcount == 0:
+        conn.execute(_campaign.insert().values(id=campaign, **values))
+
+
+def put_redirects(conn: Connection, campaign: str, n: int, found: Iterable[Redirect]) -> None:
+    """Replace the redirects of a campaign by those that lead to version `n`."""
+    conn.execute(delete(_redirect).where(_redirect.c.campaign == campaign))
+    rows = [{"campaign": campaign, "from_version": n, "step": r.step, "to_step": r.to_step, "renamed": r.renamed} for r in found]
+    if rows:
+        conn.execute(_redirect.insert(), rows)
+
+
+def put_templates(conn: Connection, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
+    """Make these the templates that run: rows of (digest, name, sources). All others are kept for those who need them."""
+    conn.execute(update(_template).where(_template.c.live).values(live=False))
+    known = set(conn.execute(select(_template.c.digest)).scalars())
+    fresh = {row["digest"]: row for row in rows}
+    again = [digest for digest in fresh if digest in known]
+    conn.execute(update(_template).where(_template.c.digest.in_(again)).values(live=True))
+    new = [{**row, "applied_at": now, "live": True} for digest, row in fresh.items() if digest not in known]
+    if new:
+        conn.execute(_template.insert(), new)
+
+
+def put_config(conn: Connection, sources: Mapping[str, str], *, by: str, now: datetime) -> list[str]:
+    """Make these the company files, forms, wordings and layouts that run. Returns the paths that changed."""
+    live = {path: (n, digest) for path, n, digest in conn.execute(select(_config.c.path, _config.c.n, _config.c.digest).where(_config.c.live))}
+    highest = _pairs(conn, select(_config.c.path, func.max(_config.c.n)).group_by(_config.c.path))
+    digests = {path: digest_of(text) for path, text in sources.items()}
+    changed = [path for path, digest in digests.items() if live.get(path, (0, ""))[1] != digest]
+    gone = [path for path in live if path not in sources]
+    stale = [(path, live[path][0]) for path in (*changed, *gone) if path in live]
+    if stale:
+        conn.execute(update(_config).where(tuple_(_config.c.path, _config.c.n).in_(stale)).values(live=False))
+    rows = [{"path": path, "n": highest.get(path, 0) + 1, "digest": digests[path], "source": sources[path], "live": True,
+             "applied_by": by, "applied_at": now} for path in changed]
+    if rows:
+        conn.execute(_config.insert(), rows)
+    return sorted([*changed, *gone])
+
+
+def live_config(conn: Connection) -> dict[str, str]:
+    """Path -> digest of the company files that run."""
+    return _pairs(conn, select(_config.c.path, _config.c.digest).where(_config.c.live))
+
+
+def note_applied(conn: Connection, *, now: datetime) -> str:
+    """Compute and keep the digest of what is applied."""
+    parts = [f"{r.id}@{r.version}:{r.state}" for r in running(conn).values()]
+    parts += [f"{path}={digest}" for path, digest in sorted(live_config(conn).items())]
+    parts += [f"{name}={digest}" for name, digest in sorted(live_templates(conn).items())]
+    digest = digest_of("\n".join(parts))
+    if conn.execute(update(_note).where(_note.c.key == APPLIED).values(value={"digest": digest}, at=now)).rowcount == 0:
+        conn.execute(_note.insert().values(key=APPLIED, value={"digest": digest}, at=now))
+    return digest
+
+
+def digest_of(text: str) -> str:
+    return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+# -- plans --------------------------------------------------------------------------------------------------------
+
+
+def keep_plan(conn: Connection, row: Mapping[str, Any]) -> None:
+    """Keep a plan; the same plan made twice is one row."""
+    conn.execute(delete(_plan).where(_plan.c.id == row["id"], _plan.c.applied_at.is_(None)))
+    if conn.execute(select(_plan.c.id).where(_plan.c.id == row["id"])).first() is None:
+        conn.execute(_plan.insert().values(**row))
+
+
+def plan(conn: Connection, plan_id: str) -> Planned | None:
+    """A kept plan by its id or the beginning of it."""
+    columns = [_plan.c[name] for name in Planned.__dataclass_fields__]
+    rows = conn.execute(select(*columns).where(_plan.c.id.startswith(plan_id, autoescape=True)).limit(2)).all()
+    return Planned(*rows[0]) if len(rows) == 1 else None
+
+
+def newest_plan(conn: Connection) -> Planned | None:
+    columns = [_plan.c[name] for name in Planned.__dataclass_fields__]
+    row = conn.execute(select(*columns).where(_plan.c.applied_at.is_(None)).order_by(_plan.c.made_at.desc()).limit(1)).first()
+    return None if row is None else Planned(*row)
+
+
+def mark_applied(conn: Connection, plan_id: str, *, accepted: str | None, now: datetime) -> None:
+    conn.execute(update(_plan).where(_plan.c.id == plan_id).values(applied_at=now, accepted=accepted))
+
+
+# -- pausing ------------------------------------------------------------------------------------------------------
+
+
+def set_state(conn: Connection, campaign: str, values: Mapping[str, Any]) -> bool:
+    """Change a running campaign's state; False: no such campaign."""
+    return bool(conn.execute(update(_campaign).where(_campaign.c.id == campaign).values(**values)).rowcount)
+
+
+def overdue(conn: Connection, campaign: str, *, now: datetime) -> tuple[list[int], list[int]]:
+    """(enrollments, messages) of a campaign that came due and wait."""
+    people = select(_enrollment.c.id).where(
+        _enrollment.c.campaign == campaign, _enrollment.c.state == EnrollmentState.ACTIVE, _enrollment.c.due_at <= now
+    )
+    mails = select(_message.c.id).where(
+        _message.c.campaign == campaign, _message.c.state.in_(("planned", "deferred")), _message.c.due_at <= now
+    )
+    return list(conn.execute(people).scalars()), list(conn.execute(mails).scalars())
+
+
+def postpone(conn: Connection, enrollments: Mapping[int, datetime], mails: Mapping[int, datetime]) -> None:
+    """Give overdue enrollments and messages a later moment each."""
+    for table, moments in ((_enrollment, enrollments), (_message, mails)):
+        rows = [{"b_id": i, "b_due": at} for i, at in moments.items()]
+        if rows:
+            statement = update(table).where(table.c.id == bindparam("b_id"))
+            conn.execute(statement.values(due_at=bindparam("b_due", type_=table.c.due_at.type)), rows)
+
+
+# -- following an edit --------------------------------------------------------------------------------------------
+
+
+def unswept(conn: Connection) -> list[Version]:
+    """Versions whose people on moved steps have not all been looked at."""
+    query = select(*_VERSION).join(_campaign, (_campaign.c.id == _version.c.campaign) & (_campaign.c.version == _version.c.n))
+    return [Version(*row) for row in conn.execute(query.where(_version.c.swept_at.is_(None)).order_by(_version.c.campaign))]
+
+
+def behind(conn: Connection, campaign: str, n: int, steps: Sequence[str], *, limit: int) -> list[int]:
+    """Enrollments on these steps that still follow a version older than `n`."""
+    query = (
+        select(_enrollment.c.id)
+        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now < n,
+               _enrollment.c.step_id.in_(list(steps)))
+        .order_by(_enrollment.c.id).limit(limit)
+    )
+    if conn.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True)
+    return list(conn.execute(query).scalars())
+
+
+def mark_swept(conn: Connection, campaign: str, n: int, *, now: datetime) -> None:
+    conn.execute(update(_version).where(_version.c.campaign == campaign, _version.c.n == n).values(swept_at=now))
