@@ -47,8 +47,12 @@ class Block:
         self._missing(missing)
 
     def _unknown(self) -> None:
-        for key, (key_node, _) in self.node.pairs.items():
+        for key, (key_node, value) in self.node.pairs.items():
             if key in self.words:
+                continue
+            if value.empty and " " in key:
+                self.desk.find("unknown-key", key_node.place, f"`{key[:60]}` is not a word this file knows here.",
+                               "a comma inside `{ }` begins a new word: put the whole text into double quotes")
                 continue
             meant = nearest(key, [w for w in self.words if w not in self.node.pairs] or self.words)
             if meant:

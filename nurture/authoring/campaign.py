@@ -12,7 +12,7 @@ from nurture.authoring.conditions import NEVER, condition_of, read_condition
 from nurture.authoring.desk import Desk, did_you_mean
 from nurture.authoring.steps import NOWHERE, read_steps
 from nurture.authoring.tree import Node
-from nurture.authoring.words import CAMPAIGN, ENTER, GOAL, LEAVE, SENDING, TRIGGER_ARGS, TRIGGERS, WINDOW
+from nurture.authoring.words import CAMPAIGN, ENTER, GOAL, SENDING, TRIGGER_ARGS, TRIGGERS, WINDOW
 from nurture.model.campaign import Campaign, Condition, Duration, Enter, Goal, LeaveRule, Sending, Trigger, Window
 from nurture.model.words import CampaignStatus, FunnelStage, Stage
 

@@ -13,10 +13,38 @@ from nurture.authoring.block import Block
 from nurture.authoring.conditions import NEVER, read_condition
 from nurture.authoring.desk import Desk, listing
 from nurture.authoring.tree import Node
-from nurture.authoring.words import ACTIONS, BRANCH, COMPANIONS, IF_NOT, IF_UNKNOWN, SEND, STEP, TEST, UNTIL, VARIANT, WINNER
+from nurture.authoring.words import (
+    ACTIONS,
+    BRANCH,
+    COMPANIONS,
+    IF_NOT,
+    IF_UNKNOWN,
+    SEND,
+    STEP,
+    TEST,
+    UNTIL,
+    VARIANT,
+    WINNER,
+)
 from nurture.model.campaign import (
-    Action, Branch, Choose, Duration, End, HandOff, IfUnknown, MoveTo, Notify, Score, Send, SetField, Step, Test, Until,
-    Variant, WaitFor, Winner,
+    Action,
+    Branch,
+    Choose,
+    Duration,
+    End,
+    HandOff,
+    IfUnknown,
+    MoveTo,
+    Notify,
+    Score,
+    Send,
+    SetField,
+    Step,
+    Test,
+    Until,
+    Variant,
+    WaitFor,
+    Winner,
 )
 
 NOWHERE: Final = Duration(0, "days")
@@ -238,9 +266,10 @@ def _hand_off(block: Block) -> Action | None:
     if block.has("if_not") and not block.has("try_for"):
         block.desk.find("stray-word", block.node.pairs["if_not"][0].place, "`if_not` never comes: there is no `try_for`",
                         "add `try_for: 30 days`, or put the action into the next step")
+    otherwise = _if_not(node, block.desk) if (node := block.at("if_not")) is not None else None
     return HandOff(
-        queue, block.get("note", v.text, ""), block.get("only_when", read_condition),
-        block.get("try_for", v.duration), block.get("if_not", _if_not),
+        queue, block.get("note", v.text, ""), block.get("only_when", read_condition), block.get("try_for", v.duration),
+        otherwise,
     )
 
 

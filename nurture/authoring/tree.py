@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 

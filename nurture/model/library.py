@@ -9,6 +9,7 @@ from nurture.model.agreement import Agreement
 from nurture.model.campaign import Campaign
 from nurture.model.company import Company, Form, Sales, Tracks, Wording
 from nurture.model.scoring import Scoring
+from nurture.model.story import Story
 from nurture.model.template import Template
 
 
@@ -27,5 +28,7 @@ class Library:
     layouts: Mapping[str, str] = field(default_factory=dict)
     wordings: Mapping[str, Wording] = field(default_factory=dict)
     """By `Wording.key`, all versions."""
+    stories: tuple[Story, ...] = ()
+    """The `*.test.yaml` files beside the campaigns."""
     sha: str = ""
     config_sha: str = ""

@@ -62,8 +62,7 @@ NAMES: Final[Mapping[str, tuple[str, ...] | None]] = {
     "language": (),
     "subject": (),
     "preheader": (),
-    "body": (),
-    "mail_title": (),
+    "content": (),
 }
 """What copy may name, and the words behind the dot; None: checked against the lead's fields or the template's links."""
 
