@@ -1,13 +1,33 @@
-"""The book of rules: every code `nurture check` can print, why it exists, a wrong example and the way out."""
+"""The book of rules: every code `nurture check` can print, why it exists, a wrong example and the way out.
+
+The pages are the Markdown files of this folder, so that the documentation and the program cannot differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from typing import Final
 
 from nurture.authoring.desk import Rule
-from nurture.authoring.rulebook import campaigns, copies, people, reading
+from nurture.model.problem import Severity
+
+PAGES: Final = ("reading", "campaigns", "copies", "people")
+
+_ENTRY: Final = re.compile(
+    r"^## (?P<code>[a-z0-9-]+) \((?P<severity>error|warning|info)\): (?P<title>[^\n]+)\n\n"
+    r"(?P<why>.*?)\n\n```\n(?P<wrong>.*?)```\n\nFix: (?P<fix>.*?)(?=\n\n## |\n*\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def _rules(page: str) -> Iterator[Rule]:
+    for found in _ENTRY.finditer(page):
+        words = {key: " ".join(found[key].split()) for key in ("title", "why", "fix")}
+        yield Rule(found["code"], Severity(found["severity"]), wrong=found["wrong"].rstrip("\n"), **words)
+
 
 RULES: Final[Mapping[str, Rule]] = {
-    rule.code: rule for part in (reading.RULES, campaigns.RULES, copies.RULES, people.RULES) for rule in part
+    rule.code: rule for page in PAGES for rule in _rules((files(__name__) / f"{page}.md").read_text("utf-8"))
 }
