@@ -28,8 +28,10 @@ class Parts:
     versions: Mapping[str, int] = field(default_factory=dict)
     """Campaign -> version number of `library.campaigns`."""
     pinned: Mapping[tuple[str, int], Campaign] = field(default_factory=dict)
+    pinned_copy: Mapping[tuple[str, int], Mapping[str, Template]] = field(default_factory=dict)
+    """The copy those older versions send: template name -> template."""
     templates: Mapping[str, Template] = field(default_factory=dict)
-    """Every applied template by digest, older ones included."""
+    """Every template in use by digest, pinned ones included."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
     """How to reach other systems: `webhook` posts safely, `crm:NAME` is an adapter, `csv` a folder."""
     applied: str = ""
@@ -38,6 +40,10 @@ class Parts:
     def campaign(self, campaign_id: str, version: int) -> Campaign | None:
         """The content of one version: a pinned one where it is kept, else the live one."""
         return self.pinned.get((campaign_id, version)) or self.library.campaigns.get(campaign_id)
+
+    def template_of(self, campaign_id: str, version: int, name: str) -> Template:
+        """The copy that this version of the campaign sends. KeyError where it was never applied."""
+        return self.pinned_copy.get((campaign_id, version), self.library.templates).get(name) or self.library.templates[name]
 
     def with_library(self, library: Library) -> Parts:
         return replace(self, library=library)

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     old_secret_keys: tuple[SecretStr, ...] = ()
     """Keys that still verify and sign no more, newest first (JSON list)."""
 
+    webhook_secret: SecretStr | None = None
+    """Signs webhooks that leave and verifies those that come in (`whsec_...`, Standard Webhooks)."""
+    private_webhooks: bool = False
+    """Allow webhooks into private networks."""
+
     smtp_url: str = Field(default="smtp://127.0.0.1:2525", repr=False)
     """`smtp://`, `smtps://` or `smtp+starttls://user:password@host:port`."""
     smtp_routes: dict[str, str] = Field(default_factory=dict, repr=False)

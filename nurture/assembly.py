@@ -1,0 +1,84 @@
+"""Putting the parts of an installation together: what was applied, keys, transport. The only room that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from nurture.authoring import read_sources
+from nurture.errors import NurtureError
+from nurture.mail.smtp import SmtpTransport
+from nurture.mail.transport import Transport, parse_routes
+from nurture.model.campaign import Campaign
+from nurture.model.library import Library
+from nurture.model.template import Template
+from nurture.model.tokens import Keys
+from nurture.parts import Parts
+from nurture.settings import Settings
+from nurture.store import Store, campaigns
+
+
+def assemble(store: Store, settings: Settings, *, transport: Transport | None = None) -> Parts:
+    """The parts of the installation that `settings` describe, with what is applied in `store`."""
+    parts = Parts(
+        store=store, library=_read({}), keys=Keys.from_secrets(settings.secrets()),
+        transport=transport or SmtpTransport(parse_routes(settings.smtp_url, settings.smtp_routes)),
+        public_url=settings.url, hooks=_hooks(settings),
+    )
+    refresh(parts)
+    return parts
+
+
+def refresh(parts: Parts) -> bool:
+    """Load what is applied now, if that has changed since it was loaded. Returns whether it had."""
+    with parts.store.read() as conn:
+        applied = campaigns.applied_digest(conn)
+        if not applied or applied == parts.applied:
+            return False
+        sources = campaigns.live_sources(conn)
+        versions = campaigns.versions(conn)
+        old = _followed(conn, versions)
+        shelf = campaigns.template_sources(conn, {digest for v in old for digest in v.templates.values()})
+    library = _read(sources)
+    pinned: dict[tuple[str, int], Campaign] = {}
+    copy: dict[tuple[str, int], Mapping[str, Template]] = {}
+    for version in old:
+        then = {path: text for name, digest in version.templates.items() if digest in shelf for path, text in shelf[digest][1].items()}
+        reading = _read({**sources, **then, campaigns.path_of(version.campaign): version.source})
+        pinned[version.campaign, version.n] = reading.campaigns[version.campaign]
+        copy[version.campaign, version.n] = reading.templates
+    parts.library, parts.versions, parts.applied = library, versions, applied
+    parts.pinned, parts.pinned_copy = pinned, copy
+    parts.templates = {t.digest: t for shelf_of in (*copy.values(), library.templates) for t in shelf_of.values()}
+    return True
+
+
+def _followed(conn: Connection, versions: Mapping[str, int]) -> list[campaigns.Version]:
+    """Older versions that people inside still follow, because the edit after them said `in_flight: finish`."""
+    found = []
+    for (campaign, n), people in campaigns.followed(conn).items():
+        later = campaigns.version(conn, campaign, n + 1) if people and n != versions.get(campaign) else None
+        version = campaigns.version(conn, campaign, n) if later is not None and later.in_flight == "finish" else None
+        if version is not None:
+            found.append(version)
+    return found
+
+
+def _read(sources: Mapping[str, str]) -> Library:
+    """What was applied was checked before; that it no longer reads means another version of the program."""
+    reading = read_sources(sources)
+    library = reading.library or reading.draft
+    if library is None:
+        first = next(iter(reading.problems), None)
+        raise NurtureError(f"what is applied cannot be read by this program: {first}", fix="apply the files again with this version")
+    return library
+
+
+def _hooks(settings: Settings) -> dict[str, Any]:
+    hooks: dict[str, Any] = {"csv": Path(settings.var_dir) / "packets", "private_webhooks": settings.private_webhooks}
+    if settings.webhook_secret is not None:
+        hooks["webhook_secret"] = settings.webhook_secret.get_secret_value()
+    return hooks
