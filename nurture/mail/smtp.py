@@ -8,10 +8,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from nurture.mail.fastwire import PipelinedSession, fits
 from nurture.mail.session import ConnectFailed, PlainSession, Session, connect
 from nurture.mail.transport import Done, Route, Take, routes_for
 from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
 
+GIVE_UP_CONNECTING = 2
 AGAIN = 2
 """How often a message is put back when a connection dies before its first byte."""
 
@@ -57,15 +59,15 @@ class SmtpTransport:
             self._loop = None
             self._idle = {r.name: [] for r in self.routes}
 
-    async def session(self, route: Route) -> tuple[Session, bool]:
-        """A live session of `route`, and whether it is a used one. Raises ConnectFailed."""
+    async def session(self, route: Route) -> Session:
+        """A live session of `route`, kept from before or new. Raises ConnectFailed."""
         idle = self._idle[route.name]
         while idle:
             session = idle.pop()
             if session.alive:
-                return session, True
+                return session
         client = await connect(route, helo=self._helo, tls=self._tls)
-        return PlainSession(client, route), False
+        return PipelinedSession(client, route) if fits(client, route) else PlainSession(client, route)
 
     def put_back(self, route: Route, session: Session) -> None:
         if session.alive:
@@ -88,6 +90,8 @@ class _Run:
         self.exhausted = False
         self.workers: dict[str, set[asyncio.Task[None]]] = {r.name: set() for r in transport.routes}
         self.live: dict[str, int] = dict.fromkeys(self.lanes, 0)
+        self.connecting: dict[str, int] = dict.fromkeys(self.lanes, 0)
+        self.refused: dict[str, int] = dict.fromkeys(self.lanes, 0)
         self.failure: BaseException | None = None
 
     async def run(self) -> None:
@@ -131,7 +135,12 @@ class _Run:
         if self.transport.stopping:
             self.exhausted = True
             return
-        given = self._take(room)
+        try:
+            given = self._take(room)
+        except Exception as error:
+            # The source broke (the database is away): what is on the wire is finished first, then it is said.
+            self.failure, self.exhausted = error, True
+            return
         if not given:
             self.exhausted = True
         for message in given:
@@ -169,10 +178,8 @@ class _Run:
 
     async def _work(self, route: Route) -> None:
         """One connection: takes from its lane until that is empty or the connection ends."""
-        try:
-            session, _used = await self.transport.session(route)
-        except ConnectFailed as no:
-            self._connect_failed(route, no.reply)
+        session = await self._session(route)
+        if session is None:
             return
         self.live[route.name] += 1
         held: dict[int, Outgoing] = {}
@@ -207,13 +214,29 @@ class _Run:
         else:
             self.finish(Delivery(message.id, reply, route.name))
 
-    def _connect_failed(self, route: Route, reply: Reply) -> None:
-        """One connection too many is no outage; none at all is one, and the lane goes to the next route."""
-        if self.live[route.name]:
-            return
+    async def _session(self, route: Route) -> Session | None:
+        """A connection, or None. One too many refused is no outage; twice none at all is one."""
+        while True:
+            self.connecting[route.name] += 1
+            try:
+                return await self.transport.session(route)
+            except ConnectFailed as no:
+                reply = no.reply
+            finally:
+                self.connecting[route.name] -= 1
+            self.refused[route.name] += 1
+            if self.live[route.name] or self.connecting[route.name]:
+                return None
+            if self.refused[route.name] >= GIVE_UP_CONNECTING:
+                self._down(route, reply)
+                return None
+
+    def _down(self, route: Route, reply: Reply) -> None:
+        """The route is out for this run: its lane goes to the next one."""
         self.down[route.name] = reply
         lane = self.lanes[route.name]
         waiting = list(lane)
         lane.clear()
         for message in waiting:
             self.assign(message)
+        self._hire()

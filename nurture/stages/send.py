@@ -7,6 +7,7 @@ leaves rows that say how far each message had come.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ from typing import Final
 
 from nurture.decide.permit import permit
 from nurture.decide.reply import Attempt, judge
-from nurture.errors import NurtureError
+from nurture.errors import NurtureError, Unavailable
 from nurture.mail.headers import BadAddress, clean
 from nurture.model.delivery import OF_THE_ROUTE, Delivery, Fate, Judgement, Outgoing
 from nurture.model.facts import Snapshot
@@ -29,18 +30,20 @@ from nurture.store.messages import Claimed, Ending
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
 RESEND_AFTER: Final = timedelta(hours=4)
 """`resend_same_id`: how long an unknown message waits for a sign (bounce, click, reply) before it is sent again."""
+PATIENCE: Final = (0.1, 0.3, 1.0, 3.0)
+"""Seconds between attempts to write down what a server has answered."""
 _SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.REPLY, EventKind.COMPLAINT)
 
 
-def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
-    """Send up to `limit` due messages. The tally balances: due = sent + refused + ... + in_flight."""
+def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[str] | None = None) -> Tally:
+    """Send up to `limit` due messages (of the campaigns in `only`). The tally balances: due = sent + refused + ... + in_flight."""
     tally = Tally()
     with parts.store.begin() as conn:
         _recover(parts, conn, now)
         halt = brakes.active(conn, now=now)
         if brakes.ALL in halt:
             return tally
-        claimed = messages.claim(conn, now=now, limit=limit, owner=owner, stopped=brakes.paused_campaigns(conn))
+        claimed = messages.claim(conn, now=now, limit=limit, owner=owner, stopped=brakes.paused_campaigns(conn), only=only)
     if not claimed:
         return tally
     tally.due = len(claimed)
@@ -85,9 +88,11 @@ class _Job:
         """Up to n messages that the guard has just permitted, durably marked as started."""
         while self.waiting:
             with self.parts.store.begin() as conn:
-                self._flush(conn)
+                self._write(conn)
+                written = len(self.endings)
                 ready = self._group(conn, n)
                 ours = messages.mark_started(conn, [r.start for _, r in ready], now=self.now, owner=self.owner)
+            self._written(written)
             going = [(m, r) for m, r in ready if m.id in ours]
             self.tally.in_flight += len(ready)
             for message, made in going:
@@ -117,8 +122,17 @@ class _Job:
         left, self.waiting = list(self.waiting), deque()
         for message in left:
             self._end(message, _waits(message), "deferred", reason="worker_stopped", text="the worker was stopped")
-        with self.parts.store.begin() as conn:
-            self._flush(conn)
+        for wait in (*PATIENCE, None):
+            try:
+                with self.parts.store.begin() as conn:
+                    self._write(conn)
+                self._written(len(self.endings))
+                return
+            except Unavailable:
+                # What a server accepted and nobody wrote down will be unknown: worth some seconds of waiting.
+                if wait is None:
+                    raise
+                time.sleep(wait)
 
     def _group(self, conn: Connection, n: int) -> list[tuple[Claimed, Ready]]:
         """The next messages that may go, guard asked on rows of this very transaction. At most one per lead."""
@@ -235,20 +249,21 @@ class _Job:
             text=None if state is MessageState.SENT else clean(verdict.why),
         )
 
-    def _flush(self, conn: Connection) -> None:
-        """Write every ending so far, and what they mean for others."""
-        if self.endings:
-            messages.record(conn, self.endings, now=self.now, owner=self.owner)
-            self.endings = []
-        if self.brakes:
-            brakes.put(conn, self.brakes, now=self.now)
-            self.brakes = {}
+    def _write(self, conn: Connection) -> None:
+        """Write every ending so far, and what they mean for others. Forgotten only once that is committed."""
+        messages.record(conn, self.endings, now=self.now, owner=self.owner)
+        brakes.put(conn, self.brakes, now=self.now)
+        brakes.release(conn, [brakes.route_key(r) for r in self.working])
         if self.bounced:
             self._bounces(conn)
 
+    def _written(self, endings: int) -> None:
+        del self.endings[:endings]
+        self.brakes, self.bounced = {}, []
+        self.working = set()
+
     def _bounces(self, conn: Connection) -> None:
-        ids = [m.lead_id for m, _ in self.bounced]
-        hashes = messages.address_hashes(conn, ids)
+        hashes = messages.address_hashes(conn, [m.lead_id for m, _ in self.bounced])
         blocked = [(hashes[m.lead_id], why, m.lead_id) for m, why in self.bounced if m.lead_id in hashes]
         imports.suppress(conn, blocked, source="smtp", now=self.now)
         events.record(conn, [
@@ -257,7 +272,6 @@ class _Job:
                 step=m.step_id, message_id=m.id, machine=True, data={"kind": "hard"},
             ) for m, _ in self.bounced
         ], now=self.now)
-        self.bounced = []
 
 
 def _waits(message: Claimed) -> MessageState:

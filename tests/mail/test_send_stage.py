@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.mail.world import NOW, World
-
 from nurture.mail.memory import MemoryTransport
 from nurture.model.delivery import Outgoing, Phase, Reply
 from nurture.stages import send
 from nurture.store import Store
+from tests.mail.world import NOW, World
 
 
 def test_due_messages_leave_once(store: Store) -> None:
