@@ -183,12 +183,16 @@ def _history(snapshot: Snapshot, agreement: Agreement, given: Circumstances, now
             {"until": until.isoformat() if until else None, "reason": lead.recycle_reason},
             f"{days} more days of cool-off" if cooling else "",
         ),
-        "G13": Finding(
-            "pass" if recycles < agreement.max_recycles else "fail",
-            f"{recycles} of at most {agreement.max_recycles} recycles", {"recycles": recycles},
-            "" if recycles < agreement.max_recycles else "a request for contact, or a seller who asks for this lead",
-        ),
+        "G13": _often(recycles, given.passive_in_period, agreement),
     }
+
+
+def _often(recycles: int, passive: int, agreement: Agreement) -> Finding:
+    evidence = {"recycles": recycles, "undecided": passive}
+    text = f"{recycles} of at most {agreement.max_recycles} recycles, {passive} of {agreement.max_passive} undecided"
+    if recycles < agreement.max_recycles and passive < agreement.max_passive:
+        return Finding("pass", text, evidence)
+    return Finding("fail", text, evidence, "a request for contact, or a seller who asks for this lead")
 
 
 def in_force(agreement: Agreement, *, on_day: date) -> Finding:

@@ -168,8 +168,9 @@ def _cell(result: Scored) -> Finding:
     if now.action == "handoff":
         return Finding("pass", f"cell {now.cell} is handed over", evidence)
     if now.action == "profile_first":
+        unknown = list(result.fit.unknown)
         return Finding("fail", f"cell {now.cell}: could be handed over once more is known",
-                       evidence | {"unknown": list(result.fit.unknown)}, f"the field {result.fit.unknown[0]}")
+                       evidence | {"unknown": unknown}, f"the field {unknown[0]}" if unknown else "more about them")
     if now.action == "poor_fit":
         why = ", ".join(result.fit.excluded) or "everything known about it"
         return Finding("fail", f"outside the picture of a customer: {why}", evidence, "another organisation or role")
@@ -230,11 +231,12 @@ def _span(matchers: Sequence[Mapping[str, Any]]) -> float | None:
 def _intent(
     events: Sequence[Touch], agreement: Agreement, wanted: RequiredEvents | None, required: Finding, now: datetime
 ) -> Finding:
+    # Machines open mails: an open is no intent, whatever the file's matchers would take.
+    matchers = agreement.intent or ({"depth": Depth.DECISION},)
     signals = [
         e.id for e in events
-        if e.at <= now and counts(e)
-        and (e.kind == EventKind.HAND_RAISE or (e.depth == Depth.DECISION and e.kind != EventKind.OPEN)
-             or any(fits(e, m, now) for m in agreement.intent))
+        if e.at <= now and e.kind != EventKind.OPEN and counts(e)
+        and (e.kind == EventKind.HAND_RAISE or any(fits(e, m, now) for m in matchers))
     ]
     if signals:
         return Finding("pass", "has looked at how to buy", {"events": signals[-5:]})

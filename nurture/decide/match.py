@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from nurture.model.words import EventKind
 
@@ -78,7 +79,7 @@ def _passes_one(event: Touch, name: str, wanted: Any) -> bool:
     if name == "min_minutes":
         return event.minutes is not None and event.minutes >= wanted
     if name == "url":
-        return any(_address_fits(address, wanted) for address in (event.path, event.link) if address)
+        return any(_address_fits(address, wanted) for address in (event.path, *_addresses(event.link)) if address)
     if name in ("content", "topic", "depth", "campaign", "step", "link", "path"):
         return _one_of(getattr(event, name), wanted)
     return _one_of(event.data.get(name), wanted)
@@ -88,6 +89,13 @@ def _one_of(value: Any, wanted: Any) -> bool:
     if isinstance(wanted, list | tuple | set | frozenset):
         return value in wanted
     return bool(value == wanted)
+
+
+def _addresses(link: str | None) -> tuple[str, ...]:
+    """A link as it is and, for a whole address, its path: `/pricing*` means the page wherever it was reached from."""
+    if link is None or "://" not in link:
+        return (link or "",)
+    return link, urlsplit(link).path
 
 
 def _address_fits(address: str, wanted: Any) -> bool:

@@ -150,7 +150,7 @@ def way_back(
             raise Refused(f"{revisit_on} is not in the future.", code="revisit_past", fix="give a later date")
         before = reason.cool_off_before_revisit_days
         before = DEFAULT_REVISIT_DAYS.get(reason.id, 0) if before is None else before
-        until = max(now, _day_start(revisit_on - timedelta(days=before), calendar))
+        until = max(now, day_start(revisit_on - timedelta(days=before), calendar))
     elif reason.cool_off_days:
         until = now + timedelta(days=reason.cool_off_days)
     track = reason.track
@@ -163,7 +163,8 @@ def way_back(
     )
 
 
-def _day_start(day: date, calendar: Calendar) -> datetime:
+def day_start(day: date, calendar: Calendar) -> datetime:
+    """Midnight of `day` where the agreement's calendar is kept, as aware UTC."""
     return resolve(day, 0, ZoneInfo(calendar.zone))
 
 

@@ -14,7 +14,7 @@ from nurture.decide.match import counts, ordered
 from nurture.decide.score import ScoreLines
 from nurture.model.campaign import Condition
 from nurture.model.company import Company
-from nurture.model.facts import Scores, Snapshot
+from nurture.model.facts import Lead, Scores, Snapshot, Value
 from nurture.model.scoring import Cell, Model, Scoring
 from nurture.model.words import Truth
 
@@ -76,7 +76,7 @@ def scored(snapshot: Snapshot, model: Model, *, now: datetime) -> Scored:
     lead = snapshot.lead
     since = score.lines(snapshot.events, model, at=now, baseline_at=lead.baseline_at, carryover=lead.carryover)
     lifetime = since if lead.baseline_at is None else score.lines(snapshot.events, model, at=now)
-    fitted = fit(lead.fields, model, at=now)
+    fitted = fit(profile(lead), model, at=now)
     engagement_band = score.engagement_band(since.score, model)
     return Scored(
         scores=Scores(
@@ -86,6 +86,16 @@ def scored(snapshot: Snapshot, model: Model, *, now: datetime) -> Scored:
         ),
         since=since, lifetime=lifetime, fit=fitted, model=model, hot_signal=hot_signal(snapshot, model, now),
     )
+
+
+def profile(lead: Lead) -> Mapping[str, Value]:
+    """The fields of a lead, and what its address and its country say where no field does."""
+    extra: dict[str, Value] = {}
+    if lead.email and "@" in lead.email:
+        extra["domain"] = Value(lead.email.rpartition("@")[2].casefold(), "inferred")
+    if lead.country:
+        extra["country"] = Value(lead.country, "inferred")
+    return {**extra, **lead.fields}
 
 
 def scores(snapshot: Snapshot, scoring: Scoring, *, now: datetime, holds: Holds | None = None) -> Scored:

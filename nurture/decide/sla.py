@@ -18,7 +18,7 @@ DECISION_STEPS: Final = (100, 150, 200, 300)
 """Percent of the time allowed: remind the owner, tell the manager, give it to somebody else, take it back."""
 OTHER_STEPS: Final = (100, 150)
 
-Kind = Literal["decision", "first_touch", "qualification", "conversion", "cool_off", "review"]
+Timed = Literal["decision", "first_touch", "qualification", "conversion"]
 Action = Literal["remind", "tell_manager", "reassign", "expire", "breach"]
 
 
@@ -26,7 +26,7 @@ Action = Literal["remind", "tell_manager", "reassign", "expire", "breach"]
 class Started:
     """A timer as it begins. `minutes` is the allowance in business minutes where it runs in business time."""
 
-    kind: Kind
+    kind: Timed
     started_at: datetime
     due_at: datetime
     minutes: int | None
@@ -49,7 +49,7 @@ def decision_minutes(agreement: Agreement, *, cell: str | None, fast: bool) -> i
     return int(allowed.get(cell or "default", default))
 
 
-def start(kind: Kind, agreement: Agreement, *, now: datetime, cell: str | None = None, fast: bool = False) -> Started:
+def start(kind: Timed, agreement: Agreement, *, now: datetime, cell: str | None = None, fast: bool = False) -> Started:
     """Begin a timer with the calendar now in force; a later calendar moves new timers only."""
     calendar, sla = agreement.calendar, agreement.sla
     if kind == "qualification":
@@ -75,7 +75,7 @@ def step_at(
 
 
 def next_step(
-    kind: Kind, *, started: datetime, due: datetime, minutes: int | None, level: int,
+    kind: Timed, *, started: datetime, due: datetime, minutes: int | None, level: int,
     agreement: Agreement, now: datetime, expires: bool,
 ) -> Step | None:
     """The next escalation that is due at `now`, or None.
@@ -93,7 +93,7 @@ def next_step(
     return Step(left[0], _action(kind, left[0], expires), after)
 
 
-def _steps(kind: Kind, expires: bool) -> Sequence[int]:
+def _steps(kind: Timed, expires: bool) -> Sequence[int]:
     if kind == "decision":
         return DECISION_STEPS if expires else DECISION_STEPS[:2]
     if kind == "qualification":
@@ -101,7 +101,7 @@ def _steps(kind: Kind, expires: bool) -> Sequence[int]:
     return OTHER_STEPS
 
 
-def _action(kind: Kind, percent: int, expires: bool) -> Action:
+def _action(kind: Timed, percent: int, expires: bool) -> Action:
     if kind == "decision":
         actions: dict[int, Action] = {100: "remind", 150: "tell_manager", 200: "reassign", 300: "expire"}
         return actions[percent]

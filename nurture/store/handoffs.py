@@ -258,3 +258,19 @@ def alert(conn: Connection, key: str, code: str, text: str, *, for_whom: str | N
 
 RECENT = timedelta(hours=24)
 """How long a colleague's fresh hand-off keeps another of the same organisation from the same seller."""
+
+
+def queue_for_sales(conn: Connection, lead_id: int, priority: int | None) -> None:
+    """Note that only room is missing for this lead (None: no longer so)."""
+    other = _lead.c.queue_priority.is_not(None) if priority is None else _lead.c.queue_priority.is_distinct_from(priority)
+    conn.execute(update(_lead).where(_lead.c.id == lead_id, other).values(queue_priority=priority))
+
+
+def next_in_queue(conn: Connection, *, limit: int) -> list[int]:
+    """Leads that wait for room, best first."""
+    query = select(_lead.c.id).where(_lead.c.queue_priority.is_not(None))
+    return list(conn.execute(query.order_by(_lead.c.queue_priority.desc(), _lead.c.id).limit(limit)).scalars())
+
+
+def block_contact(conn: Connection, lead_id: int, *, blocked: bool, now: datetime) -> None:
+    conn.execute(update(_lead).where(_lead.c.id == lead_id).values(contact_blocked=blocked, updated_at=now))

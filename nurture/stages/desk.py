@@ -1,0 +1,356 @@
+"""The desk of sales: what a named human decides about a hand-off, each in one transaction, each with a key.
+
+The same key gives the first result again; a different decision on a closed hand-off is a `Conflict`. Reasons come
+from the closed lists of `agreement.yaml`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+from nurture.decide import recycle as recycling
+from nurture.decide import sla
+from nurture.decide.gate import Override
+from nurture.errors import Conflict, Refused
+from nurture.model.company import Seller
+from nurture.model.words import ActorKind, Stage
+from nurture.parts import Parts
+from nurture.stages import hand_off, opening
+from nurture.store import Connection, handoffs, lifecycle, outbox, people, suppressions, timers
+from nurture.store.handoffs import LETTERS, Handoff
+from nurture.store.lifecycle import Actor
+
+ANSWERS: Final = ("unknown", "no", "partly", "yes")
+GOOD: Final = frozenset({"partly", "yes"})
+TOUCHES: Final = frozenset({"call", "mail", "meeting", "sales_assist"})
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a command did. `repeated`: its key was known, this is the first result."""
+
+    decision: str
+    handoff_id: int
+    lead_id: int
+    stage: str
+    reason: str | None = None
+    repeated: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def accept(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | None = None,
+           expected_version: int | None = None, note: str | None = None) -> Decided:
+    """Take the lead on: mql -> sal. The hand-off becomes the seller's own."""
+    seller = who(parts, by)
+    with parts.store.begin() as conn:
+        desk = _Desk(parts, conn, handoff_id, seller, "accept", key, now, note=note)
+        if desk.first is not None:
+            return desk.first
+        handoff = desk.undecided(expected_version)
+        desk.move("accept")
+        timers.meet(conn, handoff.id, ["decision"], now=now)
+        changed = handoffs.change(conn, handoff, state="accepted", owner=seller.id, decided_at=now)
+        timers.hand_over(conn, handoff.id, seller.id)
+        for kind in ("first_touch", "qualification"):
+            _timer(desk, kind, changed)
+        return desk.keep()
+
+
+def reject(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: datetime, note: str | None = None,
+           key: str | None = None, expected_version: int | None = None) -> Decided:
+    """Turn the lead away for a reason of the closed list: mql, sal or sql -> disqualified."""
+    seller = who(parts, by)
+    found = recycling.reject_reason_of(parts.library.agreement, reason)
+    _needs_note(found.note_required, found.id, note)
+    with parts.store.begin() as conn:
+        desk = _Desk(parts, conn, handoff_id, seller, "reject", key, now, reason=found.id, note=note)
+        if desk.first is not None:
+            return desk.first
+        handoff = desk.still_open(expected_version)
+        desk.move("reject")
+        opening.close(conn, handoff, state="rejected", reason=found.id, now=now)
+        suppressed = found.suppress and suppressions.by_sales(
+            conn, handoff.lead_id, reason=found.id, by=seller.id, now=now
+        )
+        return desk.keep(terminal=found.terminal, suppressed=suppressed)
+
+
+def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: datetime, note: str | None = None,
+            revisit_on: date | None = None, key: str | None = None, expected_version: int | None = None,
+            fields: tuple[str, ...] = ()) -> Decided:
+    """Not yet: mql, sal or sql -> recycled. The reason chooses cool-off, mail mode and the way back."""
+    seller = who(parts, by)
+    agreement = parts.library.agreement
+    found = recycling.reason_of(agreement, reason)
+    _needs_note(found.note_required, found.id, note)
+    back = recycling.way_back(found, now=now, calendar=agreement.calendar, revisit_on=revisit_on,
+                              tracks=parts.library.tracks)
+    with parts.store.begin() as conn:
+        desk = _Desk(parts, conn, handoff_id, seller, "recycle", key, now, reason=found.id, note=note,
+                     revisit_on=revisit_on)
+        if desk.first is not None:
+            return desk.first
+        handoff = desk.still_open(expected_version)
+        columns = back.as_columns() | {"recycles": desk.lead.recycles + 1}
+        desk.move("recycle", columns=columns, track=back.track, silent=back.mode == "silent" and not back.track)
+        opening.close(conn, handoff, state="recycled", reason=found.id, now=now)
+        if revisit_on is not None:
+            _remind(parts, conn, handoff, seller, revisit_on, now)
+        if fields:
+            people.learn(conn, handoff.lead_id, {"wanted_fields": list(fields)}, origin="sales",
+                         source=f"hand-off {handoff.id}", now=now)
+        until = back.cool_off_until.isoformat() if back.cool_off_until else None
+        return desk.keep(cool_off_until=until, mode=back.mode, track=back.track, fields=list(fields))
+
+
+def return_for_data(parts: Parts, handoff_id: int, *, missing: tuple[str, ...], by: str, now: datetime,
+                    note: str | None = None, key: str | None = None) -> Decided:
+    """Something is missing: back to profiling, with the fields sales wants named."""
+    if not missing:
+        raise Refused("Say which fields are missing.", code="needs_fields", fix="--field phone --field company")
+    return recycle(parts, handoff_id, reason=recycling.MISSING_DATA, by=by, now=now, key=key, fields=missing,
+                   note=note or f"missing: {', '.join(missing)}")
+
+
+def qualify(parts: Parts, handoff_id: int, *, bant: Mapping[str, str], by: str, now: datetime, key: str | None = None,
+            notes: Mapping[str, str] | None = None, note: str | None = None,
+            expected_version: int | None = None) -> Decided:
+    """Write down what was learnt (budget, authority, need, timeline) and, where it is enough, move sal -> sql.
+
+    Raises:
+        Refused: `bant_missing` with what the agreement still wants; what was learnt is kept all the same.
+    """
+    seller = who(parts, by)
+    _check_bant(bant)
+    with parts.store.begin() as conn:
+        desk = _Desk(parts, conn, handoff_id, seller, "qualify", key, now, note=note, unique=dict(sorted(bant.items())))
+        if desk.first is not None:
+            return desk.first
+        handoff = desk.still_open(expected_version)
+        rows = [{"lead_id": handoff.lead_id, "cycle": handoff.cycle, "letter": letter, "answer": answer,
+                 "note": (notes or {}).get(letter), "actor_id": seller.id, "declared": False, "at": now}
+                for letter, answer in bant.items()]
+        handoffs.answer_bant(conn, rows)
+        lacking = _lacking(parts, conn, handoff)
+        if not lacking:
+            desk.move("qualify")
+            timers.meet(conn, handoff.id, ["qualification", "first_touch"], now=now)
+            handoff = handoffs.change(conn, handoff, owner=handoff.owner or seller.id)
+            _timer(desk, "conversion", handoff)
+            return desk.keep(bant=dict(bant))
+    raise Refused(f"Not enough is known yet: {lacking}.", code="bant_missing",
+                  fix="what you wrote is kept; add the rest when you know it")
+
+
+def log_call(parts: Parts, handoff_id: int, *, kind: str = "call", outcome: str | None = None, note: str | None = None,
+             content: str | None = None, by: str, now: datetime, key: str | None = None) -> Decided:
+    """Write down a call, a mail, a meeting or a sales-assist mail (with what it contained). Meets the first touch."""
+    seller = who(parts, by)
+    if kind not in TOUCHES:
+        raise Refused(f"`{kind}` is not something sellers do.", code="unknown_activity",
+                      fix=f"one of: {', '.join(sorted(TOUCHES))}")
+    with parts.store.begin() as conn:
+        handoff = handoffs.get(conn, handoff_id, hold=True)
+        known = key or _key("activity", handoff_id, kind, seller.id, now.isoformat(), note, outcome, content)
+        row = {"key": known, "lead_id": handoff.lead_id, "handoff_id": handoff.id, "kind": kind, "outcome": outcome,
+               "note": note, "content": content, "actor_id": seller.id, "at": now}
+        new = handoffs.log_activity(conn, row)
+        if new:
+            timers.meet(conn, handoff.id, ["first_touch"], now=now)
+        lead = lifecycle.lock(conn, handoff.lead_id)
+        return Decided(kind, handoff.id, handoff.lead_id, lead.stage, repeated=not new)
+
+
+def take(parts: Parts, lead_id: int, *, by: str, reason: str, now: datetime, queue: str | None = None,
+         overrides: Mapping[str, str] | None = None) -> Decided:
+    """A seller asks for a lead the score did not hand over (manual pull). Consent is asked all the same.
+
+    `overrides`: soft predicate -> why this seller goes past it.
+
+    Raises:
+        Refused: `gate_says_no`, naming the smallest missing thing.
+    """
+    seller = who(parts, by)
+    past = {number: Override(seller.id, why) for number, why in (overrides or {}).items()}
+    with parts.store.begin() as conn:
+        asked = hand_off.ask(parts, conn, lead_id, now=now, via="manual_pull", by=seller.id, reason=reason, queue=queue,
+                             overrides=past)
+    if asked.handoff_id is None:
+        why_not = asked.result.why_not if asked.result is not None else ()
+        missing = "; ".join(f"{p.id} {p.text}" for p in why_not) or "somebody has it already"
+        raise Refused(f"This lead cannot be taken: {missing}.", code="gate_says_no",
+                      fix=why_not[0].missing if why_not else "")
+    return Decided("take", asked.handoff_id, lead_id, Stage.MQL.value, reason)
+
+
+def undo(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | None = None,
+         note: str | None = None) -> Decided:
+    """Take one's own reject or recycle back, until the end of the next working day: hand-off and timers run on.
+
+    Raises:
+        Refused: `nothing_to_undo`, `not_yours`, or `too_late`.
+    """
+    seller = who(parts, by)
+    with parts.store.begin() as conn:
+        desk = _Desk(parts, conn, handoff_id, seller, "undo", key, now, note=note)
+        if desk.first is not None:
+            return desk.first
+        handoff = desk.handoff
+        last = next(iter(reversed(handoffs.decisions_of(conn, handoff.id))), None)
+        if last is None or last["decision"] not in ("reject", "recycle") or handoff.closed_at is None:
+            raise Refused("There is no rejection or recycle to take back.", code="nothing_to_undo")
+        if last["actor_id"] != seller.id:
+            raise Refused(f"This was decided by {last['actor_id']}.", code="not_yours", fix="ask them to take it back")
+        if now > sla.end_of_next_working_day(last["at"], parts.library.agreement):
+            raise Refused("It is too late to take this back.", code="too_late", fix="ask marketing to reopen the lead")
+        before = last["data"]["before"]
+        desk.move("undo", columns={**before["columns"], **_times(before)}, previous=Stage(before["stage"]))
+        timers.restore(conn, handoff.id, ended_at=last["at"])
+        handoffs.change(conn, handoff, state=before["state"], closed_at=None, reason=None)
+        if last["decision"] == "reject" and last["data"].get("suppressed"):
+            suppressions.lift_sales(conn, handoff.lead_id, by=seller.id, now=now)
+        return desk.keep(correction_of=last["id"])
+
+
+def who(parts: Parts, by: str | None) -> Seller:
+    """The named human of `sales.yaml`.
+
+    Raises:
+        Refused: `needs_human` where nobody, or nobody we know, decides.
+    """
+    sellers = parts.library.sales.sellers
+    found = sellers.get(by or "") or next((s for s in sellers.values() if by and s.email.casefold() == by.casefold()), None)
+    if found is None or found.role == "marketing":
+        said = f"`{by}` is not one of the sellers" if by else "Somebody has to decide in their own name"
+        names = ", ".join(sorted(s.id for s in sellers.values() if s.role != "marketing"))
+        raise Refused(f"{said}.", code="needs_human", fix=f"--as one of: {names}")
+    return found
+
+
+class _Desk:
+    """One decision on one hand-off, with its rows locked and its first result, should this be a repeat."""
+
+    def __init__(
+        self, parts: Parts, conn: Connection, handoff_id: int, seller: Seller, decision: str, key: str | None,
+        now: datetime, *, reason: str | None = None, note: str | None = None, revisit_on: date | None = None,
+        unique: object = None,
+    ) -> None:
+        self.parts, self.conn, self.seller, self.decision, self.now = parts, conn, seller, decision, now
+        self.reason, self.note, self.revisit_on = reason, note, revisit_on
+        self.lead = lifecycle.lock(conn, handoffs.get(conn, handoff_id).lead_id)
+        self.handoff = handoffs.get(conn, handoff_id, hold=True)
+        # Without a key of the caller's: the same decision on the same state of the hand-off is the same command.
+        self.key = key or _key(decision, handoff_id, seller.id, reason, self._round(), unique)
+        self.first = self._repeat()
+        self.stage = Stage(self.lead.stage)
+
+    def _round(self) -> int:
+        """How often a decision on this hand-off was taken back: after an undo the same decision is a new one."""
+        return sum(1 for d in handoffs.decisions_of(self.conn, self.handoff.id) if d["decision"] == "undo")
+
+    def _repeat(self) -> Decided | None:
+        row = handoffs.decision_by_key(self.conn, self.key)
+        if row is None:
+            return None
+        if row["handoff_id"] != self.handoff.id or row["decision"] != self.decision:
+            raise Conflict("This key was used for another decision.", fix="use a key of its own per command")
+        more = {k: v for k, v in row["data"].items() if k not in ("before", "stage")}
+        return Decided(row["decision"], row["handoff_id"], row["lead_id"], row["data"].get("stage", self.lead.stage),
+                       row["reason"], repeated=True, more=more)
+
+    def still_open(self, expected_version: int | None) -> Handoff:
+        handoff = self.handoff
+        if handoff.closed_at is not None:
+            raise Conflict(f"This hand-off is closed: {handoff.state}{', ' + handoff.reason if handoff.reason else ''}.",
+                           fix="see `nurture sales show` for who decided what")
+        if expected_version is not None and handoff.version != expected_version:
+            raise Conflict("Somebody changed this hand-off since you looked at it.", fix="look at it again")
+        return handoff
+
+    def undecided(self, expected_version: int | None) -> Handoff:
+        handoff = self.still_open(expected_version)
+        if handoff.state == "accepted":
+            raise Conflict(f"This hand-off was accepted by {handoff.owner}.", fix="ask them to pass it on")
+        return handoff
+
+    def move(self, trigger: str, *, columns: Mapping[str, Any] | None = None, track: str | None = None,
+             silent: bool = False, previous: Stage | None = None) -> None:
+        applied = lifecycle.apply(
+            self.conn, self.lead.id, trigger, actor=Actor(ActorKind.SALES, self.seller.id), key=f"desk/{self.key}",
+            now=self.now, reason=self.reason, note=self.note, columns=columns, track=track, silent=silent,
+            previous=previous, agreement_version=self.parts.library.agreement.version,
+            config_sha=self.parts.library.config_sha,
+        )
+        self.stage = applied.after
+
+    def keep(self, *, correction_of: int | None = None, **more: Any) -> Decided:
+        """Write the decision down, with what an undo would have to restore."""
+        kept = {name: getattr(self.lead, name) for name in _RESTORED}
+        times = {name: kept.pop(name).isoformat() if kept[name] is not None else None for name in _TIMES}
+        data = {**more, "stage": self.stage.value,
+                "before": {"stage": self.lead.stage, "state": self.handoff.state, "columns": kept, "times": times}}
+        handoffs.keep_decision(self.conn, {
+            "key": self.key, "handoff_id": self.handoff.id, "lead_id": self.lead.id, "decision": self.decision,
+            "reason": self.reason, "note": self.note, "actor_id": self.seller.id, "at": self.now,
+            "revisit_on": self.revisit_on.isoformat() if self.revisit_on else None, "correction_of": correction_of,
+            "data": data,
+        })
+        return Decided(self.decision, self.handoff.id, self.lead.id, self.stage.value, self.reason, more=more)
+
+
+_TIMES: Final = ("baseline_at", "cool_off_until")
+_RESTORED: Final = (*_TIMES, "carryover", "cool_off_mode", "recycle_reason", "recycles")
+
+
+def _times(before: Mapping[str, Any]) -> dict[str, datetime | None]:
+    return {name: datetime.fromisoformat(at) if at else None for name, at in before["times"].items()}
+
+
+def _timer(desk: _Desk, kind: sla.Timed, handoff: Handoff) -> None:
+    agreement = desk.parts.library.agreement
+    started = sla.start(kind, agreement, now=desk.now)
+    timers.start(desk.conn, kind, lead_id=handoff.lead_id, handoff_id=handoff.id, owner=handoff.owner or desk.seller.id,
+                 started_at=desk.now, due_at=started.due_at, minutes=started.minutes, agreement_version=agreement.version)
+
+
+def _check_bant(bant: Mapping[str, str]) -> None:
+    for letter, answer in bant.items():
+        if letter not in LETTERS:
+            raise Refused(f"`{letter}` is not one of {', '.join(LETTERS)}.", code="unknown_letter")
+        if answer not in ANSWERS:
+            raise Refused(f"`{answer}` is not an answer.", code="unknown_answer", fix=f"one of: {', '.join(ANSWERS)}")
+
+
+def _lacking(parts: Parts, conn: Connection, handoff: Handoff) -> str:
+    """What the agreement still wants to know, in words; empty where it is enough."""
+    agreement = parts.library.agreement
+    held = handoffs.bant(conn, handoff.lead_id, handoff.cycle)
+    good = {letter for letter, row in held.items() if row["answer"] in GOOD}
+    must = [letter for letter in agreement.bant_must if letter not in good]
+    if must:
+        return f"{', '.join(must)} has to be a yes or partly"
+    short = agreement.bant_min - len(good)
+    left = [letter for letter in LETTERS if letter not in good]
+    return f"{short} more of {', '.join(left)}" if short > 0 else ""
+
+
+def _needs_note(required: bool, reason: str, note: str | None) -> None:
+    if required and not (note or "").strip():
+        raise Refused(f"`{reason}` needs a note.", code="needs_note", fix="say in a sentence what it was")
+
+
+def _remind(parts: Parts, conn: Connection, handoff: Handoff, seller: Seller, on: date, now: datetime) -> None:
+    """The seller who said `later` hears of it on the day."""
+    at = recycling.day_start(on, parts.library.agreement.calendar)
+    text = f"You wanted to come back to this lead today ({handoff.reason or 'recycled'} on {now:%Y-%m-%d})."
+    outbox.put(conn, [outbox.row("staff_mail", seller.email, key=f"revisit/{handoff.id}/{on}", now=now, due_at=max(at, now),
+                                 subject="A lead you wanted to come back to", payload={"text": text},
+                                 lead_id=handoff.lead_id, handoff_id=handoff.id)])
+
+
+def _key(*told: object) -> str:
+    return hashlib.blake2b("\x1f".join(map(str, told)).encode(), digest_size=16).hexdigest()

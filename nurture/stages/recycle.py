@@ -1,0 +1,173 @@
+"""recycle: what clocks do around sales: reminders, returns, room that became free, and results that come back.
+
+Cool-offs that end and leads that fall asleep are moves of the score stage; the sweep wakes them at their time.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from nurture.decide import recycle as recycling
+from nurture.decide import sla
+from nurture.model.agreement import Agreement
+from nurture.model.intents import Tally
+from nurture.parts import Parts
+from nurture.sales import assign
+from nurture.stages import opening
+from nurture.store import Connection, handoffs, lifecycle, timers, wakeups
+from nurture.store.handoffs import Handoff
+from nurture.store.lifecycle import SYSTEM
+
+BATCH: Final = 200
+REVIEW_SOON: Final = timedelta(days=14)
+_SAYS: Final = {
+    "decision": "Nobody has decided on this lead in time.",
+    "first_touch": "You accepted this lead and have not been in touch yet.",
+    "qualification": "This lead has been with you for the whole time allowed.",
+    "conversion": "This lead is qualified and waits to be converted.",
+}
+
+
+def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
+    """Sweep timers and room. Counts: reminded, told_manager, reassigned, expired, woken, review."""
+    tally = Tally()
+    while limit > 0:
+        with parts.store.begin() as conn:
+            due = timers.due(conn, now=now, limit=min(limit, BATCH))
+            for timer in due:
+                _escalate(parts, conn, timer, now, tally)
+        limit -= len(due)
+        if len(due) < BATCH:
+            break
+    with parts.store.begin() as conn:
+        tally.count("woken", _fill_room(parts, conn, now))
+        tally.count("review", _review(parts, conn, now))
+    return tally
+
+
+def _escalate(parts: Parts, conn: Connection, timer: Any, now: datetime, tally: Tally) -> None:
+    """The next step of one timer. A clock that was away for days takes one step per sweep, not four at once."""
+    handoff = handoffs.get(conn, timer.handoff_id)
+    if handoff.closed_at is not None:
+        timers.close(conn, handoff.id, now=now)
+        return
+    agreement = parts.library.agreement
+    step = sla.next_step(
+        timer.kind, started=timer.started_at, due=timer.due_at, minutes=timer.minutes, level=timer.level,
+        agreement=agreement, now=now, expires=_expires(parts, handoff),
+    )
+    if step is None:
+        timers.postpone(conn, timer.id, next_at=timers.NEVER)
+        return
+    if not timers.escalate(conn, timer.id, level=step.level, before=timer.level, next_at=step.next_at, now=now):
+        return
+    tally.count(_act(parts, conn, handoff, timer, step, now))
+
+
+def _expires(parts: Parts, handoff: Handoff) -> bool:
+    queue = assign.queue_named(parts.library.sales, handoff.queue)
+    sellers = assign.sellers_of(queue, parts.library.sales)
+    return sla.may_expire(parts.library.agreement, sellers=sellers, fast=handoff.fast, via=handoff.via)
+
+
+def _act(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, step: sla.Step, now: datetime) -> str:
+    key, text = f"sla/{timer.id}/{step.level}", _SAYS[timer.kind]
+    match step.action:
+        case "remind":
+            opening.tell(parts, conn, handoff, "A lead waits for you", text, key=key, now=now)
+            return "reminded"
+        case "tell_manager":
+            opening.tell(parts, conn, handoff, "A lead waits in your team", text, key=key, now=now, manager=True)
+            return "told_manager"
+        case "reassign":
+            return _reassign(parts, conn, handoff, key, now)
+        case _:
+            return _expire(parts, conn, handoff, timer, key, now)
+
+
+def _reassign(parts: Parts, conn: Connection, handoff: Handoff, key: str, now: datetime) -> str:
+    agreement = parts.library.agreement
+    queue = assign.queue_named(parts.library.sales, handoff.queue)
+    chosen = assign.assign(
+        queue, parts.library.sales, opening.load_of(conn, queue, agreement), now=now, calendar=agreement.calendar,
+        not_to=(handoff.owner,) if handoff.owner else (),
+    )
+    if chosen.owner is None or chosen.owner == handoff.owner:
+        opening.tell(parts, conn, handoff, "A lead waits in your team", _SAYS["decision"], key=key, now=now, manager=True)
+        return "told_manager"
+    changed = handoffs.change(conn, handoff, owner=chosen.owner, previous_owner=handoff.owner)
+    timers.hand_over(conn, handoff.id, chosen.owner)
+    opening.tell(parts, conn, changed, "A lead was passed on to you", _SAYS["decision"], key=key, now=now)
+    return "reassigned"
+
+
+def _expire(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, key: str, now: datetime) -> str:
+    """A passive recycle: against the clock of sales, never a refusal, and no label for calibration."""
+    agreement = parts.library.agreement
+    lead = lifecycle.lock(conn, handoff.lead_id)
+    if timer.kind == "qualification" and _worked(conn, handoff):
+        # Somebody works this lead and only forgot to write so: a clock never takes it away.
+        opening.tell(parts, conn, handoff, "A lead waits for your word", _SAYS["qualification"], key=key, now=now)
+        return "reminded"
+    if lead.passive_recycles + 1 >= agreement.max_passive:
+        # The gate holds it from now on (G13): an absent seller must not make a loop.
+        text = f"Lead {handoff.lead_id} came back undecided {lead.passive_recycles + 1} times; it is not handed over again."
+        handoffs.alert(conn, f"passive/{handoff.lead_id}/{lead.cycle}", "sla_passive_limit", text, for_whom="managers",
+                       now=now)
+    reason = recycling.reason_of(agreement, recycling.PASSIVE, by="system")
+    back = recycling.way_back(reason, now=now, calendar=agreement.calendar, tracks=parts.library.tracks)
+    lifecycle.apply(
+        conn, handoff.lead_id, "sla_expired", actor=SYSTEM, key=key, now=now, reason=reason.id, track=back.track,
+        columns=back.as_columns() | {"passive_recycles": lead.passive_recycles + 1},
+        agreement_version=agreement.version, config_sha=parts.library.config_sha,
+    )
+    opening.close(conn, handoff, state="expired", reason=reason.id, now=now)
+    opening.tell(parts, conn, handoff, "A lead went back to marketing", _SAYS[timer.kind], key=f"{key}/told", now=now,
+                 manager=True)
+    return "expired"
+
+
+def _worked(conn: Connection, handoff: Handoff) -> bool:
+    return bool(handoffs.activities(conn, handoff.lead_id, since=handoff.opened_at))
+
+
+def _fill_room(parts: Parts, conn: Connection, now: datetime) -> int:
+    """Leads that waited for room ask again, best first, as many as there is room for."""
+    agreement = parts.library.agreement
+    left = agreement.max_new_handoffs_per_day - handoffs.taken(conn, opening.day_of(agreement, now)).get(opening.EVERYBODY, 0)
+    if left <= 0:
+        return 0
+    queue = assign.queue_named(parts.library.sales, None)
+    if not assign.has_room(queue, parts.library.sales, opening.load_of(conn, queue, agreement), now=now):
+        return 0
+    ready = handoffs.next_in_queue(conn, limit=left)
+    for lead_id in ready:
+        handoffs.queue_for_sales(conn, lead_id, None)
+    wakeups.wake(conn, ready, now=now)
+    return len(ready)
+
+
+def _review(parts: Parts, conn: Connection, now: datetime) -> int:
+    """An agreement whose review is due, or soon, is seen by everybody: once per version and kind."""
+    agreement = parts.library.agreement
+    said = review_text(agreement, now)
+    if said is None:
+        return 0
+    code, text = said
+    key = f"agreement/{agreement.version}/{agreement.next_review}/{code}"
+    return int(handoffs.alert(conn, key, code, text, for_whom="managers", now=now))
+
+
+def review_text(agreement: Agreement, now: datetime) -> tuple[str, str] | None:
+    """What there is to say about the review of the agreement, or None."""
+    today = now.date()
+    name = f"agreement {agreement.version}"
+    if today > agreement.next_review + timedelta(days=agreement.grace_days):
+        effect = "nothing is handed over" if agreement.enforce == "block" else "hand-offs go on"
+        return "agreement_overdue", f"The review of {name} was due on {agreement.next_review}; {effect}."
+    if today > agreement.next_review:
+        return "agreement_due", f"The review of {name} was due on {agreement.next_review}."
+    if today > agreement.next_review - REVIEW_SOON:
+        return "agreement_soon", f"The review of {name} is due on {agreement.next_review}."
+    return None
