@@ -125,6 +125,7 @@ def _tell_refusals(
     rows = []
     for decision in refused:
         if (lead_id, decision.campaign, decision.reason) not in told:
+            told.add((lead_id, decision.campaign, decision.reason))
             rows.append({"lead_id": lead_id, "at": now, "kind": "not_entered", "campaign": decision.campaign, "text": decision.reason})
     enrollments.journal(conn, rows)
     if rows:

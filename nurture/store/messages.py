@@ -126,7 +126,7 @@ def _by_keys(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[Ma
 
 def claim(
     conn: Connection, *, now: datetime, limit: int, owner: str, lease: timedelta = LEASE,
-    stopped: Collection[str] = (), groups: Collection[str] = (),
+    stopped: Collection[str] = (), groups: Collection[str] = (), only: Collection[str] | None = None,
 ) -> list[Claimed]:
     """Take up to `limit` due messages, oldest first. `stopped` campaigns are left where they are.
 
@@ -136,6 +136,8 @@ def claim(
     picked = select(_t.c.id).where(ready)
     if stopped:
         picked = picked.where(or_(_t.c.campaign.is_(None), _t.c.campaign.not_in(list(stopped))))
+    if only is not None:
+        picked = picked.where(_t.c.campaign.in_(list(only)))
     picked = picked.order_by(_t.c.due_at, _t.c.id).limit(limit)
     if conn.dialect.name == "postgresql":
         picked = picked.with_for_update(skip_locked=True)
