@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 FINE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
 """Exit codes: done; done and the answer is no (or findings); a user's mistake; a part does not answer."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDE = 200
+"""Columns where nobody looks at a screen: a pipe or a file should not get folded lines."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

@@ -63,7 +63,7 @@ def tell(parts: Parts, lead_id: int, *, now: datetime, at: datetime | None = Non
         inside = enrollments.open_of(conn, [lead_id]).get(lead_id, [])
     library = parts.library
     result = scores(snapshot, library.scoring, now=moment, holds=holding(library.company))
-    entries = sorted(_entries(logs, campaign), key=lambda e: e.at)
+    entries = _together(sorted(_entries(logs, campaign), key=lambda e: e.at))
     whys = {row["id"]: row["why"] for row in logs["enrollment"]}
     return Story(
         lead_id=lead_id, who=_who(head), at=moment, stage=snapshot.lead.stage.value, track=snapshot.lead.track,
@@ -93,6 +93,19 @@ def _entries(logs: dict[str, list[dict[str, Any]]], campaign: str | None) -> Ite
         for row in rows if told else ():
             if campaign is None or row.get("campaign") in (None, campaign):
                 yield from told(row)  # type: ignore[misc]  # None was filtered above
+
+
+def _together(entries: list[Entry]) -> list[Entry]:
+    """Consents given by one click are one line."""
+    told: list[Entry] = []
+    for entry in entries:
+        last = told[-1] if told else None
+        verb = entry.text.split(" ", 1)[0]
+        if last is not None and entry.kind == last.kind == "consent" and last.at == entry.at and last.text.startswith(verb + " "):
+            told[-1] = replace(last, text=f"{last.text}; {entry.text.removeprefix(verb + ' ')}")
+        else:
+            told.append(entry)
+    return told
 
 
 def _event(row: dict[str, Any]) -> Iterator[Entry]:
