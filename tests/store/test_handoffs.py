@@ -1,0 +1,268 @@
+"""From a score to a hand-off and back, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+from tests.store.qualify import SEED, WEBINAR, add_lead, grant, happened, parts, tick
+
+from nurture.errors import Conflict, Refused
+from nurture.model.words import Purpose, Stage
+from nurture.stages import desk, hand_off
+from nurture.store import Store, handoffs, lifecycle, timers
+from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def lead(store: Store, lead_id: int) -> object:
+    with store.read() as conn:
+        return conn.execute(select(LeadRow.__table__).where(LeadRow.__table__.c.id == lead_id)).one()
+
+
+def open_handoff(store: Store, lead_id: int) -> handoffs.Handoff | None:
+    with store.read() as conn:
+        return handoffs.open_of(conn, lead_id)
+
+
+def handed_over(store: Store, **columns: object) -> tuple[int, int]:
+    who = add_lead(store, now=NOW, **columns)  # type: ignore[arg-type]
+    happened(store, who, *SEED, WEBINAR, now=NOW)
+    tick(parts(store), now=NOW)
+    found = open_handoff(store, who)
+    assert found is not None
+    return who, found.id
+
+
+def test_the_lead_of_the_article_waits_for_a_webinar_and_then_goes_to_sales(store: Store) -> None:
+    """V3, V4, S0-25."""
+    who = add_lead(store, now=NOW)
+    happened(store, who, *SEED, now=NOW)
+    tick(parts(store), now=NOW)
+    with store.read() as conn:
+        seen = handoffs.last_evaluation(conn, who)
+    assert seen is not None and [p["id"] for p in seen.results if p["outcome"] != "pass"] == ["G09", "G10"]
+    assert seen.results[8]["missing"] == "attend one webinar, ≥ 30 min"
+    assert lead(store, who).stage == Stage.NURTURING  # type: ignore[attr-defined]
+
+    happened(store, who, WEBINAR, now=NOW)
+    tick(parts(store), now=NOW)
+    found = open_handoff(store, who)
+    assert found is not None and found.cell == "A2" and found.owner == "jana" and found.agreement_sha == "a" * 64
+    assert found.packet["identity"]["fields"]["company"] == "Acme"
+    row = lead(store, who)
+    assert (row.stage, row.level) == (Stage.MQL, 4)  # type: ignore[attr-defined]
+    assert found.due_at == NOW + timedelta(minutes=240)
+
+
+def test_registered_only_or_too_short_is_no_attendance(store: Store) -> None:
+    """V5, S0-27."""
+    who = add_lead(store, now=NOW)
+    short = ("webinar_attended", 0.75, {"content": "webinar-phones", "minutes": 12})
+    happened(store, who, *SEED, short, ("webinar_registered", 1, {"content": "webinar-phones"}), now=NOW)
+    tick(parts(store), now=NOW)
+    assert open_handoff(store, who) is None
+
+
+def test_an_early_lead_takes_two_moves_in_one_transaction(store: Store) -> None:
+    who, _ = handed_over(store, stage=Stage.EARLY)
+    with store.read() as conn:
+        moves = [(m["rule"], m["to_stage"]) for m in lifecycle.history(conn, who)]
+        assert moves == [("T02", "nurturing"), ("T04", "mql")]
+        assert lifecycle.rebuilt(conn, [who])[who] is Stage.MQL
+
+
+def test_nothing_twice_when_the_stages_run_again(store: Store) -> None:
+    who, first = handed_over(store)
+    happened(store, who, ("page_view", 0, {"path": "/again"}), now=NOW)
+    tick(parts(store), now=NOW)
+    again = open_handoff(store, who)
+    assert again is not None and again.id == first
+
+
+def test_consent_withdrawn_between_evaluation_and_transition(store: Store) -> None:
+    """V16: the gate is asked again inside the transaction."""
+    who = add_lead(store, now=NOW)
+    happened(store, who, *SEED, WEBINAR, now=NOW)
+    world = parts(store)
+    with store.read() as conn:
+        seen = hand_off.look(world, conn, who, now=NOW)
+    assert seen.result is not None and seen.result.outcome == "pass"
+    t = ConsentStateRow.__table__
+    with store.begin() as conn:
+        conn.execute(update(t).where(t.c.purpose == Purpose.SALES_CONTACT).values(status="withdrawn"))
+        asked = hand_off.ask(world, conn, who, now=NOW, via="score")
+    assert asked.handoff_id is None
+    with store.read() as conn:
+        stored = handoffs.last_evaluation(conn, who)
+    assert stored is not None and "G02-" in stored.vector
+
+
+def test_consent_withdrawn_before_a_decision_takes_the_lead_back(store: Store) -> None:
+    """T12."""
+    who, handoff_id = handed_over(store)
+    t = ConsentStateRow.__table__
+    with store.begin() as conn:
+        conn.execute(update(t).where(t.c.purpose == Purpose.SALES_CONTACT).values(status="withdrawn"))
+    happened(store, who, ("page_view", 0, {"path": "/x"}), now=NOW)
+    tick(parts(store), now=NOW)
+    assert lead(store, who).stage == Stage.NURTURING  # type: ignore[attr-defined]
+    with store.read() as conn:
+        assert handoffs.get(conn, handoff_id).state == "revoked"
+
+
+def test_vectors_are_stored_only_when_they_change(store: Store) -> None:
+    who = add_lead(store, now=NOW)
+    happened(store, who, *SEED, now=NOW)
+    tick(parts(store), now=NOW)
+    happened(store, who, ("page_view", 0.1, {"path": "/y"}), now=NOW)
+    tick(parts(store), now=NOW)
+    with store.read() as conn:
+        t = GateEvaluationRow.__table__
+        assert len(conn.execute(select(t.c.id).where(t.c.lead_id == who)).all()) == 1
+
+
+def test_accept_qualify_and_what_is_refused(store: Store) -> None:
+    """V20 and the decisions of §5."""
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    with pytest.raises(Refused, match="not one of the sellers") as by_machine:
+        desk.accept(world, handoff_id, by="system", now=NOW)
+    assert by_machine.value.code == "needs_human"
+    with pytest.raises(Refused) as bare:
+        desk.reject(world, handoff_id, reason=None, by="jana", now=NOW)
+    assert bare.value.code == "needs_reason"
+    taken = desk.accept(world, handoff_id, by="jana", now=NOW)
+    assert taken.stage == "sal" and desk.accept(world, handoff_id, by="jana", now=NOW).repeated
+    with pytest.raises(Conflict):
+        desk.accept(world, handoff_id, by="piotr", now=NOW)
+    with pytest.raises(Refused) as thin:
+        desk.qualify(world, handoff_id, bant={"budget": "yes"}, by="jana", now=NOW)
+    assert thin.value.code == "bant_missing"
+    done = desk.qualify(world, handoff_id, bant={"need": "yes"}, by="jana", now=NOW)
+    assert done.stage == "sql"
+    desk.log_call(world, handoff_id, by="jana", now=NOW, outcome="reached")
+    with store.read() as conn:
+        kinds = {t["kind"]: t for t in timers.of_handoff(conn, handoff_id)}
+    assert kinds["decision"]["met_at"] and kinds["first_touch"]["met_at"] and kinds["conversion"]["met_at"] is None
+
+
+def test_recycle_with_a_date(store: Store) -> None:
+    """V21."""
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    done = desk.recycle(world, handoff_id, reason="bad_timing", by="jana", now=NOW, revisit_on=date(2027, 3, 1))
+    row = lead(store, who)
+    assert done.stage == "recycled" and row.track == "long_cycle"  # type: ignore[attr-defined]
+    until = row.cool_off_until  # type: ignore[attr-defined]
+    assert until == datetime(2027, 1, 29, 23, 0, tzinfo=UTC), "midnight in Warsaw on 30 January"
+    assert row.cool_off_mode == "low_touch"  # type: ignore[attr-defined]
+
+    soon = NOW + timedelta(days=3)
+    happened(store, who, ("webinar_attended", 0, {"content": "w2", "minutes": 60}),
+             ("download", 0, {"content": "e3"}), now=soon)
+    tick(world, now=soon)
+    with store.read() as conn:
+        seen = hand_off.look(world, conn, who, now=soon)
+    assert seen.result is not None and [p.id for p in seen.result.why_not] == ["G12"]
+    happened(store, who, ("hand_raise", 0, {}), now=soon)
+    tick(world, now=soon)
+    found = open_handoff(store, who)
+    assert found is not None and found.fast and found.packet["changed_since"]
+    assert found.owner == "jana", "who had the lead before"
+
+
+def test_a_cool_off_ends_by_itself(store: Store) -> None:
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    desk.recycle(world, handoff_id, reason="unresponsive", by="jana", now=NOW)
+    tick(world, now=NOW)
+    assert lead(store, who).stage == Stage.RECYCLED  # type: ignore[attr-defined]
+    later = NOW + timedelta(days=31)
+    tick(world, now=later)
+    row = lead(store, who)
+    assert row.stage == Stage.NURTURING and row.track == "reengage"  # type: ignore[attr-defined]
+    assert row.engagement == 0, "only what happens after the refusal counts"  # type: ignore[attr-defined]
+
+
+def test_undo_restores_the_hand_off_and_its_timers(store: Store) -> None:
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    later = NOW + timedelta(minutes=30)
+    desk.reject(world, handoff_id, reason="opted_out", by="jana", now=later)
+    assert lead(store, who).stage == Stage.DISQUALIFIED  # type: ignore[attr-defined]
+    with pytest.raises(Refused) as other:
+        desk.undo(world, handoff_id, by="piotr", now=later)
+    assert other.value.code == "not_yours"
+    with pytest.raises(Refused) as late:
+        desk.undo(world, handoff_id, by="jana", now=NOW + timedelta(days=2))
+    assert late.value.code == "too_late"
+    desk.undo(world, handoff_id, by="jana", now=NOW + timedelta(hours=20))
+    found = open_handoff(store, who)
+    assert found is not None and found.state == "open" and lead(store, who).stage == Stage.MQL  # type: ignore[attr-defined]
+    with store.read() as conn:
+        timer = timers.of_handoff(conn, handoff_id)[0]
+    assert timer["met_at"] is None and timer["due_at"] == NOW + timedelta(minutes=240)
+    again = desk.reject(world, handoff_id, reason="opted_out", by="jana", now=NOW + timedelta(hours=21))
+    assert not again.repeated
+
+
+def test_a_decision_on_a_closed_hand_off_is_a_conflict(store: Store) -> None:
+    _, handoff_id = handed_over(store)
+    world = parts(store)
+    desk.recycle(world, handoff_id, reason="still_researching", by="jana", now=NOW)
+    again = desk.recycle(world, handoff_id, reason="still_researching", by="jana", now=NOW)
+    assert again.repeated
+    with pytest.raises(Conflict):
+        desk.accept(world, handoff_id, by="piotr", now=NOW)
+
+
+def test_an_undecided_lead_is_escalated_and_comes_back(store: Store) -> None:
+    """§2.3.4: remind, tell the manager, give to another, take back; a passive recycle."""
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    books: dict[str, int] = {}
+    for hour in range(60):
+        for what, n in tick(world, now=NOW + timedelta(hours=hour), rounds=1).items():
+            books[what] = books.get(what, 0) + n
+    assert {k: books.get(k) for k in ("reminded", "told_manager", "reassigned", "expired")} == {
+        "reminded": 1, "told_manager": 1, "reassigned": 1, "expired": 1
+    }
+    with store.read() as conn:
+        old = handoffs.get(conn, handoff_id)
+        assert old.state == "expired" and old.owner == "piotr"
+        timer = timers.of_handoff(conn, handoff_id)[0]
+    assert timer["breached_at"] == NOW + timedelta(minutes=240)
+    again = open_handoff(store, who)
+    assert again is not None and again.owner != "piotr", "still qualified, so it goes to somebody else"
+
+
+def test_a_seller_may_ask_for_a_lead_but_not_without_consent(store: Store) -> None:
+    """T07, S1-11."""
+    world = parts(store)
+    who = add_lead(store, now=NOW)
+    taken = desk.take(world, who, by="jana", reason="met at a fair", now=NOW)
+    with store.read() as conn:
+        found = handoffs.get(conn, taken.handoff_id)
+    assert found.marked == "manual_pull" and found.owner == "jana"
+    bare = add_lead(store, now=NOW, email="b@example.org", consents=[Purpose.PRIVACY_NOTICE])
+    with pytest.raises(Refused) as no:
+        desk.take(world, bare, by="jana", reason="met at a fair", now=NOW)
+    assert no.value.code == "gate_says_no" and "G02" in no.value.message
+
+
+def test_a_request_for_contact_skips_points_and_never_consent(store: Store) -> None:
+    world = parts(store)
+    who = add_lead(store, now=NOW, consents=[Purpose.PRIVACY_NOTICE])
+    happened(store, who, ("hand_raise", 0, {}), now=NOW)
+    tick(world, now=NOW)
+    assert open_handoff(store, who) is None
+    with store.begin() as conn:
+        grant(conn, who, Purpose.SALES_CONTACT, now=NOW)
+    happened(store, who, ("page_view", 0, {"path": "/thanks"}), now=NOW)
+    tick(world, now=NOW)
+    found = open_handoff(store, who)
+    assert found is not None and found.fast and found.via == "hand_raise"
+    assert found.due_at == NOW + timedelta(minutes=60)
