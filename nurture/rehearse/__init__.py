@@ -1,0 +1,1 @@
+"""The real pipeline on a virtual clock, with a store and a mailbox in memory: stories, simulations, replays."""
