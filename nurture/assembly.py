@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
 from nurture.authoring import read_sources
+from nurture.decide.change import effective
 from nurture.errors import NurtureError
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Transport, parse_routes
@@ -16,6 +18,7 @@ from nurture.model.campaign import Campaign
 from nurture.model.library import Library
 from nurture.model.template import Template
 from nurture.model.tokens import Keys
+from nurture.model.words import CampaignStatus
 from nurture.parts import Parts
 from nurture.settings import Settings
 from nurture.store import Store, campaigns
@@ -39,16 +42,18 @@ def refresh(parts: Parts) -> bool:
         if not applied or applied == parts.applied:
             return False
         sources = campaigns.live_sources(conn)
-        versions = campaigns.versions(conn)
-        old = _followed(conn, versions)
+        live = campaigns.live_versions(conn)
+        versions = {name: version.n for name, version in live.items()}
+        states = {name: running.state for name, running in campaigns.running(conn).items()}
+        old = _followed(conn, live)
         shelf = campaigns.template_sources(conn, {digest for v in old for digest in v.templates.values()})
-    library = _read(sources)
+    library = _held(_read(sources), states)
     pinned: dict[tuple[str, int], Campaign] = {}
     copy: dict[tuple[str, int], Mapping[str, Template]] = {}
     for version in old:
         then = {path: text for name, digest in version.templates.items() if digest in shelf for path, text in shelf[digest][1].items()}
         reading = _read({**sources, **then, campaigns.path_of(version.campaign): version.source})
-        pinned[version.campaign, version.n] = reading.campaigns[version.campaign]
+        pinned[version.campaign, version.n] = effective(reading.campaigns[version.campaign], library.campaigns[version.campaign])
         copy[version.campaign, version.n] = reading.templates
     parts.library, parts.versions, parts.applied = library, versions, applied
     parts.pinned, parts.pinned_copy = pinned, copy
@@ -56,15 +61,20 @@ def refresh(parts: Parts) -> bool:
     return True
 
 
-def _followed(conn: Connection, versions: Mapping[str, int]) -> list[campaigns.Version]:
-    """Older versions that people inside still follow, because the edit after them said `in_flight: finish`."""
-    found = []
-    for (campaign, n), people in campaigns.followed(conn).items():
-        later = campaigns.version(conn, campaign, n + 1) if people and n != versions.get(campaign) else None
-        version = campaigns.version(conn, campaign, n) if later is not None and later.in_flight == "finish" else None
-        if version is not None:
-            found.append(version)
-    return found
+def _followed(conn: Connection, live: Mapping[str, campaigns.Version]) -> list[campaigns.Version]:
+    """Older versions that people inside still follow, because what runs now says `in_flight: finish`."""
+    finishing = [name for name, version in live.items() if version.in_flight == "finish"]
+    people = campaigns.followed(conn, finishing) if finishing else {}
+    found = [campaigns.version(conn, name, n) for name, n in people if n != live[name].n]
+    return [version for version in found if version is not None]
+
+
+def _held(library: Library, states: Mapping[str, str]) -> Library:
+    """A pause or a retirement stands above what a file says."""
+    held = {CampaignStatus.PAUSED, CampaignStatus.RETIRED}
+    said = {name: replace(c, status=CampaignStatus(states[name])) if states.get(name) in held else c
+            for name, c in library.campaigns.items()}
+    return replace(library, campaigns=said)
 
 
 def _read(sources: Mapping[str, str]) -> Library:

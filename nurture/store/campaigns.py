@@ -131,12 +131,14 @@ def live_versions(conn: Connection) -> dict[str, Version]:
     return {row.campaign: Version(*row) for row in conn.execute(query)}
 
 
-def followed(conn: Connection) -> dict[tuple[str, int], int]:
-    """(campaign, version) -> people inside who follow it. One index is counted, so this is for plans and status."""
+def followed(conn: Connection, only: Iterable[str] | None = None) -> dict[tuple[str, int], int]:
+    """(campaign, version) -> people inside who follow it. Counts an index, so this is for plans, status and loading."""
     query = (
         select(_enrollment.c.campaign, _enrollment.c.version_now, func.count())
         .where(_enrollment.c.state.in_(INSIDE)).group_by(_enrollment.c.campaign, _enrollment.c.version_now)
     )
+    if only is not None:
+        query = query.where(_enrollment.c.campaign.in_(list(only)))
     return {(campaign, n): count for campaign, n, count in conn.execute(query)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,6 +35,7 @@ _lead = LeadRow.__table__  # type: ignore[attr-defined]
 _member = MembershipRow.__table__  # type: ignore[attr-defined]
 
 OPEN = sorted(ENROLLMENT_OPEN)
+INSIDE = (EnrollmentState.ACTIVE, EnrollmentState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,26 @@ def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[
 
 def by_ids(conn: Connection, ids: Iterable[int]) -> list[Enrolled]:
     return [Enrolled(*row) for row in conn.execute(select(*_COLUMNS).where(_t.c.id.in_(list(ids))).order_by(_t.c.id))]
+
+
+def inside(conn: Connection, campaign: str, *, size: int) -> Iterator[dict[int, datetime]]:
+    """Leads inside a campaign with the moment they entered, in batches."""
+    last = 0
+    while True:
+        query = (
+            select(_t.c.id, _t.c.lead_id, _t.c.entered_at)
+            .where(_t.c.campaign == campaign, _t.c.state.in_(INSIDE), _t.c.id > last).order_by(_t.c.id).limit(size)
+        )
+        rows = conn.execute(query).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        yield {row.lead_id: row.entered_at for row in rows}
+
+
+def ids_inside(conn: Connection, campaign: str) -> list[int]:
+    """Open enrollments of a campaign, control group included."""
+    return list(conn.execute(select(_t.c.id).where(_t.c.campaign == campaign, _t.c.state.in_(OPEN))).scalars())
 
 
 def open_of(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Enrolled]]:
