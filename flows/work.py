@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from nurture.clock import Clock
 from nurture.parts import Parts
+from nurture.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`parts` gives what is in force now; `owner` names this process on every row it claims."""
+    """`parts` is what is in force; `owner` names this process on every row it claims."""
 
-    parts: Callable[[], Parts]
+    parts: Parts
     clock: Clock
     owner: str
     limit: int
@@ -39,12 +39,21 @@ def current() -> Work:
 
 
 def _from_settings() -> Work:
-    from flows.installation import open_source
     from nurture.settings import load_settings
 
     settings = load_settings()
-    source, _store = open_source(settings)
-    return Work(source, settings.clock(), owner_name("worker"), settings.batch)
+    return Work(open_parts(settings), settings.clock(), owner_name("worker"), settings.batch)
+
+
+def open_parts(settings: Settings) -> Parts:
+    """The installation's parts, its database brought to this program's schema."""
+    from nurture.assembly import assemble
+    from nurture.store import open_store
+    from nurture.store.schema import ensure
+
+    store = open_store(settings.database_url)
+    ensure(store)
+    return assemble(store, settings)
 
 
 def owner_name(role: str) -> str:

@@ -41,7 +41,9 @@ class MailFolder:
     `refuse` holds addresses that do not exist here (550), as real lists always have some.
     """
 
-    def __init__(self, folder: Path, *, host: str = "127.0.0.1", port: int = 0, refuse: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, folder: Path, *, host: str = "127.0.0.1", port: int = 0, refuse: frozenset[str] = frozenset()
+    ) -> None:
         self.folder = folder
         self.host = host
         self.port = port
@@ -60,7 +62,10 @@ class MailFolder:
             self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
         except OSError as taken:
             self._end_loop()
-            raise Unavailable(f"The mail server cannot listen on {self.host}:{self.port}: {taken.strerror}.", fix="Choose another port.") from taken
+            where = f"{self.host}:{self.port}"
+            raise Unavailable(
+                f"The mail server cannot listen on {where}: {taken.strerror}.", fix="Choose another port."
+            ) from taken
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

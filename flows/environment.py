@@ -1,0 +1,43 @@
+"""How Prefect runs on one machine. Has to be in the environment before Prefect is first imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from nurture.errors import UsageError
+from nurture.settings import Settings
+
+
+def embedded(settings: Settings, port: int) -> dict[str, str]:
+    """Prefect's settings for `nurture up`: its own folder and port, nothing phones home, no second scheduler."""
+    home = settings.prefect_home
+    return {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        # Two copies of the UI are unpacked at start; the installed package may be read-only.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(home / "ui"),
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        # The clock is ours: nothing here schedules, so nothing needs to look for late runs.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+        # With the default of one row per transaction a run of many tasks stalls the next run for half a minute.
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_CLIENT_MAX_RETRIES": "1",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def prepare(environment: Mapping[str, str]) -> None:
+    """Put it into force. Raises UsageError where Prefect is imported already: it would not see it."""
+    if "prefect" in sys.modules and any(os.environ.get(k) != v for k, v in environment.items()):
+        raise UsageError("Prefect was imported before its settings were made.", fix="Start it from a fresh process.")
+    os.environ.update(environment)

@@ -1,0 +1,121 @@
+"""Prefect's API and UI for one machine: a child process that never outlives us and never takes us down.
+
+`python -m flows.server` is the child: it ends as soon as the pipe to its parent closes, which the operating system does
+however the parent dies. Left to itself it would go on listening after a kill -9.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+
+from nurture.errors import Unavailable
+
+START_SECONDS = 120.0
+"""A cold start makes Prefect's database first, which takes ten seconds on a quiet machine."""
+REST_SECONDS = 30.0
+"""Between two attempts to start it again."""
+
+
+class PrefectServer:
+    """Starts, watches and stops the child. `healthy()` is cheap enough to be asked before every run."""
+
+    def __init__(self, port: int, environment: dict[str, str], log: Path) -> None:
+        self.port = port
+        self.environment = environment
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+        self._child: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the child and return at once; it is healthy a few seconds later."""
+        with self._lock:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.open("ab") as log:
+                self._child = subprocess.Popen(
+                    [sys.executable, "-m", "flows.server", str(self.port)],
+                    stdin=subprocess.PIPE, stdout=log, stderr=log,
+                    env={**os.environ, **self.environment}, start_new_session=True,
+                )
+            self._started_at = time.monotonic()
+
+    def healthy(self) -> bool:
+        """Whether it answers now. A child that ended is started again, at most every half minute."""
+        child = self._child
+        if child is None:
+            return False
+        if child.poll() is not None:
+            if time.monotonic() - self._started_at > REST_SECONDS:
+                self.start()
+            return False
+        try:
+            return httpx.get(f"{self.url}/api/health", timeout=2).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def wait(self, seconds: float = START_SECONDS) -> bool:
+        """Wait until it is healthy; False where it ended or did not come up in time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.healthy():
+                return True
+            if self._child is None or self._child.poll() is not None:
+                return False
+            time.sleep(0.1)
+        return False
+
+    def stop(self) -> None:
+        with self._lock:
+            child, self._child = self._child, None
+        if child is None:
+            return
+        if child.stdin is not None:
+            child.stdin.close()
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def check_port(host: str, port: int, what: str, fix: str) -> None:
+    """Raises Unavailable where somebody else listens on `port` already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as taken:
+            raise Unavailable(f"{what} cannot listen on {host}:{port}: {taken.strerror}.", fix=fix) from taken
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def serve(port: int) -> None:
+    """The child's whole life."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    uvicorn.run(create_app(), host="127.0.0.1", port=port, log_level="warning", timeout_keep_alive=30)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,88 @@
+"""`nurture up`: the whole installation on one machine, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.text import Text
+
+from nurture.cli.common import out, plain, settings
+
+if TYPE_CHECKING:
+    from flows.schedule import Job
+    from nurture.model.intents import Tally
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up")(up)
+
+
+def up(
+    host: str | None = typer.Option(None, help="Where the web app listens (NURTURE_HOST)."),
+    port: int | None = typer.Option(None, help="Its port (NURTURE_PORT)."),
+    accept_clock: bool = typer.Option(
+        False, "--accept-clock", help="The machine's clock went back and is right now: go on from there."
+    ),
+) -> None:
+    """Run everything on this machine: web app, clock, and Prefect's API and pages beside them."""
+    from flows.installation import Installation
+
+    chosen = settings()
+    said = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    chosen = chosen.model_copy(update=said)
+    log_to(chosen.var_dir / "log" / "nurture.log")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with Installation(chosen, observer=say, accept_clock=accept_clock) as running:
+        out.print(Text.assemble(("nurture is up", "bold green"), f": {running.url}"))
+        if running.prefect is not None:
+            out.print(f"  runs and tallies: {running.prefect.url} (in a few seconds)", highlight=False)
+        out.print("  Ctrl-C ends it; what is under way is finished first.")
+        running.run(stop)
+        out.print("Ending: the run under way is finished first ...")
+    out.print("Ended. Nothing was lost.")
+
+
+def say(job: Job, books: Mapping[str, Tally]) -> None:
+    """One line per run: what it did, in the words of the books."""
+    done: dict[str, int] = {}
+    for tally in books.values():
+        for what, n in tally.as_dict().items():
+            if n and what != "due":
+                done[what] = done.get(what, 0) + n
+    if done:
+        out.print(Text(f"{job.name}: " + plain(", ".join(f"{n} {what.replace('_', ' ')}" for what, n in done.items()))))
+
+
+def log_to(path: Path) -> None:
+    """Details go to a file that only this account reads; errors are also told on the terminal, in one line each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600, exist_ok=True)
+    detail = logging.FileHandler(path, encoding="utf-8")
+    detail.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    brief = logging.StreamHandler(sys.stderr)
+    brief.setLevel(logging.ERROR)
+    brief.setFormatter(_OneLine("%(message)s"))
+    root = logging.getLogger("nurture")
+    root.setLevel(logging.INFO)
+    root.handlers[:] = [detail, brief]
+    root.propagate = False
+
+
+class _OneLine(logging.Formatter):
+    """A traceback belongs into the file."""
+
+    def formatException(self, ei: object) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.exc_text = None
+        return super().format(record).rstrip("\n")
