@@ -152,7 +152,8 @@ class _Run:
         resting = self.transport.resting | frozenset(self.down)
         routes = routes_for(message, self.transport.routes, resting=resting)
         if self.transport.stopping:
-            self.finish(Delivery(message.id, Reply(Phase.CONNECT, None, "stopped before sending"), untried=True))
+            reply = Reply(Phase.CONNECT, None, "stopped before sending")
+            self.finish(Delivery(message.id, reply, untried=True, stopped=True))
         elif routes:
             self.lanes[routes[0].name].append(message)
         else:

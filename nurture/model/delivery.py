@@ -58,6 +58,8 @@ class Delivery:
     route: str = ""
     untried: bool = False
     """Given back before its first byte (shutdown, breaker open): it costs no attempt."""
+    stopped: bool = False
+    """Untried because this worker was asked to stop: due at once for another."""
 
 
 class Fate(StrEnum):

@@ -239,7 +239,7 @@ class _Job:
         if not tried:
             state, book = _waits(message), "deferred"
         setattr(self.tally, book, getattr(self.tally, book) + 1)
-        due_at = verdict.retry_at
+        due_at = None if delivery.stopped else verdict.retry_at
         reason = None if state is MessageState.SENT else str(verdict.blame)
         if state is MessageState.UNKNOWN and _resends(self.parts, message.campaign):
             due_at, reason = self.now + RESEND_AFTER, messages.RESENDS
