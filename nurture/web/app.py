@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from nurture.clock import Clock
 from nurture.errors import Unavailable
 from nurture.parts import Parts
-from nurture.web import confirm, forms, person, public
+from nurture.web import confirm, forms, hooks, person, public, signin, staff
 from nurture.web.answers import STATIC, STYLE, gone, guard, page
 from nurture.web.bodies import BodyLimit
 from nurture.web.front import App, Front
@@ -38,7 +38,7 @@ def create_app(
     )
     inner.state.house = house
     _protect(inner, house)
-    for module in (public, person, forms, confirm):
+    for module in (public, person, forms, confirm, hooks, signin, staff):
         inner.include_router(module.routes(house))
     _static(inner)
     return Front(house, BodyLimit(inner))
@@ -68,6 +68,8 @@ def _protect(inner: FastAPI, house: House) -> None:
 
     @inner.exception_handler(HTTPException)
     async def known(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 303 and error.headers:
+            return Response(status_code=303, headers=dict(error.headers))
         if _wants_json(request):
             return JSONResponse({"error": str(error.detail)}, status_code=error.status_code, headers=error.headers)
         if error.status_code == 404:
