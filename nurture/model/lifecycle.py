@@ -140,3 +140,30 @@ def temperature(stage: Stage) -> str:
 def may_start_interest(fit_band_high: str, engagement: int) -> bool:
     """T02: somebody who could fit and has shown something. Bands of `fit_high`: unknown is not bad."""
     return fit_band_high in ("A", "B", "C") and engagement > 0
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram."""
+    rows = ["stateDiagram-v2", f"    [*] --> {Stage.IDENTIFIED.value}"]
+    for move in TABLE:
+        if move.to == PREVIOUS:
+            continue
+        words = " / ".join(sorted(move.triggers)).replace("_", " ")
+        for source in sorted(move.sources) if move.to != Stage.ERASED else ():
+            rows.append(f"    {source.value} --> {move.to} : {move.id} {words}")
+    rows.append(f"    {Stage.ERASED.value} --> [*]")
+    rows.append(f"    note right of {Stage.ERASED.value} : from every stage, by the person")
+    return "\n".join(rows) + "\n"
+
+
+def listing() -> list[dict[str, str]]:
+    """The table as rows for people."""
+    return [
+        {
+            "move": move.id, "from": "every stage" if move.to == Stage.ERASED else ", ".join(sorted(move.sources)),
+            "to": str(move.to), "when": ", ".join(sorted(move.triggers)).replace("_", " "),
+            "who": ", ".join(sorted(move.actors)) + (" (a named human)" if move.human else ""),
+            "needs": ", ".join(part for part in ("a reason" if move.reason else "", move.guard) if part),
+        }
+        for move in TABLE
+    ]

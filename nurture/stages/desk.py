@@ -47,7 +47,7 @@ def accept(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | 
     """Take the lead on: mql -> sal. The hand-off becomes the seller's own."""
     seller = who(parts, by)
     with parts.store.begin() as conn:
-        desk = _Desk(parts, conn, handoff_id, seller, "accept", key, now, note=note)
+        desk = Desk(parts, conn, handoff_id, seller, "accept", key, now, note=note)
         if desk.first is not None:
             return desk.first
         handoff = desk.undecided(expected_version)
@@ -67,7 +67,7 @@ def reject(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: d
     found = recycling.reject_reason_of(parts.library.agreement, reason)
     _needs_note(found.note_required, found.id, note)
     with parts.store.begin() as conn:
-        desk = _Desk(parts, conn, handoff_id, seller, "reject", key, now, reason=found.id, note=note)
+        desk = Desk(parts, conn, handoff_id, seller, "reject", key, now, reason=found.id, note=note)
         if desk.first is not None:
             return desk.first
         handoff = desk.still_open(expected_version)
@@ -90,7 +90,7 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
     back = recycling.way_back(found, now=now, calendar=agreement.calendar, revisit_on=revisit_on,
                               tracks=parts.library.tracks)
     with parts.store.begin() as conn:
-        desk = _Desk(parts, conn, handoff_id, seller, "recycle", key, now, reason=found.id, note=note,
+        desk = Desk(parts, conn, handoff_id, seller, "recycle", key, now, reason=found.id, note=note,
                      revisit_on=revisit_on)
         if desk.first is not None:
             return desk.first
@@ -127,7 +127,7 @@ def qualify(parts: Parts, handoff_id: int, *, bant: Mapping[str, str], by: str, 
     seller = who(parts, by)
     _check_bant(bant)
     with parts.store.begin() as conn:
-        desk = _Desk(parts, conn, handoff_id, seller, "qualify", key, now, note=note, unique=dict(sorted(bant.items())))
+        desk = Desk(parts, conn, handoff_id, seller, "qualify", key, now, note=note, unique=dict(sorted(bant.items())))
         if desk.first is not None:
             return desk.first
         handoff = desk.still_open(expected_version)
@@ -196,7 +196,7 @@ def undo(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | No
     """
     seller = who(parts, by)
     with parts.store.begin() as conn:
-        desk = _Desk(parts, conn, handoff_id, seller, "undo", key, now, note=note)
+        desk = Desk(parts, conn, handoff_id, seller, "undo", key, now, note=note)
         if desk.first is not None:
             return desk.first
         handoff = desk.handoff
@@ -231,7 +231,7 @@ def who(parts: Parts, by: str | None) -> Seller:
     return found
 
 
-class _Desk:
+class Desk:
     """One decision on one hand-off, with its rows locked and its first result, should this be a repeat."""
 
     def __init__(
@@ -310,7 +310,7 @@ def _times(before: Mapping[str, Any]) -> dict[str, datetime | None]:
     return {name: datetime.fromisoformat(at) if at else None for name, at in before["times"].items()}
 
 
-def _timer(desk: _Desk, kind: sla.Timed, handoff: Handoff) -> None:
+def _timer(desk: Desk, kind: sla.Timed, handoff: Handoff) -> None:
     agreement = desk.parts.library.agreement
     started = sla.start(kind, agreement, now=desk.now)
     timers.start(desk.conn, kind, lead_id=handoff.lead_id, handoff_id=handoff.id, owner=handoff.owner or desk.seller.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -155,16 +155,22 @@ def _case(
         gate=judged.as_list(), via=judged.via, note=order.note or order.reason or "",
         account={} if account is None else {
             "id": account.id, "name": account.name, "owner": account.owner, "country": account.country,
-            "engagement": score.account_engagement(p["engagement"] for p in people),
+            "engagement": account_points(people),
         },
-        colleagues=[_person(p) for p in people if p["id"] != lead.id][:LINES],
+        colleagues=[person_row(p) for p in people if p["id"] != lead.id][:LINES],
         earlier=[_trip(conn, h) for h in earlier[:LINES]],
         changed=changed_since(snapshot, since, now) if since is not None else (),
         due_at=due_at, agreement_version=agreement_version, level=4 if judged.via == "score" else 3,
     )
 
 
-def _person(row: Mapping[str, Any]) -> dict[str, Any]:
+def account_points(people: Iterable[Mapping[str, Any]]) -> int:
+    """Milli-points of an organisation. Visible, may prioritise, never passes the gate."""
+    return score.account_engagement(p["engagement"] for p in people)
+
+
+def person_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One colleague as sales sees them."""
     fields = {name: held.get("v") for name, held in row["fields"].items()}
     return {"lead": row["id"], "role": fields.get("role"), "stage": row["stage"], "engagement": row["engagement"],
             "cell": row["cell"], "handoff": row["handoff"], "owner": row["owner"]}
