@@ -17,12 +17,13 @@ from typing import Final
 
 from nurture.model.intents import Tally
 from nurture.parts import Parts
-from nurture.stages import advance, deliver, enroll, hand_off, plan, record, recycle, score, send, sweep
+from nurture.stages import advance, deliver, enroll, hand_off, plan, rebase, record, recycle, score, send, sweep
 from nurture.store import backlog
 
 Stage = Callable[..., Tally]
 
 STAGES: Final[dict[str, Stage]] = {
+    "rebase": rebase.run,  # an edited campaign -> people inside whose due time it moved
     "sweep": sweep.run,  # what time alone has changed: decay, cool-off over, silence
     "enroll": enroll.run,  # a lead that something happened to -> a campaign takes it
     "plan": plan.run,  # an enrollment whose time has come -> the next steps, a message

@@ -163,6 +163,19 @@ def rollback(conn: Connection, campaign: str, n: int | None = None) -> Draft:
     return Draft(_read(sources), sources, rollback={campaign: old.n})
 
 
+def retirement(conn: Connection, campaign: str, how: Retire) -> Draft:
+    """What runs now, but for one campaign that ends.
+
+    Raises:
+        UsageError: it does not run.
+    """
+    running = campaigns.running(conn).get(campaign)
+    if running is None or running.state == CampaignStatus.RETIRED:
+        raise UsageError(f"no campaign `{campaign}` is running", fix="see `nurture status`")
+    sources = campaigns.live_sources(conn)
+    return Draft(_read(sources), sources, {campaign: how})
+
+
 def _is_copy_of(path: str, name: str) -> bool:
     if kind_of(path) != "copy":
         return False
@@ -399,6 +412,8 @@ def _write(
         "version": n, "state": CampaignStatus.PAUSED if paused else new.status, "track": new.track,
         "funnel_stage": new.funnel_stage, "priority": new.priority, "file_problem": None,
     })
+    if held is not None and held.state == CampaignStatus.PAUSED and not paused and new.status is not CampaignStatus.PAUSED:
+        _spread_backlog(conn, one.campaign, now)
     campaigns.put_redirects(conn, one.campaign, n, one.redirects.values())
     wakeups.wake(conn, one.leaving, now=now, stage="advance")
 
@@ -471,9 +486,13 @@ def resume(store: Store, names: list[str], *, now: datetime) -> dict[str, int]:
                 continue
             status = campaign_of(live[name]).status
             campaigns.set_state(conn, name, {"state": status, "paused_at": None, "paused_by": None, "resumed_at": now})
-            people, mails = campaigns.overdue(conn, name, now=now)
-            campaigns.postpone(conn, {i: change.spread(i, 0, start=now) for i in people},
-                               {i: change.spread(i, 1, start=now) for i in mails})
-            backlog[name] = len(people) + len(mails)
+            backlog[name] = _spread_backlog(conn, name, now)
         campaigns.note_applied(conn, now=now)
     return backlog
+
+
+def _spread_backlog(conn: Connection, campaign: str, now: datetime) -> int:
+    people, mails = campaigns.overdue(conn, campaign, now=now)
+    campaigns.postpone(conn, {i: change.spread(i, 0, start=now) for i in people},
+                       {i: change.spread(i, 1, start=now) for i in mails})
+    return len(people) + len(mails)

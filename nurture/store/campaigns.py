@@ -18,6 +18,7 @@ from nurture.store.tables import (
     CampaignVersionRow,
     ConfigVersionRow,
     EnrollmentRow,
+    LeadListRow,
     LeadRow,
     MessageRow,
     NoteRow,
@@ -33,6 +34,7 @@ _template = TemplateVersionRow.__table__  # type: ignore[attr-defined]
 _redirect = RedirectRow.__table__  # type: ignore[attr-defined]
 _enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
 _lead = LeadRow.__table__  # type: ignore[attr-defined]
+_list = LeadListRow.__table__  # type: ignore[attr-defined]
 _message = MessageRow.__table__  # type: ignore[attr-defined]
 _plan = PlanRow.__table__  # type: ignore[attr-defined]
 _note = NoteRow.__table__  # type: ignore[attr-defined]
@@ -205,6 +207,31 @@ def standings(
         step, anchor, waiting, zone, country = row[:5]
         known = {f: str(row[5][f]["v"]) for f in wanted if f in row[5]} if wanted else {}
         yield Standing(step, 1, anchor, waiting, zone, country, known)
+
+
+def on_list(conn: Connection, list_name: str) -> list[int]:
+    """Leads on a list, by id."""
+    query = select(_list.c.lead_id).where(_list.c.list_name == list_name).order_by(_list.c.lead_id)
+    return list(conn.execute(query).scalars())
+
+
+def sent_by_step(conn: Connection, campaign: str) -> dict[str, int]:
+    """Step -> mails that left."""
+    query = (
+        select(_message.c.step_id, func.count()).where(_message.c.campaign == campaign, _message.c.state == "sent")
+        .group_by(_message.c.step_id)
+    )
+    return _pairs(conn, query)
+
+
+def due(conn: Connection, *, now: datetime) -> dict[str, tuple[int, datetime | None]]:
+    """Campaign -> (people due now, the next moment something is due)."""
+    query = (
+        select(_enrollment.c.campaign, func.count().filter(_enrollment.c.due_at <= now), func.min(_enrollment.c.due_at))
+        .where(_enrollment.c.state == EnrollmentState.ACTIVE, _enrollment.c.due_at.is_not(None))
+        .group_by(_enrollment.c.campaign)
+    )
+    return {campaign: (count, first) for campaign, count, first in conn.execute(query)}
 
 
 # -- applying -----------------------------------------------------------------------------------------------------
