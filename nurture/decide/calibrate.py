@@ -43,7 +43,6 @@ class Line:
     at_most: float | None = None
     """The highest value that was seen in this group."""
     one_of: tuple[str, ...] = ()
-    otherwise: bool = False
 
     @property
     def certain(self) -> bool:
@@ -127,7 +126,10 @@ def _certain(
     kept: Sequence[Groups], codes: Sequence[Sequence[int]], counted: Sequence[Sequence[Share]],
     outcomes: Sequence[bool],
 ) -> Worth:
-    """Fit, give every group that may be nothing to its column's zero, and fit what remains again."""
+    """Fit, give every group that may be nothing to its column's zero, and fit what remains again.
+
+    Rare texts together are nothing too: what an unseen text says about a lead, nobody has seen.
+    """
     sizes = [groups.size for groups in kept]
     fitted = logit.fit(codes, sizes, outcomes, ridge=RIDGE)
     zeros = [_zero(counts, weights) for counts, weights in zip(counted, fitted.weights, strict=True)]
@@ -138,7 +140,7 @@ def _certain(
         stays.append([
             bool(counted[index][number].n)
             and abs(weights[number] - weights[zero]) >= DISTINCT * fitted.error(index, number, zero)
-            and not (groups.is_rest(number) and weights[number] < weights[zero])
+            and not groups.is_rest(number)
             for number in range(groups.size)
         ])
         merged.append([code if stays[index][code] else zero for code in codes[index]])
@@ -212,8 +214,6 @@ def _line(groups: Groups, number: int, points: int, half: float, share: Share, t
         last = number == groups.size - 1
         at_least, at_most = groups.lowest(number), None if last else top
         return Line(groups.column, number, points, low, high, share, at_least=at_least, at_most=at_most)
-    if groups.is_rest(number):
-        return Line(groups.column, number, points, low, high, share, otherwise=True)
     return Line(groups.column, number, points, low, high, share, one_of=groups.members[number - 1])
 
 

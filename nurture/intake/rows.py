@@ -103,16 +103,23 @@ class Rows:
             raise BadRow(str(wrong)) from None
         warnings: list[str] = []
         said = _Said(values, warnings)
+        country = country_code(said(self._country, "country"), warnings)
+        source = said(self._source, "source")
+        known = {name: value for name, found in fields if (value := said.kept(name, found)) is not None}
+        if country is not None:
+            known.setdefault("country", country)
+        if source is not None and self.rules.source.column is not None:
+            known.setdefault("source", source)
         person = Person(
             email=address.mailbox if address else None,
             email_key=address.key if address else None,
             email_hash=address_hash(self.keys, address.key) if address else None,
             external_id=external,
-            fields={name: value for name, found in fields if (value := said.kept(name, found)) is not None},
+            fields=known,
             language=_language(said(self._language, "language"), warnings),
-            country=_country(said(self._country, "country"), warnings),
+            country=country,
             timezone=_timezone(said(self._timezone, "time zone"), warnings),
-            source=said(self._source, "source"),
+            source=source,
             acquired_at=said(self._acquired, "acquired"),
             tags=self.rules.tags,
             lists=self.rules.lists,
@@ -255,7 +262,7 @@ def _countries() -> dict[str, str]:
     return {name.removesuffix(" SAR China").casefold(): code for code, name in names.items()}
 
 
-def _country(text: str | None, warnings: list[str]) -> str | None:
+def country_code(text: str | None, warnings: list[str]) -> str | None:
     if text is None:
         return None
     code = _code(text)

@@ -61,7 +61,8 @@ def contents(store: Store) -> dict[str, list[tuple[object, ...]]]:
 
 def lead(store: Store, email_key: str):
     with store.read() as conn:
-        return conn.execute(select(metadata.tables["lead"]).where(metadata.tables["lead"].c.email_key == email_key)).one()
+        table = metadata.tables["lead"]
+        return conn.execute(select(table).where(table.c.email_key == email_key)).one()
 
 
 def states(store: Store, lead_id: int) -> dict[tuple[Purpose, Channel], str]:
@@ -76,7 +77,8 @@ def test_a_person_arrives_with_provenance_per_field(store: Store, now: datetime)
     forecast, report = run(store, rows(ANN), now)
     assert (forecast.new, forecast.mailable, report.created, report.consents) == (1, 1, 1, 1)
     ann = lead(store, "ann@example.org")
-    assert (ann.email, ann.external_id, ann.country, ann.source, ann.stage) == ("Ann@example.org", "7", "PL", "plain", "identified")
+    assert (ann.email, ann.external_id, ann.country) == ("Ann@example.org", "7", "PL")
+    assert (ann.source, ann.stage) == ("plain", "identified")
     assert ann.fields["employees"]["v"] == 250
     with store.read() as conn:
         values = conn.execute(select(metadata.tables["lead_value"])).mappings().all()
@@ -85,7 +87,7 @@ def test_a_person_arrives_with_provenance_per_field(store: Store, now: datetime)
         tags = conn.execute(select(metadata.tables["lead_tag"].c.tag)).scalars().all()
         lists = conn.execute(select(metadata.tables["lead_list"].c.list_name)).scalars().all()
     assert {(v["field"], v["origin"], v["source"]) for v in values} == {
-        (name, "declared", "import 1 line 2") for name in ("first_name", "company", "employees")
+        (name, "declared", "import 1 line 2") for name in ("first_name", "company", "employees", "country")
     }
     assert (events, waiting, tags, lists) == (["imported"], [ann.id], ["fair"], ["fair-2026"])
     assert states(store, ann.id) == {(Purpose.NURTURE_EMAIL, Channel.EMAIL): "granted"}
@@ -107,7 +109,8 @@ def test_a_changed_value_updates_and_keeps_the_old_one_on_record(store: Store, n
     assert (report.created, report.updated) == (0, 1)
     with store.read() as conn:
         table = metadata.tables["lead_value"]
-        values = conn.execute(select(table.c.value, table.c.source).where(table.c.field == "company").order_by(table.c.id)).all()
+        query = select(table.c.value, table.c.source).where(table.c.field == "company").order_by(table.c.id)
+        values = conn.execute(query).all()
     assert [(v["v"], s) for v, s in values] == [("Acme", "import 1 line 2"), ("Acme Labs", "import 2 line 2")]
     assert lead(store, "ann@example.org").fields["company"]["v"] == "Acme Labs"
 
@@ -133,7 +136,9 @@ def test_what_sales_learnt_is_not_overwritten_by_a_file(store: Store, now: datet
         ("yes,form,2026-05-04,other.v1.en", "is not archived"),
     ],
 )
-def test_consent_without_proof_is_not_taken_but_the_person_is(store: Store, now: datetime, cells: str, why: str) -> None:
+def test_consent_without_proof_is_not_taken_but_the_person_is(
+    store: Store, now: datetime, cells: str, why: str
+) -> None:
     forecast, report = run(store, rows(f"ann@example.org,7,,Ann,,,{cells}"), now)
     assert (report.created, report.consents, forecast.mailable) == (1, 0, 0)
     assert why in " ".join(text for _, text in report.warnings.lines)
@@ -253,7 +258,7 @@ def test_an_erased_person_does_not_come_back(store: Store, now: datetime) -> Non
 
 
 def test_a_missing_column_is_named_with_what_there_is(store: Store, now: datetime) -> None:
-    with pytest.raises(UsageError, match="no column .*`email`") as wrong:
+    with pytest.raises(UsageError, match=r"no column .*`email`") as wrong:
         run(store, b"e-mail,id\na@example.org,1\n", now)
     assert "e-mail" in wrong.value.fix
 

@@ -39,7 +39,10 @@ def test_line_breaks_become_spaces_and_other_controls_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "decimal", "value"),
-    [("1428", ".", 1428), ("1,234.5", ".", 1234.5), ("1 234,5", ",", 1234.5), ("12 %", ".", 12), ("2.0", ".", 2), ("-3", ".", -3)],
+    [
+        ("1428", ".", 1428), ("1,234.5", ".", 1234.5), ("1 234,5", ",", 1234.5), ("12 %", ".", 12), ("2.0", ".", 2),
+        ("-3", ".", -3),
+    ],
 )
 def test_numbers(text: str, decimal: str, value: float) -> None:
     assert number(text, decimal=decimal) == value
@@ -80,8 +83,8 @@ def test_an_address_keeps_its_spelling_and_has_one_key() -> None:
     "text",
     [
         "=?utf-8?q?evil=40x.example=2c_?=@example.com", "a@b@example.com", "a@localhost", '"a b"@example.com',
-        "a@[127.0.0.1]", "x" * 65 + "@example.com", "a@" + "b." * 130 + "com", "a b@example.com", "a@example.com\nBcc: x",
-        "@example.com", "a@", "", "a..b@example.com", ".a@example.com", "a@-example.com", "a@exa_mple.com",
+        "a@[127.0.0.1]", "x" * 65 + "@example.com", "a@" + "b." * 130 + "com", "a b@example.com",
+        "a@example.com\nBcc: x", "@example.com", "a@", "", "a..b@example.com", ".a@example.com", "a@-example.com", "a@exa_mple.com",
     ],
 )
 def test_wrong_addresses_are_refused_in_a_sentence(text: str) -> None:
