@@ -39,7 +39,7 @@ class Job:
         return ["nurture"] if self.funnel_stage is None else ["nurture", f"stage:{self.funnel_stage.value}"]
 
 
-DRIP_STAGES: Final = ("enroll", "plan", "send")
+DRIP_STAGES: Final = ("rebase", "enroll", "plan", "send")
 
 
 def _drip(stage: FunnelStage, says: str) -> Job:

@@ -58,11 +58,12 @@ def sweep(
     parts: Parts, conn: Connection, campaign: Campaign, version: Version, *, now: datetime, limit: int, tally: Tally
 ) -> int:
     """One batch of people on moved steps, in one transaction. Marks the version when nobody is left; resumable."""
-    ids: list[int] = []
-    if version.sweep and version.in_flight == "follow":
-        ids = campaigns.behind(conn, version.campaign, version.n, version.sweep, limit=limit)
+    moved = list(version.sweep) if version.in_flight == "follow" else []
+    ids = campaigns.behind(conn, version.campaign, version.n, moved, limit=limit)
     if not ids:
-        campaigns.mark_swept(conn, version.campaign, version.n, now=now)
+        # Rows that another worker holds are not seen above, and are not done either.
+        if not campaigns.behind(conn, version.campaign, version.n, moved, limit=1, lock=False):
+            campaigns.mark_swept(conn, version.campaign, version.n, now=now)
         return 0
     found = enrollments.by_ids(conn, ids)
     leads = snapshots.load(conn, {e.lead_id for e in found}, now=now, with_events=False)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from nurture.model.words import MESSAGE_IN_FLIGHT, MESSAGE_WAITING, EnrollmentState, Verdict
-from nurture.store import brakes
+from nurture.store import brakes, campaigns
 from nurture.store.tables import EnrollmentRow, HitRow, LeadRow, MessageRow, OutboxRow, SlaTimerRow, WakeupRow
 
 _enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
@@ -24,6 +24,7 @@ def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None)
     """Stage -> how many rows wait for it at `now`. `only` keeps plan and send to these campaigns."""
     stopped = brakes.paused_campaigns(conn)
     found = {
+        "rebase": len(campaigns.unswept(conn)),
         "sweep": _count(conn, _lead.c.review_at <= now),
         "plan": _count(conn, *_enrolled(stopped, only), _enrollment.c.due_at <= now),
         "send": _count(conn, *_sendable(stopped, only), _message.c.due_at <= now) + _count(conn, *_stranded(now, only)),

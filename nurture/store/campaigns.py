@@ -369,15 +369,15 @@ def unswept(conn: Connection) -> list[Version]:
     return [Version(*row) for row in conn.execute(query.where(_version.c.swept_at.is_(None)).order_by(_version.c.campaign))]
 
 
-def behind(conn: Connection, campaign: str, n: int, steps: Sequence[str], *, limit: int) -> list[int]:
-    """Enrollments on these steps that still follow a version older than `n`."""
+def behind(conn: Connection, campaign: str, n: int, steps: Sequence[str], *, limit: int, lock: bool = True) -> list[int]:
+    """Enrollments on these steps that still follow a version older than `n`, locked unless another worker has them."""
     query = (
         select(_enrollment.c.id)
         .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now < n,
                _enrollment.c.step_id.in_(list(steps)))
         .order_by(_enrollment.c.id).limit(limit)
     )
-    if conn.dialect.name == "postgresql":
+    if lock and conn.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     return list(conn.execute(query).scalars())
 
