@@ -183,3 +183,18 @@ class Form:
     hand_raise: bool = False
     double_opt_in: bool = True
     place: Place = Place()
+
+
+BUILT_IN_FIELDS: Mapping[str, LeadField] = {
+    f.name: f for f in (
+        LeadField("email", label="E-mail"), LeadField("first_name", label="First name"),
+        LeadField("last_name", label="Last name"), LeadField("vocative", label="First name as one calls it out"),
+        LeadField("company", label="Company", personal=False), LeadField("role", label="Role"),
+        LeadField("phone", label="Phone"), LeadField("website", label="Website", personal=False),
+        LeadField("domain", label="Domain", personal=False), LeadField("country", label="Country", personal=False),
+        LeadField("city", label="City", personal=False), LeadField("language", label="Language"),
+        LeadField("timezone", label="Time zone"), LeadField("industry", label="Industry", personal=False),
+        LeadField("employees", "number", "Employees", personal=False),
+    )
+}
+"""What every lead can hold; `lead_fields` of company.yaml adds to these."""

@@ -1,0 +1,206 @@
+"""tracks.yaml, sales.yaml, forms, wordings and stories: what they name exists, and nobody is lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nurture.authoring.desk import did_you_mean, problem
+from nurture.authoring.lint.folder import Folder, facts, unknown
+from nurture.authoring.reading import COMPANY_FILES, File
+from nurture.model.campaign import Send
+from nurture.model.company import Form
+from nurture.model.problem import Place, Problem
+from nurture.model.story import Story
+from nurture.model.words import MAIL_PURPOSES, Purpose
+
+_NEEDED = {"company": "who sends", "tracks": "which lanes there are", "scoring": "what points are for",
+           "agreement": "what is handed to sales", "sales": "who takes leads"}
+
+
+def company(folder: Folder) -> Iterator[Problem]:
+    lost = {p.place.file for p in folder.reading.problems}
+    for kind in COMPANY_FILES:
+        name = f"campaigns/{kind}.yaml"
+        if kind not in folder.has and name not in lost:
+            yield problem("missing-file", Place(name), f"there is no {kind}.yaml to say {_NEEDED[kind]}; defaults stand in",
+                          f"write campaigns/{kind}.yaml")
+    yield from _names_of_files(folder)
+    yield from _tracks(folder)
+    yield from _sales(folder)
+    yield from _forms(folder)
+    yield from _wordings(folder)
+    yield from _stories(folder)
+
+
+def _names_of_files(folder: Folder) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], File] = {}
+    for kind in ("campaign", "form"):
+        for file in folder.reading.of(kind):
+            if file.noun is None:
+                continue
+            name, stem = file.noun.id, file.name.rsplit("/", 1)[-1].removesuffix(".yaml")
+            first = seen.setdefault((kind, name), file)
+            if first is not file:
+                yield problem("same-campaign", file.noun.place, f"`{name}` stands in {first.name} too", "give one of them another id")
+            elif name != stem:
+                yield problem("file-name", file.noun.place, f"this is `{name}`, and the file is `{stem}.yaml`",
+                              f"name the file `{name}.yaml`")
+
+
+def _tracks(folder: Folder) -> Iterator[Problem]:
+    file = folder.company_file("tracks")
+    if file is None or file.noun is None:
+        return
+    tracks = file.noun
+    for role in ("welcome", "profiling", "repermission"):
+        if getattr(tracks, role) not in tracks.tracks:
+            yield unknown("unknown-track", "track", getattr(tracks, role), file.spot(role), tracks.tracks, f"add it, or set `{role}`")
+    for i, rule in enumerate(tracks.rules):
+        if rule.track not in tracks.tracks:
+            yield unknown("unknown-track", "track", rule.track, file.spot("rules", rule.id), tracks.tracks)
+        for fact in facts(rule.when):
+            if fact.op == "field" and "company" in folder.has and fact.value not in folder.fields:
+                yield problem("unknown-field", fact.place,
+                              f"a lead has no field `{fact.value}`.{did_you_mean(fact.value, folder.fields)}")
+        if rule.when is None and i < len(tracks.rules) - 1:
+            yield problem("rule-never-reached", file.spot("rules", tracks.rules[i + 1].id),
+                          f"`{rule.id}` before it always holds", "put the rule without `when` last")
+    if tracks.rules and tracks.rules[-1].when is not None:
+        yield problem("no-fallback-rule", file.spot("rules", tracks.rules[-1].id), "leads for whom no rule holds are on no track",
+                      "end with a rule without `when`")
+    yield from _exhausted(file)
+
+
+def _exhausted(file: File) -> Iterator[Problem]:
+    tracks = file.noun.tracks
+    onward = {t.id: t.on_exhausted.removeprefix("move_to ") for t in tracks.values() if t.on_exhausted.startswith("move_to ")}
+    for name, target in onward.items():
+        place = file.spot("track", name, "on_exhausted")
+        if target not in tracks:
+            yield unknown("unknown-track", "track", target, place, tracks)
+            continue
+        way, at = [name], target
+        while at in onward and at not in way:
+            way.append(at)
+            at = onward[at]
+        if at == name and name == min(way):
+            yield problem("track-loop", place, f"exhausted leads circle: {' -> '.join([*way, name])}",
+                          "let one of them say `stay` or `dormant`")
+
+
+def _sales(folder: Folder) -> Iterator[Problem]:
+    file = folder.company_file("sales")
+    if file is None or file.noun is None:
+        return
+    sales = file.noun
+    if sales.default_queue and sales.default_queue not in sales.queues:
+        yield unknown("unknown-queue", "queue", sales.default_queue, file.spot("default_queue"), sales.queues)
+    for queue in sales.queues.values():
+        named = [*((m, "members") for m in queue.members), *((s, "territories") for s in queue.territories.values())]
+        named += [(queue.manager, "manager")] if queue.manager else []
+        for seller, key in named:
+            if seller not in sales.sellers:
+                yield unknown("unknown-seller", "seller", seller, file.spot("queue", queue.id, key), sales.sellers)
+        if not queue.members:
+            yield problem("empty-queue", file.spot("queues", queue.id), f"nobody takes leads from `{queue.id}`", "add a member")
+    for seller in sales.sellers.values():
+        if seller.deputy and seller.deputy not in sales.sellers:
+            yield unknown("unknown-seller", "seller", seller.deputy, file.spot("seller", seller.id, "deputy"), sales.sellers)
+
+
+def _forms(folder: Folder) -> Iterator[Problem]:
+    for file in folder.reading.of("form"):
+        form = file.noun
+        if not isinstance(form, Form):
+            continue
+        names = {f.name for f in form.fields}
+        if form.fields and "email" not in names:
+            yield problem("form-without-email", file.spot("fields"), f"`{form.id}` does not ask for the address",
+                          "add `{ field: email, label: E-mail, type: email, required: true }`")
+        if Purpose.PRIVACY_NOTICE not in {c.purpose for c in form.consents}:
+            yield problem("form-without-privacy", file.spot("consents"), f"`{form.id}` does not show the privacy notice",
+                          "add `{ purpose: privacy_notice, wording: privacy, required: true }`")
+        for name in names if "company" in folder.has else ():
+            if name not in folder.fields:
+                yield problem("unknown-field", file.spot("field", name),
+                              f"a lead has no field `{name}`.{did_you_mean(name, folder.fields)}",
+                              "add it to `lead_fields` in company.yaml")
+        if form.topic and "company" in folder.has and form.topic not in folder.library.company.topics:
+            yield unknown("unknown-topic", "topic", form.topic, file.spot("topic"), folder.library.company.topics)
+        yield from _consents(folder, file, form)
+
+
+def _consents(folder: Folder, file: File, form: Form) -> Iterator[Problem]:
+    texts = folder.library.wordings.values()
+    known = {text.id for text in texts}
+    for asked in form.consents:
+        place = file.spot("consent", asked.purpose, asked.channel)
+        own = [text for text in texts if text.id == asked.wording]
+        if not own:
+            yield unknown("unknown-wording", "consent text", asked.wording, place, known,
+                          f"write campaigns/wordings/{asked.wording}.1.{folder.library.company.language}.md")
+        elif not any(asked.purpose in text.purposes for text in own):
+            yield problem("wording-purpose", place, f"`{asked.wording}` says nothing about {asked.purpose}", "use the right text")
+        # A newsletter form may require the newsletter: it is what is asked for. A download may not.
+        free = asked.purpose in MAIL_PURPOSES and form.asset is not None or asked.purpose is Purpose.PROFILING
+        if asked.required and (free or (asked.purpose is Purpose.SALES_CONTACT and not form.hand_raise)):
+            yield problem("forced-consent", file.spot("required", asked.purpose, asked.channel),
+                          f"consent to {asked.purpose} is the price of this form", "remove `required`")
+        used = {*folder.agreement.channels, "email"}
+        if asked.purpose is Purpose.SALES_CONTACT and asked.channel not in used:
+            yield problem("forms-channel", place, f"sales does not use `{asked.channel}`", f"one of {', '.join(sorted(used))}")
+    sales = [c.channel for c in form.consents if c.purpose is Purpose.SALES_CONTACT]
+    if sales == ["email"] and "phone" in folder.agreement.channels:
+        yield problem("purpose-channel", file.spot("consent", Purpose.SALES_CONTACT, "email"),
+                      f"`{form.id}` asks for sales contact by mail only", "add a box with `channel: phone`")
+
+
+def _wordings(folder: Folder) -> Iterator[Problem]:
+    newest: dict[str, int] = {}
+    for text in folder.library.wordings.values():
+        newest[text.id] = max(newest.get(text.id, 0), text.version)
+    spoken: dict[str, set[str]] = {}
+    for text in folder.library.wordings.values():
+        if text.version == newest[text.id]:
+            spoken.setdefault(text.id, set()).add(text.language)
+    every = set().union(*spoken.values()) if spoken else set()
+    for text in folder.library.wordings.values():
+        missing = sorted(every - spoken.get(text.id, set()))
+        first = min(t.key for t in folder.library.wordings.values() if t.id == text.id and t.version == newest[text.id])
+        if missing and text.key == first:
+            yield problem("wording-language", text.place, f"`{text.id}` has no text in {', '.join(missing)}", "translate it")
+
+
+def _stories(folder: Folder) -> Iterator[Problem]:
+    told = set()
+    campaigns = {c.id: c for c, _ in folder.campaigns}
+    for file in folder.reading.of("story"):
+        story = file.noun
+        if not isinstance(story, Story):
+            continue
+        told.add(story.campaign)
+        campaign = campaigns.get(story.campaign)
+        if campaign is None:
+            yield unknown("unknown-campaign", "campaign", story.campaign, file.spot("campaign"), campaigns)
+            continue
+        steps = {s.id: s for s in campaign.walk()}
+        for part in (story.expect, story.never):
+            for key in ("sent", "refused", "postponed", "reached"):
+                for step in getattr(part, key):
+                    if step not in steps:
+                        place = part.places.get(f"{key}:{step}") or part.places.get(key) or story.place
+                        yield unknown("unknown-step", "step", step, place, steps)
+        for event in story.happens:
+            mail = event.what in ("clicked", "opened", "replied") and event.value != "any"
+            if mail and event.value not in steps and event.value not in folder.contents:
+                yield unknown("unknown-step", "step", event.value, event.place, steps)
+            elif mail and event.value in steps and not isinstance(steps[event.value].action, Send):
+                yield problem("not-a-mail", event.place, f"`{event.value}` sends no mail", "name a step with `send`")
+        both = sorted(set(story.expect.sent) & set(story.never.sent))
+        if both:
+            yield problem("story-impossible", story.never.places.get("sent", story.place),
+                          f"`{both[0]}` must be sent and must not", "remove one of them")
+    for campaign, file in folder.campaigns:
+        if folder.has and campaign.id not in told:
+            yield problem("no-story", campaign.place, f"`{campaign.id}` has no story",
+                          f"`nurture new --story {campaign.id}` writes one")
