@@ -89,12 +89,12 @@ def _won(parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[s
     if applied.repeated:
         return Outcome(result, "repeated", "was known", lead.id)
     if deal is None and lead.account_id is not None:
-        deal_id = accounts.add_deal(conn, {
+        deal_id: int | None = accounts.add_deal(conn, {
             "external_id": result.deal, "account_id": lead.account_id, "lead_id": lead.id, "cycle": lead.cycle,
             "name": result.deal or "Deal", "state": "open", "opened_at": now,
         })
     else:
-        deal_id = deal["id"] if deal is not None else None
+        deal_id = int(deal["id"]) if deal is not None else None
     if deal_id is not None:
         accounts.close_deal(conn, deal_id, state="won", reason=None, now=now, amount=result.amount,
                             currency=result.currency, closed_on=result.on)

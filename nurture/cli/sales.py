@@ -1,0 +1,358 @@
+"""`nurture sales`: the desk of sales on the command line. Every decision is made in a named person's name."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from nurture.cli.common import FINDINGS, emit_json, find_lead, open_parts, out, plain, show, table
+from nurture.errors import UsageError
+
+if TYPE_CHECKING:
+    from nurture.parts import Parts
+    from nurture.stages.desk import Decided
+
+Handoff = Annotated[int, typer.Argument(help="The number of the hand-off (`nurture sales list`).")]
+As = Annotated[str, typer.Option("--as", help="Who decides: a seller of sales.yaml.", envvar="NURTURE_SELLER")]
+Reason = Annotated[str | None, typer.Option("--reason", help="A reason of agreement.yaml (`nurture sales reasons`).")]
+Note = Annotated[str | None, typer.Option("--note", help="In your own words.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+sales = typer.Typer(no_args_is_help=True, help="Hand-offs and what sales decides about them.")
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(sales, name="sales")
+
+
+def _done(decided: Decided, as_json: bool) -> None:
+    if as_json:
+        emit_json({"decision": decided.decision, "handoff": decided.handoff_id, "lead": decided.lead_id,
+                   "stage": decided.stage, "reason": decided.reason, "repeated": decided.repeated, **decided.more})
+        return
+    again = " (was decided already)" if decided.repeated else ""
+    reason = f", {decided.reason}" if decided.reason else ""
+    out.print(Text(plain(f"{decided.decision}{reason}: lead {decided.lead_id} is {decided.stage}{again}")))
+    for name, value in decided.more.items():
+        if value not in (None, [], {}, "", False) and name not in ("type", "lead", "cycle"):
+            out.print(Text(plain(f"  {name.replace('_', ' ')}: {value}")))
+
+
+def _day(text: str | None, option: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"`{text}` is not a date", fix=f"{option} 2027-03-01") from None
+
+
+def _pairs(given: list[str], option: str) -> dict[str, str]:
+    pairs = {}
+    for one in given:
+        name, sign, value = one.partition("=")
+        if not sign:
+            raise UsageError(f"`{one}` has no `=`", fix=f"{option} name=value")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+@sales.command("list")
+def list_(
+    queue: Annotated[str | None, typer.Option(help="Only this queue.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what this seller has.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Hand-offs in the order sales should take them."""
+    from nurture.store import handoffs
+
+    parts, clock = open_parts()
+    states = ("open", "accepted", "rejected", "recycled", "expired", "revoked", "converted")
+    with parts.store.read() as conn:
+        found = handoffs.listing(conn, queue=queue, owner=owner, states=states if everything else states[:2])
+    now = clock.now()
+    rows = [{
+        "handoff": h["id"], "lead": h["lead_id"], "who": _name(h), "cell": h["cell"], "fast": h["fast"], "state": h["state"],
+        "owner": h["owner"], "due": _when(h["due_at"]), "late": _late(h, now),
+    } for h in found]
+    show(rows, as_json=as_json, title="Hand-offs")
+
+
+def _late(handoff: dict[str, Any], now: datetime) -> str:
+    late = handoff["state"] == "open" and handoff["due_at"] is not None and handoff["due_at"] < now
+    return "past due" if late else ""
+
+
+def _name(handoff: dict[str, Any]) -> str:
+    fields = {name: held.get("v") for name, held in handoff["fields"].items()}
+    name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part)) or handoff["email"]
+    return f"{name}, {fields['company']}" if fields.get("company") else str(name or handoff["lead_id"])
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at:%a %d %b %H:%M} UTC" if at is not None else ""
+
+
+@sales.command("show")
+def show_(handoff: Handoff, as_json: Json = False) -> None:
+    """Everything about one hand-off: the packet, timers, decisions."""
+    from nurture.sales import packet
+    from nurture.sales.delivery import handoff_link
+    from nurture.store import handoffs, timers
+
+    parts, _ = open_parts()
+    with parts.store.read() as conn:
+        found = handoffs.get(conn, handoff)
+        decided = handoffs.decisions_of(conn, handoff)
+        running = timers.of_handoff(conn, handoff)
+        done = handoffs.activities(conn, found.lead_id, since=found.opened_at)
+        bant = handoffs.bant(conn, found.lead_id, found.cycle)
+    if as_json:
+        emit_json({"handoff": found, "decisions": decided, "timers": running, "activities": done, "bant": bant})
+        return
+    link = handoff_link(parts.public_url, parts.keys, found.id)
+    out.print(Text("\n".join(plain(line) for line in packet.text(found.packet, link=link).splitlines())))
+    out.print()
+    out.print(Text(plain(f"{found.state}, owner {found.owner or 'nobody yet'}, queue {found.queue}, agreement "
+                         f"{found.agreement_version} {(found.agreement_sha or '')[:12]}")))
+    show([{"kind": t["kind"], "due": _when(t["due_at"]), "met": _when(t["met_at"]), "missed": _when(t["breached_at"])}
+          for t in running], as_json=False, title="Timers")
+    show([{"when": _when(d["at"]), "who": d["actor_id"], "what": d["decision"], "reason": d["reason"], "note": d["note"]}
+          for d in decided], as_json=False, title="Decisions")
+    if bant:
+        rows = [{"": letter, "answer": row["answer"], "note": row["note"]} for letter, row in bant.items()]
+        show(rows, as_json=False, title="BANT")
+
+
+@sales.command()
+def accept(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> None:
+    """Take a lead on."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.accept(parts, handoff, by=by, now=clock.now(), note=note), as_json)
+
+
+@sales.command()
+def reject(handoff: Handoff, by: As, reason: Reason = None, note: Note = None, as_json: Json = False) -> None:
+    """Turn a lead away for good, with a reason."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.reject(parts, handoff, reason=reason, by=by, now=clock.now(), note=note), as_json)
+
+
+@sales.command()
+def recycle(
+    handoff: Handoff, by: As, reason: Reason = None, note: Note = None,
+    revisit: Annotated[str | None, typer.Option(help="When to come back: 2027-03-01.")] = None, as_json: Json = False,
+) -> None:
+    """Not yet: give a lead back to marketing, with a reason and perhaps a date."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    day = _day(revisit, "--revisit")
+    _done(desk.recycle(parts, handoff, reason=reason, by=by, now=clock.now(), note=note, revisit_on=day), as_json)
+
+
+@sales.command("return")
+def return_(
+    handoff: Handoff, by: As,
+    field: Annotated[list[str] | None, typer.Option(help="A field that is missing; several times.")] = None,
+    note: Note = None, as_json: Json = False,
+) -> None:
+    """Give a lead back because something about it is missing."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.return_for_data(parts, handoff, missing=tuple(field or ()), by=by, now=clock.now(), note=note), as_json)
+
+
+@sales.command()
+def qualify(
+    handoff: Handoff, by: As,
+    bant: Annotated[list[str] | None, typer.Option(help="need=yes, budget=partly ...; several times.")] = None,
+    bant_note: Annotated[list[str] | None, typer.Option(help="need='wants 40 seats'; several times.")] = None,
+    note: Note = None, as_json: Json = False,
+) -> None:
+    """Write down budget, authority, need and timeline; enough of them makes the lead sales qualified."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.qualify(parts, handoff, bant=_pairs(bant or [], "--bant"), by=by, now=clock.now(), note=note,
+                       notes=_pairs(bant_note or [], "--bant-note")), as_json)
+
+
+@sales.command()
+def call(
+    handoff: Handoff, by: As,
+    kind: Annotated[str, typer.Option(help="call, mail, meeting or sales_assist.")] = "call",
+    outcome: Annotated[str | None, typer.Option(help="reached, voicemail, no answer ...")] = None,
+    content: Annotated[str | None, typer.Option(help="What a sales-assist mail contained.")] = None,
+    note: Note = None, as_json: Json = False,
+) -> None:
+    """Write down a call, a mail or a meeting."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.log_call(parts, handoff, kind=kind, outcome=outcome, note=note, content=content, by=by, now=clock.now()),
+          as_json)
+
+
+@sales.command()
+def take(
+    lead: Annotated[str, typer.Argument(help="A lead's number, e-mail address or external id.")], by: As,
+    reason: Reason = None, queue: Annotated[str | None, typer.Option(help="Into this queue.")] = None,
+    override: Annotated[list[str] | None, typer.Option(help="G07='pilot customer': go past a soft rule.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask for a lead that the score has not handed over. Consent is asked all the same."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.take(parts, find_lead(parts.store, lead), by=by, reason=reason or "", now=clock.now(), queue=queue,
+                    overrides=_pairs(override or [], "--override")), as_json)
+
+
+@sales.command()
+def undo(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> None:
+    """Take your own rejection or recycle back, until the end of the next working day."""
+    from nurture.stages import desk
+
+    parts, clock = open_parts()
+    _done(desk.undo(parts, handoff, by=by, now=clock.now(), note=note), as_json)
+
+
+@sales.command()
+def convert(
+    handoff: Handoff, by: As,
+    account: Annotated[str | None, typer.Option(help="An account's number, or `new`.")] = None,
+    contact: Annotated[str | None, typer.Option(help="A contact's number, or `new`.")] = None,
+    deal: Annotated[str | None, typer.Option(help="A deal's number, or the name of a new one (`new`: named for you).")] = None,
+    amount: Annotated[float | None, typer.Option(help="What the deal is worth.")] = None,
+    currency: Annotated[str | None, typer.Option(help="EUR, PLN ...")] = None,
+    close_on: Annotated[str | None, typer.Option(help="When the deal should close: 2027-03-01.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="name=value you know better; several times.")] = None,
+    confirm_duplicate: Annotated[str | None, typer.Option(help="Why a second account is right.")] = None,
+    affiliation: Annotated[str | None, typer.Option(help="A contact of another account: `move` or `second`.")] = None,
+    candidates: Annotated[bool, typer.Option("--candidates", help="Only show what the lead may belong to.")] = False,
+    note: Note = None, as_json: Json = False,
+) -> None:
+    """Make account, contact and perhaps a deal out of a lead."""
+    from nurture.stages import conversion
+
+    parts, clock = open_parts()
+    if candidates:
+        _candidates(parts, handoff, clock.now(), as_json)
+        return
+    if affiliation not in (None, "move", "second"):
+        raise UsageError(f"`{affiliation}` is not an affiliation", fix="--affiliation move or --affiliation second")
+    choice = conversion.Choice(
+        account=_number_or_new(account, "--account"), contact=_number_or_new(contact, "--contact"),
+        deal=_deal(deal, amount, currency, _day(close_on, "--close-on")), overrides=_pairs(field or [], "--field"),
+        confirm_duplicate=confirm_duplicate, affiliation=affiliation,  # type: ignore[arg-type]  # checked above
+    )
+    _done(conversion.convert(parts, handoff, choice, by=by, now=clock.now(), note=note), as_json)
+
+
+def _number_or_new(text: str | None, option: str) -> Any:
+    if text is None or text == "new":
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"`{text}` is neither a number nor `new`", fix=f"{option} 12 or {option} new")
+    return int(text)
+
+
+def _deal(text: str | None, amount: float | None, currency: str | None, close_on: date | None) -> Any:
+    from nurture.stages.conversion import Deal
+
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return Deal(id=int(text))
+    minor = None if amount is None else round(amount * 100)
+    return Deal(name=None if text == "new" else text, amount=minor, currency=currency, close_on=close_on)
+
+
+def _candidates(parts: Parts, handoff: int, now: datetime, as_json: bool) -> None:
+    from nurture.stages import conversion
+    from nurture.store import handoffs
+
+    with parts.store.read() as conn:
+        lead_id = handoffs.get(conn, handoff).lead_id
+    found = conversion.candidates(parts, lead_id, now=now)
+    if as_json:
+        emit_json(found)
+        return
+    for name in ("accounts", "contacts", "deals"):
+        show([{k: v for k, v in row.items() if k != "fields"} for row in found[name]], as_json=False, title=name.title())
+
+
+@sales.command()
+def reasons(as_json: Json = False) -> None:
+    """The closed lists of reasons, and what each does."""
+    from nurture.decide import recycle as rules
+
+    parts, _ = open_parts()
+    agreement = parts.library.agreement
+    rows = [{"for": "recycle", "reason": r.id, "says": r.label, "cool-off days": r.cool_off_days, "mails": r.mode,
+             "track": r.track or "where it was", "note": "needed" if r.note_required else ""}
+            for r in rules.recycle_reasons(agreement).values() if r.kind == "active"]
+    rows += [{"for": "reject", "reason": r.id, "says": r.label, "cool-off days": "", "mails": "none",
+              "track": "for good" if r.terminal else "", "note": "needed" if r.note_required else ""}
+             for r in (agreement.reject_reasons or rules.REJECTS).values()]
+    show(rows, as_json=as_json, title="Reasons")
+
+
+@sales.command()
+def account(
+    number: Annotated[int | None, typer.Argument(help="An account's number; without one, all of them.")] = None,
+    role: Annotated[list[str] | None, typer.Option(help="A role of the buying committee; several times.")] = None,
+    as_json: Json = False,
+) -> None:
+    """An organisation: who we know there, which roles are covered, how engaged they are, which deal is open."""
+    from nurture.stages import conversion
+    from nurture.store import accounts
+
+    parts, _ = open_parts()
+    if number is None:
+        with parts.store.read() as conn:
+            rows = accounts.listing(conn)
+        names = ("id", "name", "country", "owner", "people")
+        show([{n: r[n] for n in names} for r in rows], as_json=as_json, title="Accounts")
+        return
+    view = conversion.account_view(parts, number, roles=tuple(role or ()))
+    if as_json:
+        emit_json(view)
+        return
+    out.print(Text(plain(f"{view['name']}: engagement {view['engagement'] / 1000:.1f}, owner {view['owner'] or 'nobody'}")))
+    show(view["people"], as_json=False, title="People")
+    if view["roles"]:
+        out.print(table("Roles", ("role", "covered"), [(r, "yes" if c else "no") for r, c in view["roles"].items()]))
+
+
+@sales.command()
+def results(
+    file: Annotated[Path, typer.Argument(help="CSV with result, lead, deal, reason, amount, currency, date.")],
+    as_json: Json = False,
+) -> None:
+    """Take in what became of deals: won, lost, churned. Reading a file twice changes nothing."""
+    from nurture.stages import results as stage
+
+    parts, clock = open_parts()
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise UsageError(f"`{file}` cannot be read: {type(unreadable).__name__}", fix="give a UTF-8 CSV file") from None
+    read, wrong = stage.read_csv(text)
+    outcomes = stage.record(parts, read, now=clock.now())
+    rows = [{"result": o.result.kind, "lead": o.lead_id, "deal": o.result.deal, "state": o.state, "text": o.text}
+            for o in outcomes] + [{"result": "", "lead": None, "deal": None, "state": "unreadable", "text": w} for w in wrong]
+    show(rows, as_json=as_json, title="Results")
+    if wrong or any(o.state == "refused" for o in outcomes):
+        raise typer.Exit(FINDINGS)
