@@ -68,6 +68,9 @@ class _Writes:
     journal: list[dict[str, Any]] = field(default_factory=list)
     outbox: list[dict[str, Any]] = field(default_factory=list)
     ends: dict[tuple[EnrollmentState, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    moves: list[tuple[int, str, str]] = field(default_factory=list)
+    """(lead, track, why), carried out once the runs that moved are closed."""
+    exhausted: list[tuple[Snapshot, Campaign]] = field(default_factory=list)
 
 
 class _Batch:
@@ -93,6 +96,10 @@ class _Batch:
         enrollments.move(self.conn, w.positions)
         for (state, reason), ids in w.ends.items():
             enrollments.end(self.conn, ids, state=state, reason=reason, now=self.now)
+        for lead_id, track, why in w.moves:
+            tracks.move(self.conn, lead_id, track, now=self.now, reason=why)
+        for snapshot, campaign in w.exhausted:
+            tracks.exhausted(self.parts, self.conn, snapshot, campaign, now=self.now)
         messages.plan(self.conn, w.messages)
         events.record(self.conn, w.events, now=self.now)
         enrollments.journal(self.conn, w.journal)
@@ -179,7 +186,7 @@ class _Batch:
                 self.writes.outbox.append(outbox.row("staff_mail", to, key=f"notify/{key}", lead_id=enrolled.lead_id, now=self.now,
                                                      subject=f"{campaign.name}: {intent.step_id}", payload={"text": message, "campaign": campaign.id}))
             case MoveIntent(track=track):
-                tracks.move(self.conn, enrolled.lead_id, track, now=self.now, reason=f"{campaign.id}/{intent.step_id}")
+                self.writes.moves.append((enrolled.lead_id, track, f"{campaign.id}/{intent.step_id}"))
             case HandOffIntent(queue=queue, note=note):
                 hand_off.ask(self.parts, self.conn, enrolled.lead_id, queue=queue, note=note, campaign=campaign.id, step_id=intent.step_id, now=self.now)
             case EndIntent(rest_for=rest) if rest is not None:
@@ -196,7 +203,7 @@ class _Batch:
             self.writes.events.append(events.NewEvent(EventKind.TRACK_COMPLETED, self.now, enrolled.lead_id, key=f"completed/{enrolled.id}",
                                                       campaign=campaign.id, content=campaign.track, data={"reason": reason}))
             if moved is None:
-                tracks.exhausted(self.parts, self.conn, snapshot, campaign, now=self.now)
+                self.writes.exhausted.append((snapshot, campaign))
             tally.count("finished")
             return
         self.writes.positions.append({

@@ -50,6 +50,8 @@ def _batch(
     shadow_rows: list[dict[str, Any]] = []
     journal: list[dict[str, Any]] = []
     vectors = handoffs.last_vectors(conn, lead_ids)
+    # While a campaign has a lead, the campaign's own rules move it; the resolver speaks where none does.
+    inside = enrollments.open_of(conn, lead_ids)
     for lead_id, snapshot in snapshots.load(conn, lead_ids, now=now).items():
         if snapshot.lead.stage is Stage.ERASED or snapshot.lead.objected:
             # Who objected to profiling (Art. 21) is not scored; the gate says so by its consent rows.
@@ -58,9 +60,9 @@ def _batch(
         rows.append(row_of(snapshot, result, library, vectors.get(lead_id), now=now))
         shadow_rows += _shadow_rows(snapshot, library, holds, now)
         journal += _changed_model(snapshot, result, now)
-        if _move(library, conn, snapshot, result, holds, now):
+        if _move(library, conn, snapshot, result, holds, now, inside=lead_id in inside):
             tally.count("moved")
-        elif _track(library, conn, snapshot, result, holds, now):
+        elif lead_id not in inside and _track(library, conn, snapshot, result, holds, now):
             tally.count("tracked")
     scores.write(conn, rows)
     scores.write_shadows(conn, shadow_rows)
@@ -118,7 +120,9 @@ def _changed_model(snapshot: Snapshot, result: Scored, now: datetime) -> list[di
     return [{"lead_id": snapshot.lead.id, "at": now, "kind": "model", "text": text, "data": data}]
 
 
-def _move(library: Library, conn: Connection, snapshot: Snapshot, result: Scored, holds: Holds, now: datetime) -> bool:
+def _move(
+    library: Library, conn: Connection, snapshot: Snapshot, result: Scored, holds: Holds, now: datetime, *, inside: bool
+) -> bool:
     """Carry out the one move that is due, with the track that the stage after it asks for."""
     due = rules.due_move(snapshot, result, library.company, now=now)
     if due is None:
@@ -129,7 +133,7 @@ def _move(library: Library, conn: Connection, snapshot: Snapshot, result: Scored
     if due.trigger == "cool_off_over":
         columns = {"cool_off_mode": None}
     track = None
-    if due.trigger != "cool_off_over" and isinstance(after, Stage) and after not in _TRACKLESS:
+    if due.trigger != "cool_off_over" and isinstance(after, Stage) and after not in _TRACKLESS and not (inside and after is Stage.NURTURING):
         choice = _choice(library, snapshot, result, holds, now, stage=after)
         track = choice.track
     lifecycle.apply(

@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import normal_address
 from nurture.store import wakeups
 from nurture.store.leads import ORIGINS
-from nurture.store.tables import LeadRow, LeadValueRow
+from nurture.store.tables import LeadRow, LeadTagRow, LeadValueRow
 
 _t = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_tags = LeadTagRow.__table__  # type: ignore[attr-defined]
 _values = LeadValueRow.__table__  # type: ignore[attr-defined]
 
 
@@ -83,3 +85,9 @@ def names(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:
         who = name or row.email or row.external_id or f"lead {row.id}"
         found[row.id] = f"{who}, {field['company']}" if field.get("company") else who
     return found
+
+
+def tag(conn: Connection, lead_id: int, word: str, *, now: datetime) -> None:
+    """Give a lead a tag; one it has already stays as it is."""
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    conn.execute(insert(_tags).on_conflict_do_nothing(), [{"lead_id": lead_id, "tag": word, "at": now}])
