@@ -47,6 +47,8 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     tally = Tally()
     while limit > 0:
         with parts.store.begin() as conn:
+            if parts.applied and parts.applied != campaigns.applied_digest(conn):
+                return tally  # Something else was applied a moment ago: these people follow files not loaded here yet.
             due = enrollments.claim_due(conn, now=now, limit=min(limit, BATCH), stopped=campaigns.stopped(conn), only=only)
             if not due:
                 return tally

@@ -47,6 +47,8 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
         campaign = parts.library.campaigns.get(version.campaign)
         while campaign is not None and parts.versions.get(version.campaign) == version.n and limit > 0:
             with parts.store.begin() as conn:
+                if campaigns.versions(conn).get(version.campaign) != version.n:
+                    break
                 found = sweep(parts, conn, campaign, version, now=now, limit=min(limit, BATCH), tally=tally)
             limit -= found
             if not found:
