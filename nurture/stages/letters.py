@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,7 +22,7 @@ from nurture.model.facts import Snapshot
 from nurture.model.template import Template
 from nurture.model.words import Channel, ContentKind, Purpose
 from nurture.parts import Parts
-from nurture.store.messages import Claimed, Start
+from nurture.store.outgoing import Claimed, Fresh, Start
 
 KEPT: Final = 512
 _compiled: OrderedDict[str, CompiledMail] = OrderedDict()
@@ -96,9 +95,10 @@ class Letters:
             self._mails[id(template)] = self.fresh[template.digest] = found
         return found
 
-    def make(self, message: Claimed, snapshot: Snapshot, *, now: datetime) -> Ready:
+    def make(self, message: Claimed, fresh: Fresh, *, now: datetime) -> Ready:
         """Raises NoTemplate, compile.CompileError, sandbox.CopyError or headers.BadAddress."""
-        template, campaign, lead = self.template(message), self.campaign(message), snapshot.lead
+        snapshot, lead = fresh.snapshot, fresh.snapshot.lead
+        template, campaign = self.template(message), self.campaign(message)
         mail = self.compiled(template)
         copy = mail.copy_for(lead.language, campaign.language if campaign else None, self.library.company.language)
         to, utf8 = headers.mailable(lead.email or "")
@@ -109,7 +109,7 @@ class Letters:
         topic = self.library.company.topics.get(message.topic or "")
         step = self.frame(message, campaign, ask.kind, topic)
         letter = Letter(
-            to=to, lead=lead_words(snapshot), message_id=self.message_id(message), addresses=addresses, now=now,
+            to=to, lead=fresh.words, message_id=self.message_id(message), addresses=addresses, now=now,
             reason=self._reason(snapshot, ask, topic, copy.language), language=copy.language,
             subject=self._subject(message, campaign),
             campaign={"id": campaign.id, "name": campaign.name} if campaign else {},
@@ -159,12 +159,3 @@ class Letters:
         if step is None or not isinstance(step.action, Send) or step.action.test is None:
             return None
         return next((v.subject for v in step.action.test.variants if v.name == message.variant), None)
-
-
-def lead_words(snapshot: Snapshot) -> dict[str, Any]:
-    """What copy may print of a lead: profile values by name, and the address."""
-    lead = snapshot.lead
-    words: dict[str, Any] = {name: value.value for name, value in lead.fields.items()}
-    known: Mapping[str, Any] = {"email": lead.email, "language": lead.language, "country": lead.country}
-    words.update({name: value for name, value in known.items() if value is not None})
-    return words

@@ -18,14 +18,13 @@ from nurture.decide.reply import Attempt, judge
 from nurture.errors import NurtureError, Unavailable
 from nurture.mail.headers import BadAddress, clean
 from nurture.model.delivery import OF_THE_ROUTE, Delivery, Fate, Judgement, Outgoing
-from nurture.model.facts import Snapshot
 from nurture.model.intents import Postpone, Refusal, Tally
 from nurture.model.sandbox import CopyError
 from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, MessageState, RefusalCode
 from nurture.parts import Parts
 from nurture.stages.letters import Letters, Ready
-from nurture.store import Connection, brakes, events, imports, messages, snapshots
-from nurture.store.messages import Claimed, Ending
+from nurture.store import Connection, brakes, events, imports, messages, outgoing
+from nurture.store.outgoing import Claimed, Ending, Fresh
 
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
 RESEND_AFTER: Final = timedelta(hours=4)
@@ -36,14 +35,15 @@ _SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.RE
 
 
 def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[str] | None = None) -> Tally:
-    """Send up to `limit` due messages (of the campaigns in `only`). The tally balances: due = sent + refused + ... + in_flight."""
+    """Send up to `limit` due messages (of the campaigns in `only`). The tally balances."""
     tally = Tally()
     with parts.store.begin() as conn:
         _recover(parts, conn, now)
         halt = brakes.active(conn, now=now)
         if brakes.ALL in halt:
             return tally
-        claimed = messages.claim(conn, now=now, limit=limit, owner=owner, stopped=brakes.paused_campaigns(conn), only=only)
+        stopped = brakes.paused_campaigns(conn)
+        claimed = outgoing.claim(conn, now=now, limit=limit, owner=owner, stopped=stopped, only=only)
     if not claimed:
         return tally
     tally.due = len(claimed)
@@ -62,7 +62,7 @@ def _recover(parts: Parts, conn: Connection, now: datetime) -> None:
     lost = messages.lost(conn, now=now)
     again = [id_ for id_, _, campaign in lost if _resends(parts, campaign)]
     messages.resend_later(conn, again, at=now + RESEND_AFTER)
-    messages.wake(conn, {e: 0 for id_, e, _ in lost if e is not None and id_ not in set(again)}, now=now)
+    outgoing.wake(conn, {e: 0 for id_, e, _ in lost if e is not None and id_ not in set(again)}, now=now)
     messages.resend_silent(conn, signs=_SIGNS, now=now)
 
 
@@ -91,7 +91,7 @@ class _Job:
                 self._write(conn)
                 written = len(self.endings)
                 ready = self._group(conn, n)
-                ours = messages.mark_started(conn, [r.start for _, r in ready], now=self.now, owner=self.owner)
+                ours = outgoing.mark_started(conn, [r.start for _, r in ready], now=self.now, owner=self.owner)
             self._written(written)
             going = [(m, r) for m, r in ready if m.id in ours]
             self.tally.in_flight += len(ready)
@@ -137,24 +137,24 @@ class _Job:
     def _group(self, conn: Connection, n: int) -> list[tuple[Claimed, Ready]]:
         """The next messages that may go, guard asked on rows of this very transaction. At most one per lead."""
         batch = self._next(n)
-        fresh = snapshots.load(conn, [m.lead_id for m in batch], now=self.now, with_events=False)
-        states = messages.enrollment_states(conn, [m.enrollment_id for m in batch if m.enrollment_id is not None])
+        fresh = outgoing.fresh(conn, batch, now=self.now)
+        states = outgoing.enrollment_states(conn, [m.enrollment_id for m in batch])
         halt, paused = brakes.active(conn, now=self.now), brakes.paused_campaigns(conn)
         ready: list[tuple[Claimed, Ready]] = []
         for message in batch:
-            snapshot = fresh.get(message.lead_id)
-            if snapshot is None:
+            lead = fresh.get(message.lead_id)
+            if lead is None:
                 self._refuse(message, Refusal(RefusalCode.ERASED, "the lead is no longer there"))
                 continue
-            state = states.get(message.enrollment_id) if message.enrollment_id is not None else EnrollmentState.ACTIVE
+            state = states.get(message.enrollment_id) if message.enrollment_id is not None else "active"
             no = self._halted(message, halt, paused) or self._left(message, state)
-            answer = no or permit(snapshot, self.letters.ask(message), self.letters.limits(message), now=self.now)
+            answer = no or permit(lead.snapshot, self.letters.ask(message), self.letters.limits(message), now=self.now)
             if isinstance(answer, Refusal):
                 self._refuse(message, answer)
             elif isinstance(answer, Postpone):
                 self._postpone(message, answer)
             else:
-                made = self._make(message, snapshot, halt)
+                made = self._make(message, lead, halt)
                 if made is not None:
                     ready.append((message, made))
         for digest, mail in self.letters.fresh.items():
@@ -179,16 +179,16 @@ class _Job:
             return Postpone(RefusalCode.PAUSED, "sending is paused", message.due_at)
         return None
 
-    def _left(self, message: Claimed, state: EnrollmentState | None) -> Refusal | Postpone | None:
+    def _left(self, message: Claimed, state: str | None) -> Refusal | Postpone | None:
         if message.campaign is not None and self.letters.campaign(message) is None:
             return Refusal(RefusalCode.CAMPAIGN_STOPPED, "the campaign is no longer there")
         if state in (EnrollmentState.ACTIVE, EnrollmentState.PAUSED):
             return None
         return Refusal(RefusalCode.LEFT_CAMPAIGN, "the lead left the campaign")
 
-    def _make(self, message: Claimed, snapshot: Snapshot, halt: Mapping[str, datetime | None]) -> Ready | None:
+    def _make(self, message: Claimed, lead: Fresh, halt: Mapping[str, datetime | None]) -> Ready | None:
         try:
-            made = self.letters.make(message, snapshot, now=self.now)
+            made = self.letters.make(message, lead, now=self.now)
         except (CopyError, NurtureError) as cannot:
             code = RefusalCode.NO_ADDRESS if isinstance(cannot, BadAddress) else RefusalCode.RENDER_FAILED
             self._refuse(message, Refusal(code, str(cannot)))
@@ -251,7 +251,7 @@ class _Job:
 
     def _write(self, conn: Connection) -> None:
         """Write every ending so far, and what they mean for others. Forgotten only once that is committed."""
-        messages.record(conn, self.endings, now=self.now, owner=self.owner)
+        outgoing.record(conn, self.endings, now=self.now, owner=self.owner)
         brakes.put(conn, self.brakes, now=self.now)
         brakes.release(conn, [brakes.route_key(r) for r in self.working])
         if self.bounced:

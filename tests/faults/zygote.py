@@ -19,7 +19,7 @@ from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Done, Route, Take, Timeouts
 from nurture.parts import Parts
 from nurture.stages import send
-from nurture.store import messages, open_store
+from nurture.store import open_store, outgoing
 from tests.mail.world import KEYS, PUBLIC, library
 
 
@@ -64,14 +64,14 @@ class Watched(SmtpTransport):
 def watch(at: Callable[[str], None]) -> None:
     """Points inside the transactions, before their commit."""
     for name in ("claim", "mark_started", "record"):
-        real = getattr(messages, name)
+        real = getattr(outgoing, name)
 
         def inside(*args: Any, real: Any = real, name: str = name, **words: Any) -> Any:
             result = real(*args, **words)
             at(f"in-{name}")
             return result
 
-        setattr(messages, name, inside)
+        setattr(outgoing, name, inside)
 
 
 def work(order: dict[str, Any]) -> None:
