@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from nurture.model.hits import CLICK, HONEYPOT, OPEN, Hit, Judgement, Mailed
-from nurture.model.words import ConsentStatus, Purpose, Verdict
+from nurture.model.words import Purpose, Verdict
+from nurture.store.literal import word
 from nurture.store.tables import (
     AlertRow,
-    ConsentStateRow,
     EventRow,
     HandoffRow,
     HitRow,
@@ -24,7 +25,6 @@ from nurture.store.tables import (
 _hit = HitRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 _message = MessageRow.__table__  # type: ignore[attr-defined]
 _link = LinkRow.__table__  # type: ignore[attr-defined]
-_consent = ConsentStateRow.__table__  # type: ignore[attr-defined]
 _event = EventRow.__table__  # type: ignore[attr-defined]
 _handoff = HandoffRow.__table__  # type: ignore[attr-defined]
 _alert = AlertRow.__table__  # type: ignore[attr-defined]
@@ -49,75 +49,97 @@ class Arrival:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def take(conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta, keep: bool = True) -> list[str | None]:
+def take(
+    conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta, keep: bool = True
+) -> list[str | None]:
     """Keep the hits that consent allows *now* (not when the mail was sent), and say where each click leads.
 
     None: there is no such link. A hit without consent is answered and not stored (C14). `keep=False` only looks up.
     """
-    mailed = _mailed(conn, {a.message_id for a in arrivals})
-    links = targets(conn, {mailed[a.message_id] for a in arrivals if a.kind == CLICK and a.message_id in mailed})
-    allowed = _allowed(conn, {a.lead_id for a in arrivals})
-    answers: list[str | None] = []
+    fast = _Sqlite if conn.dialect.name == "sqlite" else _Postgres
+    found = fast.look_up(conn, arrivals)
     rows = []
-    for arrival in arrivals:
-        digest = mailed.get(arrival.message_id)
-        url = links.get((digest, arrival.link)) if digest else None
-        answers.append(url)
-        known = digest is not None and (url is not None or arrival.kind != CLICK)
-        key = (arrival.lead_id, NEEDED[arrival.kind].value)
-        if known and key in allowed and ((until := allowed[key]) is None or arrival.at < until):
-            rows.append(_row(arrival, hold))
+    for arrival, (known, url, granted, until) in zip(arrivals, found, strict=True):
+        real = known and (url is not None or arrival.kind != CLICK)
+        if real and granted and (until is None or arrival.at < until):
+            rows.append(arrival)
     if rows and keep:
-        conn.execute(insert(_hit), rows)
-    return answers
+        fast.insert(conn, rows, hold)
+    return [url for _, url, _, _ in found]
 
 
-def _row(arrival: Arrival, hold: timedelta) -> dict[str, Any]:
-    return {
-        "message_id": arrival.message_id,
-        "lead_id": arrival.lead_id,
-        "kind": arrival.kind,
-        "link_index": arrival.link,
-        "at": arrival.at,
-        "method": arrival.method,
-        "agent": arrival.agent,
-        "ip_prefix": arrival.net,
-        "headers": dict(arrival.headers),
-        "verdict": Verdict.HELD.value,
-        "evidence": [],
-        "decide_at": arrival.at + hold,
-    }
+Looked = tuple[bool, str | None, bool, datetime | None]
+"""Is there such a message to this lead, where its link leads, is the hit agreed to, and until when."""
+
+_LOOK: Final = """
+    SELECT m.id IS NOT NULL, l.url, c.status = 'granted', c.until
+    FROM {asked}
+    LEFT JOIN message m ON m.id = a.message AND m.lead_id = a.lead
+    LEFT JOIN link l ON l.template_digest = m.template_digest AND l.idx = a.link
+    LEFT JOIN consent_state c ON c.lead_id = a.lead AND c.purpose = a.purpose AND c.channel = 'email'
+    ORDER BY a.n
+"""
+_KEEP: Final = (
+    "INSERT INTO hit (message_id, lead_id, kind, link_index, at, method, agent, ip_prefix, headers, verdict, evidence, "
+    "decide_at) VALUES ({values})"
+)
 
 
-def _mailed(conn: Connection, ids: Collection[int]) -> dict[int, str]:
-    query = select(_message.c.id, _message.c.template_digest).where(_message.c.id.in_(ids))
-    return {row[0]: row[1] for row in conn.execute(query)}
+class _Sqlite:
+    """The two statements of the hot path as the driver takes them: the toolkit's own costs more than the work."""
+
+    look = _LOOK.format(asked="""(
+        SELECT key AS n, value ->> 0 AS message, value ->> 1 AS lead, value ->> 2 AS link, value ->> 3 AS purpose
+        FROM json_each(?)) a""")
+    keep = _KEEP.format(values="?, ?, ?, ?, ?, ?, ?, ?, ?, 'held', '[]', ?")
+
+    @classmethod
+    def look_up(cls, conn: Connection, arrivals: Sequence[Arrival]) -> list[Looked]:
+        asked = json.dumps([[a.message_id, a.lead_id, a.link, NEEDED[a.kind].value] for a in arrivals])
+        rows = conn.exec_driver_sql(cls.look, (asked,)).all()
+        return [(bool(r[0]), r[1], bool(r[2]), _read_utc(r[3])) for r in rows]
+
+    @classmethod
+    def insert(cls, conn: Connection, arrivals: Sequence[Arrival], hold: timedelta) -> None:
+        conn.exec_driver_sql(cls.keep, [
+            (a.message_id, a.lead_id, a.kind, a.link, _utc(a.at), a.method, a.agent, a.net, json.dumps(dict(a.headers)),
+             _utc(a.at + hold)) for a in arrivals
+        ])
 
 
-def _allowed(conn: Connection, leads: Collection[int]) -> dict[tuple[int, str], datetime | None]:
-    """(lead, tracking purpose) -> until when it is granted; None: for good."""
-    query = select(_consent.c.lead_id, _consent.c.purpose, _consent.c.until).where(
-        _consent.c.lead_id.in_(leads),
-        _consent.c.channel == "email",
-        _consent.c.status == ConsentStatus.GRANTED.value,
-        _consent.c.purpose.in_([Purpose.OPEN_TRACKING.value, Purpose.CLICK_TRACKING.value]),
-    )
-    return {(lead, purpose): until for lead, purpose, until in conn.execute(query)}
+class _Postgres:
+    look = _LOOK.format(asked="""unnest(%s::bigint[], %s::bigint[], %s::int[], %s::text[])
+        WITH ORDINALITY AS a(message, lead, link, purpose, n)""")
+    keep = _KEEP.format(values="%s, %s, %s, %s, %s, %s, %s, %s, %s, 'held', '[]', %s")
+
+    @classmethod
+    def look_up(cls, conn: Connection, arrivals: Sequence[Arrival]) -> list[Looked]:
+        asked = ([a.message_id for a in arrivals], [a.lead_id for a in arrivals], [a.link for a in arrivals],
+                 [NEEDED[a.kind].value for a in arrivals])
+        return [(bool(r[0]), r[1], bool(r[2]), r[3]) for r in conn.exec_driver_sql(cls.look, asked)]
+
+    @classmethod
+    def insert(cls, conn: Connection, arrivals: Sequence[Arrival], hold: timedelta) -> None:
+        conn.exec_driver_sql(cls.keep, [
+            (a.message_id, a.lead_id, a.kind, a.link, a.at, a.method, a.agent, a.net, json.dumps(dict(a.headers)),
+             a.at + hold) for a in arrivals
+        ])
 
 
-def targets(conn: Connection, digests: Collection[str]) -> dict[tuple[str, int | None], str]:
-    """(template digest, link index) -> stored address."""
-    if not digests:
-        return {}
-    query = select(_link.c.template_digest, _link.c.idx, _link.c.url).where(_link.c.template_digest.in_(digests))
-    return {(digest, idx): url for digest, idx, url in conn.execute(query)}
+def _utc(moment: datetime) -> str:
+    """As the column type writes it: UTC without an offset."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _read_utc(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
 
 
 def due_messages(conn: Connection, *, now: datetime, limit: int) -> list[int]:
     """Messages with a held hit whose hold is over, the longest held first."""
     query = (
         select(_hit.c.message_id, func.min(_hit.c.decide_at).label("first"))
-        .where(_hit.c.verdict == Verdict.HELD.value, _hit.c.decide_at <= now)
+        .where(_hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now)
         .group_by(_hit.c.message_id)
         .order_by("first", _hit.c.message_id)
         .limit(limit)
@@ -127,7 +149,7 @@ def due_messages(conn: Connection, *, now: datetime, limit: int) -> list[int]:
 
 def next_due(conn: Connection) -> datetime | None:
     """When the next hold is over."""
-    return conn.execute(select(func.min(_hit.c.decide_at)).where(_hit.c.verdict == Verdict.HELD.value)).scalar()
+    return conn.execute(select(func.min(_hit.c.decide_at)).where(_hit.c.verdict == word(Verdict.HELD))).scalar()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +268,7 @@ def set_verdicts(conn: Connection, judged: Mapping[int, Judgement], *, now: date
 
 def close_flood(conn: Connection, message_ids: Sequence[int], *, now: datetime) -> int:
     """What lies beyond `PER_MESSAGE` and is due is a machine's, without another look. Returns how many."""
-    over = and_(_hit.c.message_id.in_(message_ids), _hit.c.verdict == Verdict.HELD.value, _hit.c.decide_at <= now)
+    over = and_(_hit.c.message_id.in_(message_ids), _hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now)
     done = (
         update(_hit)
         .where(over)
