@@ -55,11 +55,13 @@ def run_due(
     books: dict[str, Tally] = {}
     wanted = [name for name in STAGES if stages is None or name in stages]
     for _ in range(MOST_ROUNDS):
+        waiting = due_now(parts, now=now, funnel_stage=funnel_stage)
         moved = 0
         for name in wanted:
-            tally = run_stage(parts, name, now=now, owner=owner, funnel_stage=funnel_stage, limit=limit)
-            moved += tally.touched()
-            books.setdefault(name, Tally()).add(tally)
+            if name in waiting:
+                tally = run_stage(parts, name, now=now, owner=owner, funnel_stage=funnel_stage, limit=limit)
+                moved += tally.touched()
+                books.setdefault(name, Tally()).add(tally)
         if not moved:
             break
     return books

@@ -36,9 +36,13 @@ def _empty() -> sqlite3.Connection:
     return copy
 
 
+_spare: list[Store] = []
+"""Stores whose rehearsal is over: their engines know every statement already, so they are emptied and used again."""
+
+
 def fresh_store() -> Store:
     """An empty database in memory."""
-    store = open_store("sqlite://")
+    store = _spare.pop() if _spare else open_store("sqlite://")
     raw: Any = store.engine.raw_connection().driver_connection
     _empty().backup(raw)
     return store
@@ -95,7 +99,8 @@ class World:
         return stored.lead_id
 
     def close(self) -> None:
-        self.store.close()
+        """Give the store back; nothing of this world may be used afterwards."""
+        _spare.append(self.store)
 
 
 def _running(campaign: Campaign) -> Campaign:

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from nurture.model.words import MESSAGE_IN_FLIGHT, MESSAGE_WAITING, EnrollmentState, Verdict
+from nurture.model.words import EnrollmentState, Verdict
 from nurture.store import brakes, campaigns
+from nurture.store.literal import is_one_of, word
 from nurture.store.tables import EnrollmentRow, HitRow, LeadRow, MessageRow, OutboxRow, SlaTimerRow, WakeupRow
 
 _enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
@@ -25,12 +26,12 @@ def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None)
     stopped = brakes.paused_campaigns(conn)
     found = {
         "rebase": len(campaigns.unswept(conn)),
-        "sweep": _count(conn, _lead.c.review_at <= now),
+        "sweep": _count(conn, _lead.c.review_at.is_not(None), _lead.c.review_at <= now),
         "plan": _count(conn, *_enrolled(stopped, only), _enrollment.c.due_at <= now),
         "send": _count(conn, *_sendable(stopped, only), _message.c.due_at <= now) + _count(conn, *_stranded(now, only)),
-        "record": _count(conn, _hit.c.verdict == Verdict.HELD.value, _hit.c.decide_at <= now),
+        "record": _count(conn, _hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now),
         "recycle": _count(conn, _timer.c.met_at.is_(None), _timer.c.closed_at.is_(None), _timer.c.next_at <= now),
-        "deliver": _count(conn, _outbox.c.state.in_(("planned", "deferred")), _outbox.c.due_at <= now),
+        "deliver": _count(conn, is_one_of(_outbox.c.state, ("planned", "deferred")), _outbox.c.due_at <= now),
     }
     free = or_(_wakeup.c.lease_until.is_(None), _wakeup.c.lease_until <= now)
     woken = conn.execute(select(_wakeup.c.stage, func.count()).where(_wakeup.c.due_at <= now, free).group_by(_wakeup.c.stage))
@@ -46,10 +47,10 @@ def next_due(conn: Connection) -> datetime | None:
             (_lead.c.review_at, (_lead.c.review_at.is_not(None),)),
             (_enrollment.c.due_at, _enrolled(stopped, None)),
             (_message.c.due_at, _sendable(stopped, None)),
-            (_message.c.lease_until, (_message.c.state.in_(MESSAGE_IN_FLIGHT),)),
-            (_hit.c.decide_at, (_hit.c.verdict == Verdict.HELD.value,)),
+            (_message.c.lease_until, (is_one_of(_message.c.state, ("claimed", "started")),)),
+            (_hit.c.decide_at, (_hit.c.verdict == word(Verdict.HELD),)),
             (_timer.c.next_at, (_timer.c.met_at.is_(None), _timer.c.closed_at.is_(None))),
-            (_outbox.c.due_at, (_outbox.c.state.in_(("planned", "deferred")),)),
+            (_outbox.c.due_at, (is_one_of(_outbox.c.state, ("planned", "deferred")),)),
             (_wakeup.c.due_at, (_wakeup.c.lead_id.is_not(None),)),
         )
     ]
@@ -57,17 +58,17 @@ def next_due(conn: Connection) -> datetime | None:
 
 
 def _enrolled(stopped: Collection[str], only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
-    which = [_enrollment.c.state == EnrollmentState.ACTIVE.value, _enrollment.c.due_at.is_not(None)]
+    which = [_enrollment.c.state == word(EnrollmentState.ACTIVE), _enrollment.c.due_at.is_not(None)]
     return (*which, *_of(_enrollment.c.campaign, stopped, only))
 
 
 def _sendable(stopped: Collection[str], only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
-    return (_message.c.state.in_(MESSAGE_WAITING), *_of(_message.c.campaign, stopped, only))
+    return (is_one_of(_message.c.state, ("planned", "deferred")), *_of(_message.c.campaign, stopped, only))
 
 
 def _stranded(now: datetime, only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
     """Messages whose worker ended in the middle: the next run of `send` takes them up."""
-    return (and_(_message.c.state.in_(MESSAGE_IN_FLIGHT), _message.c.lease_until <= now), *_of(_message.c.campaign, (), only))
+    return (and_(is_one_of(_message.c.state, ("claimed", "started")), _message.c.lease_until <= now), *_of(_message.c.campaign, (), only))
 
 
 def _of(campaign: ColumnElement[str], stopped: Collection[str], only: Collection[str] | None) -> list[ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.intents import StepSend
 from nurture.model.words import ENROLLMENT_OPEN, EnrollmentState, MessageState
+from nurture.store.literal import word
 from nurture.store.tables import (
     DrawRow,
     EnrollmentRow,
@@ -70,7 +71,7 @@ def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[
     Planning touches nothing outside the database, so the lock of the transaction is the claim: a worker that dies
     leaves nothing behind, and another skips what is locked. Campaigns in `stopped` are left out, `only` keeps to some.
     """
-    query = select(*_COLUMNS).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    query = select(*_COLUMNS).where(_t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None), _t.c.due_at <= now)
     halted = list(stopped)
     if halted:
         query = query.where(_t.c.campaign.not_in(halted))
@@ -256,12 +257,12 @@ def change_track(conn: Connection, lead_id: int, track: str | None, *, now: date
 
 
 def due_count(conn: Connection, *, now: datetime, stopped: Iterable[str] = ()) -> int:
-    query = select(func.count()).select_from(_t).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    query = select(func.count()).select_from(_t).where(_t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None), _t.c.due_at <= now)
     return int(conn.execute(query.where(_t.c.campaign.not_in(list(stopped)))).scalar_one())
 
 
 def next_due(conn: Connection, *, stopped: Iterable[str] = ()) -> datetime | None:
-    query = select(func.min(_t.c.due_at)).where(_t.c.state == EnrollmentState.ACTIVE, _t.c.due_at.is_not(None))
+    query = select(func.min(_t.c.due_at)).where(_t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None))
     return conn.execute(query.where(_t.c.campaign.not_in(list(stopped)))).scalar()
 
 

@@ -14,6 +14,7 @@ from nurture.model.words import (
     MessageState,
     RefusalCode,
 )
+from nurture.store.literal import is_one_of, word
 from nurture.store.tables import EnrollmentRow, EventRow, LeadRow, LinkRow, MessageRow
 
 _t = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
@@ -23,7 +24,9 @@ _lead = LeadRow.__table__  # type: ignore[attr-defined]
 _link = LinkRow.__table__  # type: ignore[attr-defined]
 
 RESENDS = "resends"
-_WAITING = sorted(MESSAGE_WAITING)
+_WAITING = ("planned", "deferred")
+_ON_THE_WAY = is_one_of(_t.c.state, ("claimed", "started"))
+"""As the index on leases was declared, so that it serves."""
 
 
 def plan(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> set[tuple[int, str]]:
@@ -53,7 +56,7 @@ def _by_keys(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[Ma
 def release_expired(conn: Connection, *, now: datetime) -> int:
     """Give back claims of workers that died before sending. Returns how many."""
     statement = (
-        update(_t).where(_t.c.state == MessageState.CLAIMED, _t.c.lease_until < now)
+        update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.CLAIMED, _t.c.lease_until < now)
         .values(state=MessageState.PLANNED, owner=None, lease_until=None)
     )
     return int(conn.execute(statement).rowcount)
@@ -63,7 +66,7 @@ def lost(conn: Connection, *, now: datetime) -> list[tuple[int, int | None, str 
     """(id, enrollment id, campaign) of messages whose worker died between start mark and answer; they become
     unknown, and nobody else's."""
     statement = (
-        update(_t).where(_t.c.state == MessageState.STARTED, _t.c.lease_until < now)
+        update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.STARTED, _t.c.lease_until < now)
         .values(state=MessageState.UNKNOWN, owner=None, lease_until=None, ended_at=_t.c.started_at,
                 reason="worker_lost", reason_text="the worker ended before the server's answer was written down")
         .returning(_t.c.id, _t.c.enrollment_id, _t.c.campaign)
@@ -82,7 +85,7 @@ def resend_silent(conn: Connection, *, signs: Collection[str], now: datetime) ->
     """Unknown messages whose time is up without any of `signs` (event kinds) go out again, under the same id."""
     seen = select(_event.c.id).where(_event.c.message_id == _t.c.id, _event.c.kind.in_(list(signs))).exists()
     statement = (
-        update(_t).where(_t.c.state == MessageState.UNKNOWN, _t.c.reason == RESENDS, _t.c.due_at <= now, ~seen)
+        update(_t).where(_t.c.state == word(MessageState.UNKNOWN), _t.c.reason == RESENDS, _t.c.due_at <= now, ~seen)
         .values(state=MessageState.DEFERRED, due_at=now, reason_text="no sign of it: sent again with the same id")
     )
     return int(conn.execute(statement).rowcount)
@@ -114,19 +117,19 @@ def counts(conn: Connection, *, campaign: str | None = None) -> dict[str, dict[s
 
 
 def due_count(conn: Connection, *, now: datetime) -> int:
-    query = select(func.count()).select_from(_t).where(_t.c.state.in_(_WAITING), _t.c.due_at <= now)
+    query = select(func.count()).select_from(_t).where(is_one_of(_t.c.state, _WAITING), _t.c.due_at <= now)
     return int(conn.execute(query).scalar_one())
 
 
 def next_due(conn: Connection) -> datetime | None:
     """When the next message wants to go, or None."""
-    return conn.execute(select(func.min(_t.c.due_at)).where(_t.c.state.in_(_WAITING))).scalar()
+    return conn.execute(select(func.min(_t.c.due_at)).where(is_one_of(_t.c.state, _WAITING))).scalar()
 
 
 def withdraw(conn: Connection, enrollment_ids: Iterable[int], *, text: str, now: datetime) -> int:
     """Messages of these enrollments that have not begun to leave never will. Returns how many."""
     statement = (
-        update(_t).where(_t.c.enrollment_id.in_(list(enrollment_ids)), _t.c.state.in_(_WAITING))
+        update(_t).where(_t.c.enrollment_id.in_(list(enrollment_ids)), is_one_of(_t.c.state, _WAITING))
         .values(state=MessageState.REFUSED, reason=RefusalCode.LEFT_CAMPAIGN, reason_text=text, ended_at=now)
     )
     return int(conn.execute(statement).rowcount)

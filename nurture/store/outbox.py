@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from nurture.store.literal import is_one_of
 from nurture.store.tables import OutboxRow
 
 _t = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
@@ -39,7 +40,7 @@ def claim(conn: Connection, *, now: datetime, limit: int, owner: str, lease: tim
     """Take due deliveries for `lease`. One that was started by a dead worker is not taken again: see `stranded`."""
     due = (
         select(_t.c.id)
-        .where(_t.c.state.in_(WAITING), _t.c.due_at <= now, or_(_t.c.lease_until.is_(None), _t.c.lease_until <= now))
+        .where(is_one_of(_t.c.state, WAITING), _t.c.due_at <= now, or_(_t.c.lease_until.is_(None), _t.c.lease_until <= now))
         .order_by(_t.c.due_at, _t.c.id).limit(limit)
     )
     if conn.dialect.name == "postgresql":
@@ -50,7 +51,7 @@ def claim(conn: Connection, *, now: datetime, limit: int, owner: str, lease: tim
 
 def start(conn: Connection, delivery_id: int, *, owner: str, now: datetime) -> bool:
     """Durable mark before the world is touched. False: somebody else has it."""
-    mine = (_t.c.id == delivery_id) & (_t.c.owner == owner) & _t.c.state.in_(WAITING)
+    mine = (_t.c.id == delivery_id) & (_t.c.owner == owner) & is_one_of(_t.c.state, WAITING)
     return conn.execute(update(_t).where(mine).values(state="started", started_at=now)).rowcount == 1
 
 
@@ -70,13 +71,13 @@ def stranded(conn: Connection, *, now: datetime) -> int:
 def forget_lead(conn: Connection, lead_ids: Iterable[int]) -> None:
     """Erasure: nothing personal stays in what was delivered, and nothing more goes out."""
     ids = list(lead_ids)
-    conn.execute(update(_t).where(_t.c.lead_id.in_(ids), _t.c.state.in_(WAITING)).values(state="failed", reply="the lead was erased"))
+    conn.execute(update(_t).where(_t.c.lead_id.in_(ids), is_one_of(_t.c.state, WAITING)).values(state="failed", reply="the lead was erased"))
     conn.execute(update(_t).where(_t.c.lead_id.in_(ids)).values(payload={}, subject=None, target="erased"))
 
 
 def due_count(conn: Connection, *, now: datetime) -> int:
-    return int(conn.execute(select(func.count()).select_from(_t).where(_t.c.state.in_(WAITING), _t.c.due_at <= now)).scalar_one())
+    return int(conn.execute(select(func.count()).select_from(_t).where(is_one_of(_t.c.state, WAITING), _t.c.due_at <= now)).scalar_one())
 
 
 def next_due(conn: Connection) -> datetime | None:
-    return conn.execute(select(func.min(_t.c.due_at)).where(_t.c.state.in_(WAITING))).scalar()
+    return conn.execute(select(func.min(_t.c.due_at)).where(is_one_of(_t.c.state, WAITING))).scalar()
