@@ -11,7 +11,7 @@ WORKERS ?= 2
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all lint format bench attack clean
+.PHONY: help setup demo test test-fast test-all lint format bench attack clean migration
 
 help:  ## what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -40,6 +40,9 @@ lint: $(READY)  ## ruff, mypy --strict, the import contract
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+migration: $(READY)  ## write the migration for changed tables (M='what changed')
+	@$(BIN)/python -m nurture.store.migrations '$(M)'
 
 format: $(READY)  ## order imports and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
