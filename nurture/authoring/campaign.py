@@ -60,9 +60,9 @@ def _enter(node: Node, desk: Desk) -> Enter:
     block = Block(node, desk, ENTER)
     desk.spots["enter", "when"] = block.place("when")
     desk.spots["enter", "only_if"] = block.place("only_if")
+    if block.has("only_if"):
+        desk.spots["enter", "asks"] = block.place("only_if")
     when = tuple(t for n in block.items("when") if (t := _trigger(n, desk)) is not None)
-    if block.has("when") and not block.items("when"):
-        v.not_like(block.node.pairs["when"][1], desk, "- form: buyers-guide")
     return Enter(when, block.get("only_if", read_condition), block.get("again", _again, "never"))
 
 

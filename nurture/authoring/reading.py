@@ -98,17 +98,27 @@ def kind_of(name: str) -> Kind | None:
 
 def read_folder(campaigns: Path, templates: Path) -> Reading:
     """Read everything marketers wrote. Never raises for what stands in a file; missing folders are empty ones."""
-    sources: dict[str, str] = {}
+    raw: dict[str, bytes] = {}
     unread: list[Problem] = []
     for root, name in ((campaigns, "campaigns"), (templates, "templates")):
         for path in sorted(root.rglob("*")) if root.is_dir() else ():
             relative = f"{name}/{path.relative_to(root).as_posix()}"
             if kind_of(relative) is None or not path.is_file():
                 continue
-            text = _text_of(path, root, relative, unread)
-            if text is not None:
-                sources[relative] = text
-    return _put_together(sources, unread)
+            content = _bytes_of(path, root, relative, unread)
+            if content is not None:
+                raw[relative] = content
+    return _decoded(raw, unread)
+
+
+def read_bytes(raw: Mapping[str, bytes]) -> Reading:
+    """The same from bytes as they came (an upload, an archive): what is not UTF-8 is noted."""
+    return _decoded({name: raw[name] for name in sorted(raw) if kind_of(name) is not None}, [])
+
+
+def _decoded(raw: Mapping[str, bytes], unread: list[Problem]) -> Reading:
+    texts = {name: decode(content, name, unread) for name, content in raw.items()}
+    return _put_together({name: text for name, text in texts.items() if text is not None}, unread)
 
 
 def read_sources(sources: Mapping[str, str]) -> Reading:
@@ -116,7 +126,7 @@ def read_sources(sources: Mapping[str, str]) -> Reading:
     return _put_together({name: sources[name] for name in sorted(sources) if kind_of(name) is not None}, [])
 
 
-def _text_of(path: Path, root: Path, name: str, unread: list[Problem]) -> str | None:
+def _bytes_of(path: Path, root: Path, name: str, unread: list[Problem]) -> bytes | None:
     try:
         if not path.resolve().is_relative_to(root.resolve()):
             unread.append(problem("file-name", Place(name), "this link leads out of the folder", "put the file itself here"))
@@ -124,11 +134,10 @@ def _text_of(path: Path, root: Path, name: str, unread: list[Problem]) -> str | 
         if path.stat().st_size > SIZE_LIMIT:
             unread.append(problem("too-large", Place(name), "this file is larger than 1 MB", "split it"))
             return None
-        raw = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         unread.append(problem("encoding", Place(name), f"this file cannot be read: {error.strerror or error}"))
         return None
-    return decode(raw, name, unread)
 
 
 def decode(raw: bytes, name: str, unread: list[Problem]) -> str | None:

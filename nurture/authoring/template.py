@@ -27,7 +27,7 @@ TEMPLATE: Final[Words] = {
     "kind": Word("Decides which consent it needs.", choice(ContentKind), False, ("educational",)),
     "depth": Word("How far along the buying way it is.", choice(Depth), False, ("awareness",)),
     "topics": Word("What it is about.", array(SLUG), False, (["product-education"],)),
-    "subject": Word("The subject; at most 70 characters.", TEXT, True, ("The buyer's guide you asked for",)),
+    "subject": Word("The subject; at most 70 characters.", {"type": "string"}, False, ("The buyer's guide you asked for",)),
     "preheader": Word("The line after the subject in a list of mails.", TEXT, False, ("Eleven questions to ask",)),
     "layout": Word("The frame: templates/<layout>.html and .txt.", SLUG, False, ("_base",)),
     "repeat_after": Word("never, or after so long the same person may get it again.", TEXT, False, ("never", "365 days")),
@@ -103,7 +103,7 @@ def _copy(root: Node, desk: Desk, bare: CopyFile) -> CopyFile:
         kind=block.get("kind", v.one_of(ContentKind)),
         depth=block.get("depth", v.one_of(Depth)),
         topics=block.get("topics", v.many(v.slug), ()),
-        subject=block.get("subject", v.line, ""),
+        subject=block.get("subject", _subject, ""),
         preheader=block.get("preheader", v.line, ""),
         layout=block.get("layout", _layout, "_base"),
         repeat_after=block.get("repeat_after", _repeat),
@@ -111,6 +111,11 @@ def _copy(root: Node, desk: Desk, bare: CopyFile) -> CopyFile:
         links=tuple(links_of(bare.body, bare.form, bare.place)),
         digest=bare.digest,
     )
+
+
+def _subject(node: Node, desk: Desk) -> str | None:
+    """An empty subject is a finding of its own."""
+    return "" if node.kind == "text" and not node.text.strip() else v.line(node, desk)
 
 
 def _layout(node: Node, desk: Desk) -> str | None:

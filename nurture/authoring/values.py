@@ -205,8 +205,8 @@ def zone(node: Node, desk: Desk) -> str | None:
     if node.kind == "text" and node.text in zones():
         return node.text
     if node.kind == "text" and node.text:
-        desk.find("unknown-timezone", node.place,
-                  f"`{short(node.text)}` is not a time zone.{did_you_mean(node.text, zones())}",
+        hint = did_you_mean(node.text, (z for z in zones() if "/" in z))
+        desk.find("unknown-timezone", node.place, f"`{short(node.text)}` is not a time zone.{hint}",
                   "write it as for example `Europe/Warsaw`")
         return None
     not_like(node, desk, "Europe/Warsaw")

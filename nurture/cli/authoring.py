@@ -16,6 +16,7 @@ from nurture.errors import UsageError
 
 if TYPE_CHECKING:
     from nurture.authoring import Reading
+    from nurture.authoring.desk import Rule
     from nurture.model.problem import Problem
 
 _PATHS = typer.Argument(None, help="A folder with campaigns/ and templates/, a folder of campaigns, or single files.")
@@ -60,7 +61,7 @@ def check(
     raise typer.Exit(FINDINGS if bad else FINE)
 
 
-def _rule(code: str) -> object:
+def _rule(code: str) -> Rule:
     from nurture.authoring.desk import did_you_mean
     from nurture.authoring.rulebook import RULES
 

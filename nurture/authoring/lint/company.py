@@ -181,6 +181,8 @@ def _stories(folder: Folder) -> Iterator[Problem]:
         told.add(story.campaign)
         campaign = campaigns.get(story.campaign)
         if campaign is None:
+            if "campaign" in folder.lost:
+                continue
             yield unknown("unknown-campaign", "campaign", story.campaign, file.spot("campaign"), campaigns)
             continue
         steps = {s.id: s for s in campaign.walk()}
@@ -201,6 +203,6 @@ def _stories(folder: Folder) -> Iterator[Problem]:
             yield problem("story-impossible", story.never.places.get("sent", story.place),
                           f"`{both[0]}` must be sent and must not", "remove one of them")
     for campaign, file in folder.campaigns:
-        if folder.has and campaign.id not in told:
+        if folder.has and campaign.id not in told and "story" not in folder.lost:
             yield problem("no-story", campaign.place, f"`{campaign.id}` has no story",
                           f"`nurture new --story {campaign.id}` writes one")

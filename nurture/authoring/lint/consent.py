@@ -25,7 +25,8 @@ def consent(folder: Folder) -> Iterator[Problem]:
 
 
 def _entry(folder: Folder, campaign: Campaign, file: File, entry: frozenset[Purpose]) -> Iterator[Problem]:
-    if not campaign.enter.when or entry & MAIL_PURPOSES or file.spots.get(("enter", "when")) is None:
+    unread = campaign.enter.only_if is None and ("enter", "asks") in file.spots
+    if not campaign.enter.when or entry & MAIL_PURPOSES or unread:
         return
     kinds = {t.kind for step in campaign.walk() for t in folder.template_of(step)}
     if kinds and all(folder.library.company.purposes.get(kind) is None for kind in kinds):

@@ -139,8 +139,8 @@ def _frame(folder: Folder, file: File, copy: CopyFile) -> Iterator[Problem]:
     template = folder.library.templates.get(copy.name)
     written = template and any(c.text for c in template.copies.values())
     if f"{copy.layout}.txt" not in layouts and not written:
-        yield problem("no-text-part", file.spot("layout"), f"there is no templates/{copy.layout}.txt for the text part",
-                      "write it, or a text part beside the copy")
+        yield problem("no-text-part", Place(f"templates/{copy.layout}.html"),
+                      f"there is no templates/{copy.layout}.txt for the text part", "write it, or a text part beside every copy")
 
 
 def _text_part(folder: Folder, file: File, copy: CopyFile, fields: dict[str, LeadField]) -> Iterator[Problem]:
@@ -183,10 +183,15 @@ def _languages(folder: Folder, sent: set[str]) -> Iterator[Problem]:
         if isinstance(file.noun, CopyFile) and file.noun.form != "txt":
             grouped.setdefault(file.noun.name, []).append(file)
     contents: dict[str, str] = {}
+    bodies: dict[str, File] = {}
     for name, files in grouped.items():
+        for file in files:
+            first = bodies.setdefault(" ".join(file.noun.body.split()), file)
+            if first is not file and file.noun.body.strip():
+                yield problem("same-copy", file.noun.place, f"this says word for word what {first.name} says", "write another, or send that one")
         yield from _variants(name, files)
         top = files[0]
-        if name not in sent and folder.campaigns:
+        if name not in sent and folder.campaigns and "campaign" not in folder.lost:
             yield problem("unused-template", Place(top.name), f"no campaign sends `{name}`", "delete it, or send it")
         content = folder.library.templates[name].content if name in folder.library.templates else name
         other = contents.setdefault(content, name)

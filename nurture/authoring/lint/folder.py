@@ -9,7 +9,8 @@ from typing import Any
 
 from nurture.authoring import fallback
 from nurture.authoring.desk import did_you_mean, problem
-from nurture.authoring.reading import COMPANY_FILES, File, Reading
+from nurture.authoring.reading import COMPANY_FILES, File, Reading, kind_of
+from nurture.authoring.template import template_name
 from nurture.model.agreement import Agreement
 from nurture.model.campaign import Campaign, Choose, Condition, End, HandOff, MoveTo, Send, Step, WaitFor
 from nurture.model.company import BUILT_IN_FIELDS
@@ -38,6 +39,19 @@ class Folder:
     def has(self) -> frozenset[str]:
         """The company files that are there."""
         return frozenset(kind for kind in COMPANY_FILES if self.reading.of(kind))
+
+    @cached_property
+    def lost(self) -> frozenset[str]:
+        """Kinds of which a file could not be read in full: then nothing may be said about what is missing."""
+        half = {f.kind for f in self.reading.files.values() if not f.whole}
+        gone = {kind_of(p.place.file) for p in self.reading.problems if p.place.file not in self.reading.files}
+        return frozenset(str(kind) for kind in half | gone)
+
+    @cached_property
+    def unread_templates(self) -> frozenset[str]:
+        """Templates that are there and could not be read."""
+        named = (template_name(name) for name in (*self.reading.files, *(p.place.file for p in self.reading.problems)))
+        return frozenset(found[0] for found in named if found is not None) - frozenset(self.library.templates)
 
     @cached_property
     def campaigns(self) -> tuple[tuple[Campaign, File], ...]:

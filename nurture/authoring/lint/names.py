@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
+
+import tldextract
 
 from nurture.authoring.desk import did_you_mean, listing, problem
 from nurture.authoring.lint.folder import Folder, Visit, facts, same, templates_named, tracks_named, unknown, visits, words
 from nurture.authoring.reading import File
+from nurture.authoring.values import split_address
 from nurture.model.campaign import Campaign, Condition, HandOff, Send, SetField, Step
 from nurture.model.company import BUILT_IN_FIELDS, LeadField
 from nurture.model.problem import Problem
+
+_EXTRACT: Final = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def names(folder: Folder) -> Iterator[Problem]:
@@ -25,6 +31,7 @@ def names(folder: Folder) -> Iterator[Problem]:
 
 def _around(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]:
     library = folder.library
+    yield from _sender(folder, campaign, file)
     topic = campaign.sending.topic
     if "company" in folder.has and topic and topic not in library.company.topics:
         yield unknown("unknown-topic", "topic", topic, file.spot("sending", "topic"), library.company.topics,
@@ -36,6 +43,26 @@ def _around(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]
     for trigger in campaign.enter.when:
         for word in words(trigger.value):
             yield from _word(folder, trigger.kind, word, trigger)
+
+
+def _sender(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]:
+    """Mail has to come from the company's own domain, or nobody can vouch for it."""
+    company = folder.library.company
+    address = split_address(campaign.sending.sender)
+    if "company" not in folder.has or address is None:
+        return
+    ours = {organisation(d) for d in (company.website, company.support_email, company.list_domain) if d}
+    theirs = organisation(address[1])
+    if ours and theirs not in ours:
+        yield problem("unknown-sender-domain", file.spot("sending", "sender"),
+                      f"`{theirs}` is not a domain of the company ({listing(sorted(ours))})", "send from your own domain")
+
+
+@lru_cache(maxsize=1024)
+def organisation(said: str) -> str:
+    """`https://www.example.co.uk/x` or `a@mail.example.co.uk` -> `example.co.uk`. Offline: the list comes with the library."""
+    found = _EXTRACT(said.rpartition("@")[2])
+    return found.top_domain_under_public_suffix or found.domain or said
 
 
 def _word(folder: Folder, kind: str, word: Any, asked: Any) -> Iterator[Problem]:
@@ -97,7 +124,7 @@ def _asked_on(step: Step) -> list[Condition]:
 def _templates(folder: Folder, file: File, step: Step) -> Iterator[Problem]:
     known = folder.library.templates
     for name in templates_named(step):
-        if name not in known:
+        if name not in known and name not in folder.unread_templates:
             yield problem("unknown-template", file.spot("step", step.id, "send"),
                           f"no template `{name}`.{did_you_mean(name, known)}", f"write templates/{name}.en.md")
 
@@ -129,11 +156,12 @@ def _mail(folder: Folder, campaign: Campaign, file: File, fact: Condition, visit
     steps = {s.id: s for s in campaign.walk()}
     asked: list[Step] = []
     for word in words(fact.value):
-        if word == "any" or word in folder.contents:
-            asked += [s for s in steps.values() if isinstance(s.action, Send)] if word == "any" else []
-            continue
         step = steps.get(word)
-        if step is None:
+        if word == "any":
+            asked += [s for s in steps.values() if isinstance(s.action, Send)]
+        elif step is None and word in folder.contents:
+            continue
+        elif step is None:
             yield unknown("unknown-step", "step", word, fact.place, steps)
         elif not isinstance(step.action, Send):
             yield problem("not-a-mail", fact.place, f"`{word}` sends no mail, so nobody can have {fact.op} in it",

@@ -184,7 +184,7 @@ def _reasons(folder: Folder, file: File) -> Iterator[Problem]:
             hint = did_you_mean(reason.track, tracks)
             yield problem("reason-without-way-back", place, f"`{reason.id}` leads to no track: there is no `{reason.track}`.{hint}",
                           "name a track of tracks.yaml")
-        elif reason.track not in served and reason.kind != "passive":
+        elif reason.track not in served and reason.kind != "passive" and "campaign" not in folder.lost:
             yield problem("track-without-campaign", place,
                           f"`{reason.id}` leads to the track `{reason.track}`, which has no campaign",
                           f"`nurture new recycled --track {reason.track}` writes one")

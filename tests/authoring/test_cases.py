@@ -1,0 +1,34 @@
+"""One wrong folder per rule, with what `nurture check` says about it beside it.
+
+`python -m tests.authoring.accept` writes what is said now; read the difference before keeping it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from nurture.authoring import read_sources
+from nurture.authoring.check import check
+from nurture.authoring.rulebook import RULES
+from tests.authoring.folders import CASES, TODAY, findings, good, shown
+
+BUILT = frozenset({"too-large", "template-too-large"})
+"""Rules about size: their wrong files are made in `test_bad_input`."""
+
+
+@pytest.mark.parametrize("code", sorted(p.name for p in CASES.iterdir()))
+def test_a_wrong_folder_is_told_so(code: str) -> None:
+    expected = CASES / code / "expected.txt"
+    said = shown(code)
+    assert said == expected.read_text(encoding="utf-8")
+    assert code in {p.code for p in findings(code)}
+
+
+def test_every_rule_has_a_wrong_folder_and_a_page() -> None:
+    assert {p.name for p in CASES.iterdir()} | BUILT == set(RULES)
+    for rule in RULES.values():
+        assert rule.why and rule.fix and rule.title and (rule.wrong or rule.code == "empty-file")
+
+
+def test_the_good_folder_has_no_problem() -> None:
+    assert check(read_sources(good()), today=TODAY) == ()
