@@ -6,14 +6,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from nurture.cli.common import FINDINGS, FINE, emit_json, err, open_database, out, plain, settings, table
+from nurture.cli.common import FINDINGS, FINE, emit_json, err, open_database, open_parts, out, plain, settings, table
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 SHOWN = 40
 """Skipped rows and warnings on a terminal; `--json` gives a thousand."""
+
+UNITS = ("minutes", "seconds")
+DESK = frozenset({"converted", "customer"})
+"""Stages in which a result moves the lead; of all others it is only recorded."""
 
 _FILE = typer.Argument(help="The file, or - for standard input.")
 _MAP = typer.Option(None, "--map", help="What the columns mean: a *.map.yaml file.")
@@ -34,6 +40,9 @@ _JSON = typer.Option(False, "--json", help="Print one JSON document.")
 
 def register(app: typer.Typer) -> None:
     app.command("import")(import_people)
+    app.command("import-attendance")(import_attendance)
+    app.command("import-list")(import_list)
+    app.command("import-results")(import_results)
 
 
 def import_people(
@@ -72,6 +81,117 @@ def import_people(
     else:
         show_report(report)
     raise typer.Exit(FINDINGS if report.skipped.total > forecast.duplicates else FINE)
+
+
+def import_attendance(
+    file: str = _FILE,
+    tool: str = typer.Option("generic", "--tool", help="zoom, teams, gotowebinar, livestorm or generic."),
+    content: str = typer.Option(..., "--content", help="Which webinar it was: the id that campaigns and scoring use."),
+    topic: str | None = typer.Option(None, "--topic", help="What it was about."),
+    depth: str | None = typer.Option(None, "--depth", help="awareness, consideration or decision."),
+    at: str | None = typer.Option(None, "--at", help="When it was, where the report does not say: 2026-11-20."),
+    zone: str | None = typer.Option(None, "--zone", help="Time zone of the report; default: UTC."),
+    unit: str | None = typer.Option(None, "--unit", help="minutes or seconds, where lengths have no unit."),
+    known_only: bool = typer.Option(False, "--known-only", help="Do not make leads of people nobody knows."),
+    by: str = _BY,
+    as_json: bool = _JSON,
+) -> None:
+    """Who attended a webinar and for how long, from the report of a webinar tool. Registered is not attended."""
+    from nurture.intake import attendance
+    from nurture.intake.webinar_tools import TOOLS, read_report
+    from nurture.model.tokens import Keys
+    from nurture.model.words import Depth
+
+    for value, options, name in ((tool, TOOLS, "--tool"), (depth, tuple(Depth), "--depth"), (unit, UNITS, "--unit")):
+        if value is not None and value not in options:
+            raise UsageError(f"{name} cannot be `{plain(value)}`", fix=f"one of {', '.join(options)}")
+    chosen = settings()
+    where = _zone(zone or "UTC")
+    with opened(file) as source:
+        people, unread = read_report(source.content.read(), tool, zone=where, unit=unit)
+    webinar = attendance.Webinar(content, topic, depth, _moment(at, where))
+    report = attendance.record(
+        open_database(chosen), people, webinar, keys=Keys.from_secrets(chosen.secrets()), now=chosen.clock().now(),
+        file_name=source.name, sha256=source.sha256, by=by, known_only=known_only,
+    )
+    for line, reason in unread:
+        report.skipped.add(line, reason)
+    if as_json:
+        emit_json(report.as_dict())
+    else:
+        show_findings(report.skipped, "skipped")
+        told = f"{report.people:,} people, {report.attended:,} attended; {report.events:,} new events"
+        out.print(f"{told}, {report.created:,} new leads (not mailable), {report.unknown:,} left out as unknown")
+    raise typer.Exit(FINDINGS if report.skipped.total else FINE)
+
+
+def import_list(
+    name: str = typer.Argument(help="The list, as campaigns call it."),
+    file: str = _FILE,
+    prefix: str = typer.Option("", "--prefix", help="What stands before external ids in the store."),
+    as_json: bool = _JSON,
+) -> None:
+    """Put people who are already known on a list, by address or external id."""
+    from nurture.intake import listing
+
+    chosen = settings()
+    with opened(file) as source:
+        report = listing.add(open_database(chosen), name, source, now=chosen.clock().now(), prefix=prefix)
+    if as_json:
+        emit_json(report.as_dict())
+    else:
+        show_findings(report.skipped, "skipped")
+        out.print(Text(f"list {plain(name)}: {report.added:,} added, {report.already:,} were on it, "
+                       f"{report.skipped.total:,} skipped"))
+    raise typer.Exit(FINDINGS if report.skipped.total else FINE)
+
+
+def import_results(
+    file: str = _FILE, map_path: Path | None = _MAP, by: str = _BY, as_json: bool = _JSON
+) -> None:
+    """Bring back how it ended (won, lost, churned) from a CRM's export. Reading a file twice changes nothing."""
+    from nurture.intake.results import read_results, record_history
+    from nurture.stages import results as desk
+
+    rules = load_map(map_path)
+    parts, clock = open_parts()
+    now = clock.now()
+    with opened(file) as source:
+        reported, skipped, rows = read_results(parts.store, source, rules)
+    ours = [one for one in reported if one.stage in DESK and one.result in desk.KINDS]
+    outcomes = desk.record(parts, [
+        desk.Result(one.result, lead=str(one.lead_id), reason=one.reason, amount=one.amount, currency=one.currency,
+                    on=one.at.date() if one.at else None, key=f"{rules.name}/{one.lead_id}/{one.result}")
+        for one in ours
+    ], now=now)
+    for one, outcome in zip(ours, outcomes, strict=True):
+        if outcome.state == "refused":
+            skipped.add(one.line, outcome.text)
+    new = record_history(parts.store, reported, rules, now=now, file_name=source.name, sha256=source.sha256, by=by)
+    applied = sum(outcome.state == "applied" for outcome in outcomes)
+    counts = {"rows": rows, "recorded": new, "applied_to_stages": applied, "skipped_total": skipped.total}
+    if as_json:
+        emit_json({**counts, "skipped": skipped.as_list()})
+    else:
+        show_findings(skipped, "skipped")
+        out.print(f"{rows:,} rows: {new:,} results new, {applied:,} moved a lead, {skipped.total:,} skipped")
+    raise typer.Exit(FINDINGS if skipped.total else FINE)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"there is no time zone `{plain(name)}`", fix="write it like Europe/Warsaw") from None
+
+
+def _moment(text: str | None, zone: ZoneInfo) -> datetime | None:
+    from nurture.intake.values import moment
+
+    try:
+        return None if text is None else moment(text, zone=zone)
+    except ValueError as wrong:
+        raise UsageError(f"--at: {wrong}") from None
 
 
 def load_map(path: Path | None) -> ImportMap:

@@ -287,6 +287,14 @@ def ids_by_external(conn: Connection, ids: Iterable[str]) -> dict[str, int]:
     return {key: one.merged_into or one.id for key, one in found.items() if one.erased_at is None}
 
 
+def stages(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:
+    """The lifecycle stage of each of these leads."""
+    found: dict[int, str] = {}
+    for part in chunks(lead_ids, CHUNK):
+        found.update((row.id, row.stage) for row in conn.execute(select(_t.c.id, _t.c.stage).where(_t.c.id.in_(part))))
+    return found
+
+
 def chunks(items: Iterable[T], size: int) -> Iterable[list[T]]:
     """Lists of at most `size` items."""
     rest = iter(items)

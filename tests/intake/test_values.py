@@ -84,7 +84,8 @@ def test_an_address_keeps_its_spelling_and_has_one_key() -> None:
     [
         "=?utf-8?q?evil=40x.example=2c_?=@example.com", "a@b@example.com", "a@localhost", '"a b"@example.com',
         "a@[127.0.0.1]", "x" * 65 + "@example.com", "a@" + "b." * 130 + "com", "a b@example.com",
-        "a@example.com\nBcc: x", "@example.com", "a@", "", "a..b@example.com", ".a@example.com", "a@-example.com", "a@exa_mple.com",
+        "a@example.com\nBcc: x",
+        "@example.com", "a@", "", "a..b@example.com", ".a@example.com", "a@-example.com", "a@exa_mple.com",
     ],
 )
 def test_wrong_addresses_are_refused_in_a_sentence(text: str) -> None:

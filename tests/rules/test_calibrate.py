@@ -87,6 +87,7 @@ def truth(n: int = 4000) -> tuple[dict[str, list[bins.Value]], list[bool]]:
     return table, outcomes
 
 
+VALUE = st.one_of(st.none(), st.floats(allow_nan=False), st.text(max_size=5))
 NUMERIC = {"role": False, "visits": True, "colour": False}
 
 
@@ -147,7 +148,7 @@ def test_the_same_rows_give_the_same_points_in_any_run() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.one_of(st.none(), st.floats(allow_nan=False), st.text(max_size=5)), st.booleans()), max_size=60))
+@given(st.lists(st.tuples(VALUE, st.booleans()), max_size=60))
 def test_every_value_falls_into_a_group(rows: list[tuple[bins.Value, bool]]) -> None:
     values = [value for value, _ in rows]
     outcomes = [won for _, won in rows]
