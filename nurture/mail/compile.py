@@ -64,6 +64,8 @@ class CompiledCopy:
     preheader: Filled
     plain: Face
     tracked: Face
+    subject_source: str
+    preheader_source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _compile_copy(
         compile_copy(face.html, html=True)
         compile_copy(face.text)
     return CompiledCopy(
-        copy.language, compile_copy(copy.subject), compile_copy(copy.preheader or ""), faces[0], faces[1]
+        copy.language, compile_copy(copy.subject), compile_copy(copy.preheader or ""), faces[0], faces[1],
+        copy.subject, copy.preheader or "",
     )
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from nurture.decide.groups import group_of
 from nurture.decide.permit import Ask, Limits, limits_of
 from nurture.errors import NurtureError
 from nurture.mail import headers
-from nurture.mail.compile import CompiledMail, compile_mail, key_of
+from nurture.mail.compile import CompiledCopy, CompiledMail, compile_mail, key_of
 from nurture.mail.links import addressing
+from nurture.mail.press import Press
 from nurture.mail.reason import reason
-from nurture.mail.render import Frame, Letter, Rendered, company_words, frame, render
+from nurture.mail.render import Frame, Letter, company_words, frame
 from nurture.model.campaign import Campaign, Send
 from nurture.model.company import Topic
 from nurture.model.delivery import Outgoing
@@ -38,7 +39,16 @@ class Ready:
 
     outgoing: Outgoing
     start: Start
-    rendered: Rendered
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    template: Template
+    copy: CompiledCopy
+    press: Press
+    topic: Topic | None
+    route: str | None
+    sent_from: str
 
 
 class Letters:
@@ -51,6 +61,8 @@ class Letters:
         self.company = company_words(parts.library.company)
         self._limits: dict[tuple[str | None, int | None, str | None], Limits] = {}
         self._frames: dict[tuple[Any, ...], Frame] = {}
+        self._steps: dict[tuple[Any, ...], _Step] = {}
+        self._reasons: dict[tuple[str, str, date | None], str] = {}
         self._mails: dict[int, CompiledMail] = {}
         self.fresh: dict[str, CompiledMail] = {}
         """Compiled in this run, by template digest: their links have to be in the store before the mail leaves."""
@@ -95,35 +107,50 @@ class Letters:
             self._mails[id(template)] = self.fresh[template.digest] = found
         return found
 
-    def make(self, message: Claimed, fresh: Fresh, *, now: datetime) -> Ready:
+    def make(self, message: Claimed, ask: Ask, fresh: Fresh, *, now: datetime) -> Ready:
         """Raises NoTemplate, compile.CompileError, sandbox.CopyError or headers.BadAddress."""
         snapshot, lead = fresh.snapshot, fresh.snapshot.lead
-        template, campaign = self.template(message), self.campaign(message)
-        mail = self.compiled(template)
-        copy = mail.copy_for(lead.language, campaign.language if campaign else None, self.library.company.language)
         to, utf8 = headers.mailable(lead.email or "")
-        ask = self.ask(message)
-        clicks = ask.kind is not ContentKind.OPERATIONAL and snapshot.consents_to(Purpose.CLICK_TRACKING, now)
-        opens = ask.kind is not ContentKind.OPERATIONAL and snapshot.consents_to(Purpose.OPEN_TRACKING, now)
+        tracks = ask.kind is not ContentKind.OPERATIONAL
+        clicks = tracks and snapshot.consents_to(Purpose.CLICK_TRACKING, now)
+        opens = tracks and snapshot.consents_to(Purpose.OPEN_TRACKING, now)
+        step = self.step(message, ask, lead.language, clicks)
         addresses = self.addressing.of(message.id, lead.id, ask.purpose, clicks=clicks, opens=opens)
-        topic = self.library.company.topics.get(message.topic or "")
-        step = self.frame(message, campaign, ask.kind, topic)
         letter = Letter(
             to=to, lead=fresh.words, message_id=self.message_id(message), addresses=addresses, now=now,
-            reason=self._reason(snapshot, ask, topic, copy.language), language=copy.language,
-            subject=self._subject(message, campaign),
+            reason=self._reason(snapshot, ask, step), language=step.copy.language,
+        )
+        raw = step.press.print(letter)
+        outgoing = Outgoing(message.id, raw, addresses.bounce, to, utf8, step.route, step.sent_from)
+        start = Start(
+            message.id, letter.message_id, to, group_of(to), opens, clicks, len(raw), step.template.digest
+        )
+        return Ready(outgoing, start)
+
+    def step(self, message: Claimed, ask: Ask, language: str | None, clicks: bool) -> _Step:
+        """What all leads of this step, language and tracking share."""
+        key = (
+            message.campaign, message.version, message.step_id, message.template_digest, message.variant, ask.kind,
+            message.topic, language, clicks,
+        )
+        found = self._steps.get(key)
+        if found is None:
+            found = self._steps[key] = self._step(message, ask, language, clicks)
+        return found
+
+    def _step(self, message: Claimed, ask: Ask, language: str | None, clicks: bool) -> _Step:
+        template, campaign = self.template(message), self.campaign(message)
+        mail = self.compiled(template)
+        copy = mail.copy_for(language, campaign.language if campaign else None, self.library.company.language)
+        topic = self.library.company.topics.get(message.topic or "")
+        shared = self.frame(message, campaign, ask.kind, topic)
+        press = Press(
+            mail, copy, shared, company=self.company, tracked=clicks, subject=variant_subject(message, campaign),
             campaign={"id": campaign.id, "name": campaign.name} if campaign else {},
             topic={"id": topic.id, "name": topic.name} if topic else {},
         )
-        made = render(mail, copy, step, letter, company=self.company)
         route = campaign.sending.route if campaign else None
-        sent_from = step.sender["email"].rpartition("@")[2]
-        outgoing = Outgoing(message.id, made.raw, addresses.bounce, to, utf8, route, sent_from)
-        start = Start(
-            id=message.id, message_id=letter.message_id, address=to, domain_group=group_of(to), opens_visible=opens,
-            clicks_visible=clicks, size=len(made.raw), template_digest=template.digest,
-        )
-        return Ready(outgoing, start, made)
+        return _Step(template, copy, press, topic, route, shared.sender["email"].rpartition("@")[2])
 
     def message_id(self, message: Claimed) -> str:
         if message.message_id is not None:
@@ -146,16 +173,23 @@ class Letters:
             )
         return found
 
-    def _reason(self, snapshot: Snapshot, ask: Ask, topic: Topic | None, language: str) -> str:
+    def _reason(self, snapshot: Snapshot, ask: Ask, step: _Step) -> str:
         company = self.library.company.name
         if ask.purpose is None:
-            return reason(language, company=company, topic=None, since=None)
+            return reason(step.copy.language, company=company, topic=None, since=None)
         state = snapshot.consents.get((ask.purpose, Channel.EMAIL))
-        name = topic.name if topic else company
-        return reason(language, company=company, topic=name, since=state.since if state else None)
+        since = state.since if state else None
+        key = (step.copy.language, step.topic.id if step.topic else "", since.date() if since else None)
+        found = self._reasons.get(key)
+        if found is None:
+            name = step.topic.name if step.topic else company
+            found = self._reasons[key] = reason(step.copy.language, company=company, topic=name, since=since)
+        return found
 
-    def _subject(self, message: Claimed, campaign: Campaign | None) -> str | None:
-        step = campaign.step(message.step_id) if campaign and message.step_id and message.variant else None
-        if step is None or not isinstance(step.action, Send) or step.action.test is None:
-            return None
-        return next((v.subject for v in step.action.test.variants if v.name == message.variant), None)
+
+def variant_subject(message: Claimed, campaign: Campaign | None) -> str | None:
+    """The subject of the variant this lead drew, where it has its own."""
+    step = campaign.step(message.step_id) if campaign and message.step_id and message.variant else None
+    if step is None or not isinstance(step.action, Send) or step.action.test is None:
+        return None
+    return next((v.subject for v in step.action.test.variants if v.name == message.variant), None)

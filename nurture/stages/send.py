@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from nurture.decide.permit import permit
+from nurture.decide.permit import Ask, permit
 from nurture.decide.reply import Attempt, judge
 from nurture.errors import NurtureError, Unavailable
 from nurture.mail.headers import BadAddress, clean
@@ -148,13 +148,14 @@ class _Job:
                 continue
             state = states.get(message.enrollment_id) if message.enrollment_id is not None else "active"
             no = self._halted(message, halt, paused) or self._left(message, state)
-            answer = no or permit(lead.snapshot, self.letters.ask(message), self.letters.limits(message), now=self.now)
+            ask = self.letters.ask(message)
+            answer = no or permit(lead.snapshot, ask, self.letters.limits(message), now=self.now)
             if isinstance(answer, Refusal):
                 self._refuse(message, answer)
             elif isinstance(answer, Postpone):
                 self._postpone(message, answer)
             else:
-                made = self._make(message, lead, halt)
+                made = self._make(message, ask, lead, halt)
                 if made is not None:
                     ready.append((message, made))
         for digest, mail in self.letters.fresh.items():
@@ -186,9 +187,9 @@ class _Job:
             return None
         return Refusal(RefusalCode.LEFT_CAMPAIGN, "the lead left the campaign")
 
-    def _make(self, message: Claimed, lead: Fresh, halt: Mapping[str, datetime | None]) -> Ready | None:
+    def _make(self, message: Claimed, ask: Ask, lead: Fresh, halt: Mapping[str, datetime | None]) -> Ready | None:
         try:
-            made = self.letters.make(message, lead, now=self.now)
+            made = self.letters.make(message, ask, lead, now=self.now)
         except (CopyError, NurtureError) as cannot:
             code = RefusalCode.NO_ADDRESS if isinstance(cannot, BadAddress) else RefusalCode.RENDER_FAILED
             self._refuse(message, Refusal(code, str(cannot)))
