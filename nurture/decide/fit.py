@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from nurture.model.facts import Value
 from nurture.model.scoring import Criterion, Model, Subtraction, ValueRule
@@ -18,16 +18,22 @@ ORIGINS = ("inferred", "enriched", "declared", "sales")
 FULL = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class FitLine:
-    """One criterion or subtraction. `low` and `high` are shares of the whole, in milli-points."""
+class FitLine(NamedTuple):
+    """One criterion or subtraction. `low` and `high` are its parts of the whole in milli-points, rounded for people."""
 
     field: str
     value: Any
     known: bool
-    low: Fraction
-    high: Fraction
-    text: str
+    low: int
+    high: int
+    points: int = 0
+    because: str = ""
+
+    @property
+    def text(self) -> str:
+        if self.because:
+            return self.because
+        return f"{self.field} is {self.value}: {self.points} of 100" if self.known else f"{self.field} is not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +53,34 @@ class Fit:
 
 def fit(values: Mapping[str, Value], model: Model, *, at: datetime) -> Fit:
     """Judge profile `values` at one instant. Values dated later than `at` are not known yet."""
-    weight = sum(c.weight for c in model.fit)
-    lines, excluded, unknown, known_weight = [], [], [], 0
+    weight = sum(c.weight for c in model.fit) or 1
+    low = high = known_weight = 0
+    lines: list[FitLine] = []
+    excluded: list[str] = []
+    unknown: list[Criterion] = []
     for criterion in model.fit:
         value = known(values.get(criterion.field), criterion, at=at)
-        line = _criterion_line(criterion, value, weight)
-        lines.append(line)
-        if line.known:
-            known_weight += criterion.weight
-            if _listed(value, criterion.exclude):
-                excluded.append(criterion.field)
-        else:
+        name, share = criterion.field, criterion.weight * 1000
+        if value is None:
+            best = share * max((rule.points for rule in criterion.rules), default=0)
+            high += best
             unknown.append(criterion)
-    lines.extend(_subtractions(values, model.subtract, at))
-    low = _clamp(sum((line.low for line in lines), Fraction(0)))
-    high = _clamp(sum((line.high for line in lines), Fraction(0)))
+            lines.append(FitLine(name, None, False, 0, best // weight))
+            continue
+        points = next((rule.points for rule in criterion.rules if matches(value, rule)), 0)
+        low, high, known_weight = low + share * points, high + share * points, known_weight + criterion.weight
+        part = share * points // weight
+        lines.append(FitLine(name, value, True, part, part, points))
+        if _listed(value, criterion.exclude):
+            excluded.append(name)
+    for line in _subtractions(values, model.subtract, at):
+        lines.append(line)
+        low, high = low + line.low * weight, high + line.high * weight
+    low, high = _clamp(Fraction(low, weight)), _clamp(Fraction(high, weight))
     return Fit(
-        low=low,
-        high=high,
-        coverage=known_weight / weight if weight else 1.0,
-        band=fit_band(low, model),
-        band_high=fit_band(high, model),
+        low=low, high=high, coverage=known_weight / weight if model.fit else 1.0, band=fit_band(low, model),
+        band_high=fit_band(high, model), excluded=tuple(excluded), lines=tuple(lines),
         unknown=tuple(c.field for c in sorted(unknown, key=lambda c: -c.weight)),
-        excluded=tuple(excluded),
-        lines=tuple(lines),
     )
 
 
@@ -143,23 +153,14 @@ def _rank(origin: str) -> int:
     return ORIGINS.index(origin) if origin in ORIGINS else 0
 
 
-def _criterion_line(criterion: Criterion, value: Any, weight: int) -> FitLine:
-    if value is None:
-        best = max((rule.points for rule in criterion.rules), default=0)
-        high = Fraction(criterion.weight * best * 1000, weight)
-        return FitLine(criterion.field, None, False, Fraction(0), high, f"{criterion.field} is not known")
-    points = next((rule.points for rule in criterion.rules if matches(value, rule)), 0)
-    part = Fraction(criterion.weight * points * 1000, weight)
-    return FitLine(criterion.field, value, True, part, part, f"{criterion.field} is {value}: {points} of 100")
-
-
 def _subtractions(values: Mapping[str, Value], subtractions: Iterable[Subtraction], at: datetime) -> list[FitLine]:
     lines = []
     for taken in subtractions:
         value = known(values.get(taken.field), None, at=at)
         if value is not None and matches(value, taken.rule):
-            off = Fraction(-abs(taken.points) * 1000)
-            lines.append(FitLine(taken.field, value, True, off, off, taken.because or f"{taken.field} is {value}"))
+            off = -abs(taken.points) * 1000
+            because = taken.because or f"{taken.field} is {value}"
+            lines.append(FitLine(taken.field, value, True, off, off, taken.points, because))
     return lines
 
 

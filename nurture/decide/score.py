@@ -61,10 +61,17 @@ def _factor(kind: str, days: int, percent: int, hours: int) -> Decimal:
     if kind == "window":
         return Decimal(1) if hours <= days * 24 else Decimal(0)
     if kind == "half_life":
-        return Decimal(2) ** (Decimal(-hours) / Decimal(days * 24))
+        halvings, rest = divmod(hours, days * 24)
+        return _part_of_half(rest, days * 24) / (1 << halvings)
     if kind == "linear":
         return max(Decimal(0), 1 - Decimal(percent * hours) / Decimal(100 * days * 24))
     return Decimal(1)
+
+
+@lru_cache(maxsize=100_000)
+def _part_of_half(hours: int, half_life: int) -> Decimal:
+    """What is left after less than one half-life. A power costs a hundred times a division, and these repeat."""
+    return Decimal(2) ** (Decimal(-hours) / Decimal(half_life))
 
 
 def factor(decay: Decay, hours: int) -> Decimal:

@@ -1,0 +1,150 @@
+"""Scoring everybody again after the rules changed: streamed by lead, in as many processes as there are cores.
+
+Incremental scoring needs none of this. Only leads whose cell changed are woken, and the daily limit of the agreement
+ramps what newly qualifies: a new model cannot flood sales.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing import get_context
+from typing import Any, Final
+
+from nurture.decide import score
+from nurture.decide.fit import fit
+from nurture.decide.scored import Holds, action, choose_model, holding, profile
+from nurture.errors import Refused
+from nurture.model.campaign import Condition
+from nurture.model.facts import Lead, Snapshot
+from nurture.model.library import Library
+from nurture.model.scoring import Model
+from nurture.model.words import ENGAGED, EventKind, Stage
+from nurture.store import Store, open_store, rescoring, snapshots, wakeups
+from nurture.store.rescoring import RawLead
+
+CHUNK: Final = 20_000
+"""Leads per transaction."""
+_PLAIN_FACTS: Final = frozenset({"field", "lifecycle_is", "in_track", "all", "any", "not"})
+
+Progress = Callable[[int, int], None]
+"""Called with leads done and leads in all (by id, so the second is an upper bound)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    leads: int
+    changed: int
+    woken: int
+
+
+def rescore(
+    store: Store, library: Library, *, now: datetime, workers: int = 1, progress: Progress | None = None,
+    wake: bool = True,
+) -> Rescored:
+    """Score every lead again with the models of `library`.
+
+    Raises:
+        Refused: `needs_events` where a model applies by what a lead did: such leads are scored one by one instead.
+    """
+    for model in library.scoring.models:
+        if model.applies_if is not None and not _plain(model.applies_if):
+            raise Refused(f"Model {model.id} applies by what a lead did.", code="needs_events",
+                          fix="let `applies_if` ask for fields, or wake the leads instead")
+    with store.read() as conn:
+        first, last = rescoring.span(conn)
+    parts = [(a, min(a + CHUNK - 1, last)) for a in range(first, last + 1, CHUNK)]
+    done = leads = changed = woken = 0
+    for result in _results(store, library, parts, now, workers, wake):
+        done, leads, changed, woken = done + CHUNK, leads + result.leads, changed + result.changed, woken + result.woken
+        if progress is not None:
+            progress(min(done, last - first + 1), last - first + 1)
+    return Rescored(leads, changed, woken)
+
+
+def _results(
+    store: Store, library: Library, parts: list[tuple[int, int]], now: datetime, workers: int, wake: bool
+) -> Iterator[Rescored]:
+    if workers <= 1 or len(parts) <= 1:
+        for a, b in parts:
+            yield _part(store, library, a, b, now, wake)
+        return
+    url = store.engine.url.render_as_string(hide_password=False)
+    # Spawned and not forked: a forked process would share the parent's database connections.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(url, library)) as pool:
+        for future in as_completed([pool.submit(_in_worker, a, b, now, wake) for a, b in parts]):
+            yield future.result()
+
+
+_held: dict[str, Any] = {}
+
+
+def _begin(url: str, library: Library) -> None:
+    _held["store"], _held["library"] = open_store(url), library
+
+
+def _in_worker(first: int, last: int, now: datetime, wake: bool) -> Rescored:
+    return _part(_held["store"], _held["library"], first, last, now, wake)
+
+
+def _part(store: Store, library: Library, first: int, last: int, now: datetime, wake: bool) -> Rescored:
+    holds = holding(library.company)
+    kinds = wanted_kinds(library)
+    changed, moved, seen = [], [], 0
+    with store.read() as conn:
+        for raw in rescoring.leads(conn, first, last, kinds=kinds, at=now):
+            seen += 1
+            row = score_raw(raw, library, holds, now)
+            after = tuple(row[name] for name in rescoring.WRITTEN)
+            if after != raw.before:
+                changed.append({"id": raw.id, **row})
+                if row["action"] != raw.before[8]:
+                    moved.append(raw.id)
+    with store.begin() as conn:
+        rescoring.write(conn, changed, at=now, scored_with=library.scoring.sha)
+        rescoring.mark(conn, first, last, at=now, scored_with=library.scoring.sha)
+        if wake:
+            wakeups.wake(conn, moved, now=now)
+    return Rescored(seen, len(changed), len(moved) if wake else 0)
+
+
+def wanted_kinds(library: Library) -> frozenset[str]:
+    """Kinds of events that any live model may use."""
+    kinds: set[str] = {EventKind.POINTS}
+    for model in library.scoring.models:
+        kinds |= {rule.event for rule in model.rules if not rule.sequence}
+        kinds |= {str(m.get("type", m.get("event"))) for rule in model.rules for m in rule.sequence}
+        if model.inactivity:
+            kinds |= ENGAGED
+    return frozenset(kinds)
+
+
+def score_raw(raw: RawLead, library: Library, holds: Holds, now: datetime) -> dict[str, Any]:
+    """The cached columns of one lead, from raw rows: the same arithmetic as `decide.scored`, without explanations."""
+    lead = Lead(
+        raw.id, Stage(raw.stage), raw.email, fields=snapshots.values(raw.fields), country=raw.country, track=raw.track,
+        cycle=raw.cycle, baseline_at=raw.baseline_at, carryover=raw.carryover,
+    )
+    model = _model(lead, library, holds, now)
+    points = score.total(raw.events, model, at=now, baseline_at=raw.baseline_at, carryover=raw.carryover)
+    fitted = fit(profile(lead), model, at=now)
+    band = score.engagement_band(points, model)
+    return {
+        "model": model.id, "engagement": points, "fit_low": fitted.low, "fit_high": fitted.high,
+        "coverage": fitted.coverage, "fit_band": fitted.band, "engagement_band": band, "cell": f"{fitted.band}{band}",
+        "action": action(fitted, band, model),
+    }
+
+
+def _model(lead: Lead, library: Library, holds: Holds, now: datetime) -> Model:
+    models = library.scoring.models
+    if len(models) == 1 and models[0].applies_if is None:
+        return models[0]
+    return choose_model(Snapshot(lead), library.scoring, now=now, holds=holds)
+
+
+def _plain(condition: Condition) -> bool:
+    return condition.op in _PLAIN_FACTS and all(_plain(part) for part in condition.parts)
