@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
-
 from nurture.decide.truth import Tuning, judge
 from nurture.model.hits import CLICK, HONEYPOT, Judgement
 from nurture.model.intents import Tally
 from nurture.model.words import EventKind, Verdict
 from nurture.parts import Parts
-from nurture.store import events, hits, wakeups
+from nurture.store import Connection, events, hits, wakeups
 from nurture.store.events import NewEvent
 from nurture.store.hits import About, Kept
 

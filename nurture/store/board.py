@@ -56,9 +56,7 @@ def campaigns(conn: Connection) -> list[dict[str, Any]]:
     people = _grouped(conn, _enrollment.c.campaign, _enrollment.c.state, func.count())
     mails = _grouped(conn, _message.c.campaign, _message.c.state, func.count())
     rows = conn.execute(select(_campaign).order_by(_campaign.c.funnel_stage, _campaign.c.priority, _campaign.c.id))
-    return [
-        {**dict(row._mapping), "people": people.get(row.id, {}), "mails": mails.get(row.id, {})} for row in rows
-    ]
+    return [{**dict(row._mapping), "people": people.get(row.id, {}), "mails": mails.get(row.id, {})} for row in rows]
 
 
 def _grouped(conn: Connection, one: Any, two: Any, what: Any) -> dict[Any, dict[Any, int]]:
@@ -92,7 +90,8 @@ def refusals(conn: Connection, campaign: str) -> list[tuple[str, str, int]]:
     """(reason, in words, how many) of mails that were refused: C22, a marketer sees why."""
     query = (
         select(_message.c.reason, func.min(_message.c.reason_text), func.count())
-        .where(_message.c.campaign == campaign, _message.c.state == "refused").group_by(_message.c.reason)
+        .where(_message.c.campaign == campaign, _message.c.state == "refused")
+        .group_by(_message.c.reason)
         .order_by(func.count().desc())
     )
     return [(reason or "", text or "", n) for reason, text, n in conn.execute(query)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -71,6 +71,12 @@ def append(
     return Appended(written, repeated, tuple(refused))
 
 
+def would_append(conn: Connection, entries: Iterable[ConsentEntry]) -> Appended:
+    """What `append` would do, without writing."""
+    fresh, again, turned = _sift(conn, list(entries))
+    return Appended(len(fresh), again, tuple(turned))
+
+
 def identity(entry: ConsentEntry) -> str:
     """The key of an entry that came without one: the same act told twice is one entry."""
     if entry.key:
@@ -129,7 +135,7 @@ def _write(conn: Connection, fresh: Sequence[ConsentEntry], *, now: datetime, ke
     for entry in sorted(fresh, key=lambda e: e.lead_id):
         seq, before = heads.get(entry.lead_id, (0, ""))
         salt = secrets.token_hex(16)
-        values = json.loads(canonical(entry.proof))
+        values = with_network_salt(json.loads(canonical(entry.proof)))
         row = _row(replace(entry, seq=seq + 1), now=now, digest=proof_digest(salt, values), before=before)
         row["hash"] = line_hash(keys, row)
         heads[entry.lead_id] = (seq + 1, row["hash"])
@@ -175,7 +181,21 @@ def canonical(values: Mapping[str, Any]) -> str:
 
 def proof_digest(salt: str, values: Mapping[str, Any]) -> str:
     """Salted, so that after erasure nobody can test a guess about what the proof said."""
-    return hashlib.blake2b(canonical(values).encode(), salt=bytes.fromhex(salt)[:16], digest_size=32).hexdigest()
+    sealed = canonical(without_network(values)).encode()
+    return hashlib.blake2b(sealed, salt=bytes.fromhex(salt)[:16], digest_size=32).hexdigest()
+
+
+def with_network_salt(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A salt of its own for the network address, which is forgotten before the rest of the proof is."""
+    return {**values, "ip_salt": secrets.token_hex(16)} if values.get("ip") else dict(values)
+
+
+def without_network(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The proof with a salted leaf in the place of the network address. Its digest is made over this form."""
+    if "ip_salt" not in values:
+        return dict(values)
+    leaf = hashlib.blake2b(str(values["ip"]).encode(), salt=bytes.fromhex(values["ip_salt"])[:16], digest_size=20)
+    return {**{k: v for k, v in values.items() if k != "ip_salt"}, "ip": f"#{leaf.hexdigest()}"}
 
 
 _CHAINED = (
@@ -241,6 +261,19 @@ def entries(conn: Connection, lead_ids: Iterable[int], *, with_proof: bool = Fal
             )
         )
     return found
+
+
+def dump(conn: Connection, lead_id: int | None = None) -> Iterator[str]:
+    """Every line as JSON, proof and hashes included, in the order of the chains."""
+    query = select(_entry, _proof.c["values"].label("proof")).join(
+        _proof, _proof.c.entry_id == _entry.c.id, isouter=True
+    )
+    if lead_id is not None:
+        query = query.where(_entry.c.lead_id == lead_id)
+    for row in conn.execute(query.order_by(_entry.c.lead_id, _entry.c.seq)).mappings():
+        yield json.dumps(
+            {k: v.isoformat() if isinstance(v, datetime) else v for k, v in row.items()}, ensure_ascii=False
+        )
 
 
 def states(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[tuple[Purpose, Channel], ConsentState]]:

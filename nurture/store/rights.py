@@ -15,6 +15,10 @@ from nurture.store.tables import LeadRow
 _lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 
 
+PLAIN_FIELDS = ("first_name", "last_name", "company", "role", "phone", "industry", "employees")
+"""Fields every installation keeps, besides those `company.yaml` declares."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A lead as their own pages show them. `fields` are plain values by name."""
@@ -56,6 +60,11 @@ def person(conn: Connection, lead_id: int) -> Person | None:
             )
         lead_id = row.merged_into
     return None
+
+
+def merged_into(conn: Connection, lead_id: int) -> list[int]:
+    """Records that were merged into this one and still stand for the same person."""
+    return list(conn.execute(select(_lead.c.id).where(_lead.c.merged_into == lead_id)).scalars())
 
 
 def set_preferences(

@@ -89,10 +89,16 @@ def hash_of(token: str) -> str:
 
 
 def open_session(conn: Connection, user_id: str, token: str, *, now: datetime, kind: str = "cookie") -> None:
-    conn.execute(insert(_session).values(
-        token_hash=hash_of(token), user_id=user_id, kind=kind, created_at=now, seen_at=now,
-        expires_at=now + (LONGEST if kind == "cookie" else API_LONGEST),
-    ))
+    conn.execute(
+        insert(_session).values(
+            token_hash=hash_of(token),
+            user_id=user_id,
+            kind=kind,
+            created_at=now,
+            seen_at=now,
+            expires_at=now + (LONGEST if kind == "cookie" else API_LONGEST),
+        )
+    )
 
 
 def who(conn: Connection, token: str, *, now: datetime, kind: str = "cookie") -> tuple[User, bool] | None:

@@ -49,15 +49,35 @@ def prepare(url: str) -> list[bytes]:
     at = datetime.now(UTC) - timedelta(hours=1)
     keys = Keys.from_secrets([SECRET])
     with store.begin() as conn:
-        conn.execute(insert(LinkRow), [{"template_digest": "d", "idx": i, "url": f"https://example.com/{i}"} for i in range(5)])
-        conn.execute(insert(MessageRow), [
-            {"id": i, "lead_id": i, "template": "t", "template_digest": "d", "content": f"c{i}", "kind": "educational",
-             "due_at": at, "planned_at": at, "sent_at": at, "state": "sent"} for i in range(1, PEOPLE + 1)
-        ])
-        conn.execute(insert(ConsentStateRow), [
-            {"lead_id": i, "purpose": purpose, "channel": "email", "status": "granted"}
-            for i in range(1, PEOPLE + 1) for purpose in ("open_tracking", "click_tracking")
-        ])
+        conn.execute(
+            insert(LinkRow), [{"template_digest": "d", "idx": i, "url": f"https://example.com/{i}"} for i in range(5)]
+        )
+        conn.execute(
+            insert(MessageRow),
+            [
+                {
+                    "id": i,
+                    "lead_id": i,
+                    "template": "t",
+                    "template_digest": "d",
+                    "content": f"c{i}",
+                    "kind": "educational",
+                    "due_at": at,
+                    "planned_at": at,
+                    "sent_at": at,
+                    "state": "sent",
+                }
+                for i in range(1, PEOPLE + 1)
+            ],
+        )
+        conn.execute(
+            insert(ConsentStateRow),
+            [
+                {"lead_id": i, "purpose": purpose, "channel": "email", "status": "granted"}
+                for i in range(1, PEOPLE + 1)
+                for purpose in ("open_tracking", "click_tracking")
+            ],
+        )
     store.close()
     asks = []
     for i in range(1, PEOPLE + 1):
@@ -71,10 +91,17 @@ def prepare(url: str) -> list[bytes]:
 
 def serve(url: str, sock: socket.socket, told: Any, quit_: Any) -> None:
     parts = Parts(
-        open_store(url), Library(COMPANY, Tracks(), Scoring(), Agreement(1, datetime.now(UTC).date(), datetime.now(UTC).date()), Sales()),
-        Keys.from_secrets([SECRET]), transport=None, public_url="http://x",  # type: ignore[arg-type]  # nothing is sent
+        open_store(url),
+        Library(
+            COMPANY, Tracks(), Scoring(), Agreement(1, datetime.now(UTC).date(), datetime.now(UTC).date()), Sales()
+        ),
+        Keys.from_secrets([SECRET]),
+        transport=None,
+        public_url="http://x",  # type: ignore[arg-type]  # nothing is sent
     )
-    config = uvicorn.Config(create_app(parts, SystemClock()), log_level="warning", access_log=False, loop="uvloop", http="httptools")
+    config = uvicorn.Config(
+        create_app(parts, SystemClock()), log_level="warning", access_log=False, loop="uvloop", http="httptools"
+    )
     server = uvicorn.Server(config)
 
     def wait() -> None:
@@ -160,8 +187,10 @@ def measure(seconds: float = 5.0) -> dict[str, float]:
         store.close()
     assert kept >= answers, "a hit was answered and is not on disk"
     return {
-        "requests_per_second": answers / passed, "server_us_per_request": spent / answers * 1e6,
-        "per_core": answers / spent, "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "requests_per_second": answers / passed,
+        "server_us_per_request": spent / answers * 1e6,
+        "per_core": answers / spent,
+        "p99_ms": took[int(len(took) * 0.99)] * 1e3,
     }
 
 

@@ -82,7 +82,9 @@ def test_a_confirmation_after_a_withdrawal_confirms_nothing(world: World) -> Non
 
 
 def test_required_boxes_and_fields_are_asked_for_and_what_was_typed_stays(world: World) -> None:
-    answer = world.client.post("/forms/guide", data={"email": "not an address", "first_name": '"><svg onload=alert(1)>'})
+    answer = world.client.post(
+        "/forms/guide", data={"email": "not an address", "first_name": '"><svg onload=alert(1)>'}
+    )
     assert answer.status_code == 422
     assert "Without this we cannot go on." in answer.text
     assert "not an address" in answer.text
@@ -122,7 +124,12 @@ def test_the_hidden_field_is_a_trap(world: World) -> None:
 
 
 def test_may_we_call_grants_sales_contact_by_phone_and_raises_a_hand(world: World) -> None:
-    data = {"email": "ada@example.com", "phone": "+48 22 555 01 23", "call_time": "mornings", "agree-sales_contact-phone": "yes"}
+    data = {
+        "email": "ada@example.com",
+        "phone": "+48 22 555 01 23",
+        "call_time": "mornings",
+        "agree-sales_contact-phone": "yes",
+    }
     assert world.client.post("/forms/call", data=data).status_code == 200
     lead = world.one("select id from lead")
     assert world.status(lead, Purpose.SALES_CONTACT, PHONE) is ConsentStatus.GRANTED
@@ -132,7 +139,13 @@ def test_may_we_call_grants_sales_contact_by_phone_and_raises_a_hand(world: Worl
 
 
 def test_hostile_fields_are_refused_or_shown_as_text(world: World) -> None:
-    for bad in ("=?utf-8?q?evil=40x=2c?=@example.com", "a@b@c", "a b@example.com", "x" * 300 + "@example.com", "a@exa\nmple.com"):
+    for bad in (
+        "=?utf-8?q?evil=40x=2c?=@example.com",
+        "a@b@c",
+        "a b@example.com",
+        "x" * 300 + "@example.com",
+        "a@exa\nmple.com",
+    ):
         assert submit(world, bad) == 422
     assert submit(world, "fine@example.com", employees="many") == 422
     assert submit(world, "fine@example.com", device_kind="<script>") == 422
@@ -150,13 +163,27 @@ def test_the_preference_centre_turns_on_and_off_with_a_wording_each(world_everyw
     page = world.client.get(url)
     assert page.status_code == 200 and "ada@example.com" not in page.text
     world.after(minutes=1)
-    saved = world.client.post(url, data={
-        "shown": "1", "on-nurture_email": "yes", "on-click_tracking": "yes", "topic": ["events"], "often": "2",
-        "pause": "30", "language": "de", "sales-phone": "yes",
-    })
+    saved = world.client.post(
+        url,
+        data={
+            "shown": "1",
+            "on-nurture_email": "yes",
+            "on-click_tracking": "yes",
+            "topic": ["events"],
+            "often": "2",
+            "pause": "30",
+            "language": "de",
+            "sales-phone": "yes",
+        },
+    )
     assert saved.status_code == 200 and saved.headers["content-language"] == "de"
-    assert [world.status(lead, p) for p in (NURTURE, Purpose.NEWSLETTER, Purpose.CLICK_TRACKING, Purpose.OPEN_TRACKING)] == [
-        ConsentStatus.GRANTED, ConsentStatus.WITHDRAWN, ConsentStatus.GRANTED, ConsentStatus.NONE,
+    assert [
+        world.status(lead, p) for p in (NURTURE, Purpose.NEWSLETTER, Purpose.CLICK_TRACKING, Purpose.OPEN_TRACKING)
+    ] == [
+        ConsentStatus.GRANTED,
+        ConsentStatus.WITHDRAWN,
+        ConsentStatus.GRANTED,
+        ConsentStatus.NONE,
     ]
     assert world.status(lead, Purpose.SALES_CONTACT, Channel.PHONE) is ConsentStatus.GRANTED
     row = world.rows("select topics_off, mails_per_month, language from lead")[0]

@@ -23,14 +23,21 @@ def rotating(sqlite_url: str) -> Iterator[World]:
 
 
 def call(
-    world: World, events: list[dict[str, Any]] | str, *, secret: str = ONE, call_id: str = "msg_1",
-    at: datetime | None = None, body: str | None = None,
+    world: World,
+    events: list[dict[str, Any]] | str,
+    *,
+    secret: str = ONE,
+    call_id: str = "msg_1",
+    at: datetime | None = None,
+    body: str | None = None,
 ) -> Any:
     raw = events if isinstance(events, str) else json.dumps({"events": events})
     moment = at or world.clock.now()
     headers = {
-        "webhook-id": call_id, "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign(call_id, moment, raw), "content-type": "application/json",
+        "webhook-id": call_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign(call_id, moment, raw),
+        "content-type": "application/json",
     }
     return world.client.post("/events", content=body or raw, headers=headers)
 
@@ -59,8 +66,11 @@ def test_tampered_old_future_and_foreign_calls_are_refused(rotating: World) -> N
         call(rotating, good, at=now + timedelta(minutes=6)),
         call(rotating, good, secret="whsec_" + "Zm9yZWlnbiBzZWNyZXQgb2Ygc29tZWJvZHkgZWxzZQ=="),
         rotating.client.post("/events", content=good),
-        rotating.client.post("/events", content=good, headers={"webhook-id": "x", "webhook-timestamp": "nan",
-                                                              "webhook-signature": "v1,x"}),
+        rotating.client.post(
+            "/events",
+            content=good,
+            headers={"webhook-id": "x", "webhook-timestamp": "nan", "webhook-signature": "v1,x"},
+        ),
     ]
     assert {answer.status_code for answer in refused} == {401}
     assert rotating.one("select count(*) from event") == 0

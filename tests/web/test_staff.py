@@ -20,7 +20,9 @@ PAGES = ["/", "/campaigns", "/queue", "/queue?done=true", "/leads", "/leads/1"]
 
 def user(world: World, name: str, *roles: str) -> None:
     with world.store.begin() as conn:
-        sessions.put_user(conn, name, address=f"{name}@example.com", name=name.title(), roles=roles, now=world.clock.now())
+        sessions.put_user(
+            conn, name, address=f"{name}@example.com", name=name.title(), roles=roles, now=world.clock.now()
+        )
         sessions.set_password(conn, name, signin.hash_password(PASSWORD), now=world.clock.now())
 
 
@@ -30,18 +32,23 @@ def enter(world: World, name: str, password: str = PASSWORD) -> int:
 
 def handoff(world: World, lead: int, *, queue: str, owner: str | None = None) -> None:
     with world.store.begin() as conn:
-        conn.execute(insert(HandoffRow).values(lead_id=lead, queue=queue, owner=owner, opened_at=world.clock.now(), packet={}))
+        conn.execute(
+            insert(HandoffRow).values(lead_id=lead, queue=queue, owner=owner, opened_at=world.clock.now(), packet={})
+        )
 
 
 @pytest.fixture
 def office(world: World) -> World:
-    world.parts.library = world.parts.library.__class__(**{
-        **{n: getattr(world.parts.library, n) for n in world.parts.library.__dataclass_fields__},
-        "sales": Sales(
-            sellers={n: Seller(n, n.title(), f"{n}@example.com") for n in ("iva", "ota")},
-            queues={"east": Queue("east", "East", ("iva",)), "west": Queue("west", "West", ("ota",))}, default_queue="east",
-        ),
-    })
+    world.parts.library = world.parts.library.__class__(
+        **{
+            **{n: getattr(world.parts.library, n) for n in world.parts.library.__dataclass_fields__},
+            "sales": Sales(
+                sellers={n: Seller(n, n.title(), f"{n}@example.com") for n in ("iva", "ota")},
+                queues={"east": Queue("east", "East", ("iva",)), "west": Queue("west", "West", ("ota",))},
+                default_queue="east",
+            ),
+        }
+    )
     return world
 
 
@@ -56,7 +63,9 @@ def test_everybody_with_the_role_sees_the_pages(office: World) -> None:
     lead = office.lead(fields={"first_name": '"><svg onload=alert(1)>', "company": "{{ 7*7 }}"})
     handoff(office, lead, queue="east")
     with office.store.begin() as conn:
-        conn.execute(insert(AlertRow).values(key="k", code="x", text="<script>alert(1)</script>", at=office.clock.now()))
+        conn.execute(
+            insert(AlertRow).values(key="k", code="x", text="<script>alert(1)</script>", at=office.clock.now())
+        )
     user(office, "ines", "marketing")
     assert enter(office, "ines") == 303
     for path in PAGES:
@@ -89,7 +98,8 @@ def test_a_wrong_password_an_unknown_address_and_a_disabled_user_get_one_answer(
     with world.store.begin() as conn:
         sessions.disable(conn, "gone", now=world.clock.now())
     answers = {
-        (a.status_code, a.text) for a in (
+        (a.status_code, a.text)
+        for a in (
             world.client.post("/sign-in", data={"address": "ines@example.com", "password": "wrong"}),
             world.client.post("/sign-in", data={"address": "nobody@example.com", "password": PASSWORD}),
             world.client.post("/sign-in", data={"address": "gone@example.com", "password": PASSWORD}),
@@ -185,14 +195,24 @@ def test_a_mailed_link_runs_out_and_unknown_addresses_get_the_same_page(world: W
     assert link is not None
     assert world.client.post(link.group(1)).headers["location"] == "/queue"
     world.client.post("/sign-in", data={"address": "ines@example.com", "link": "1"})
-    late = re.search(r"http://testserver(/sign-in/\S+?)\\n", str(world.rows("select payload from outbox order by id")[-1][0]))
+    late = re.search(
+        r"http://testserver(/sign-in/\S+?)\\n", str(world.rows("select payload from outbox order by id")[-1][0])
+    )
     world.clock.advance(timedelta(minutes=21))
     assert late is not None and world.client.post(late.group(1)).status_code == 404
 
 
-@pytest.mark.parametrize("to", [
-    "//evil.example", "/\\evil.example", "https://evil.example", "\\\\evil", "javascript:alert(1)", "/\nhttps://evil.example",
-])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "\\\\evil",
+        "javascript:alert(1)",
+        "/\nhttps://evil.example",
+    ],
+)
 def test_signing_in_never_leads_off_the_house(world: World, to: str) -> None:
     user(world, "ines", "marketing")
     answer = world.client.post("/sign-in", data={"address": "ines@example.com", "password": PASSWORD, "to": to})

@@ -72,7 +72,7 @@ def test_u5_every_changed_character_gets_the_same_plain_answer_and_changes_nothi
 
 
 def test_a_token_for_opening_does_not_unsubscribe(mailed: tuple[World, int, str]) -> None:
-    world, lead, url = mailed
+    world, lead, _ = mailed
     for kind in ("open", "click", "preferences", "honeypot"):
         token = world.url(kind, 1, lead).split("/")[2]
         assert world.client.post(f"/u/{token}", data=ONE_CLICK).status_code == 404

@@ -1,0 +1,152 @@
+"""`nurture privacy`: what a person may ask for, as commands, and the retention job."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nurture.cli.common import FINE, emit_json, err, find_lead, open_parts, out, plain, settings
+from nurture.errors import UsageError
+
+By = Annotated[str, typer.Option("--by", help="Your name; it is written into the ledger.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Who = Annotated[str, typer.Argument(help="Number, address or external id of the lead.")]
+
+
+def register(app: typer.Typer) -> None:
+    family = typer.Typer(help="What people may ask for about themselves.", no_args_is_help=True)
+    family.command("export")(export)
+    family.command("rectify")(rectify)
+    family.command("object")(objects)
+    family.command("erase")(erase)
+    family.command("retain")(retain)
+    app.add_typer(family, name="privacy", rich_help_panel="Protect people")
+
+
+def export(
+    who: Who,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="A .json or .zip (CSV) file; without it JSON is printed.")
+    ] = None,
+) -> None:
+    """Everything we hold about one person (access and portability)."""
+    from nurture.store import personal
+
+    parts, _ = open_parts()
+    lead_id = find_lead(parts.store, who)
+    with parts.store.read() as conn:
+        found = personal.collect(conn, lead_id)
+    if to is None:
+        typer.echo(personal.to_json(found))
+        return
+    if to.suffix not in (".json", ".zip"):
+        raise UsageError(f"`{plain(to.name)}` is neither .json nor .zip", fix="name the file so that its kind is clear")
+    try:
+        if to.suffix == ".json":
+            to.write_text(personal.to_json(found), encoding="utf-8")
+        else:
+            to.write_bytes(personal.to_zip(found))
+    except OSError as error:
+        raise UsageError(f"{plain(to)} cannot be written: {error.strerror}") from None
+    out.print(
+        f"{sum(map(len, found.values()))} rows in {sum(1 for rows in found.values() if rows)} sections -> {plain(to)}"
+    )
+
+
+def rectify(
+    who: Who,
+    values: Annotated[list[str], typer.Argument(help="field=value, as often as needed.")],
+    by: By,
+) -> None:
+    """Correct what is known about a person."""
+    from nurture.stages import privacy
+
+    parts, clock = open_parts()
+    lead_id = find_lead(parts.store, who)
+    pairs = dict(_pair(text) for text in values)
+    changed = privacy.rectify(parts, lead_id, pairs, by=by, now=clock.now())
+    out.print("corrected" if changed else "nothing to correct: that is what we hold")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"`{plain(text)}` is not field=value")
+    return name.strip(), value.strip()
+
+
+def objects(who: Who, by: By, source: Annotated[str, typer.Option(help="Where they said so.")] = "by hand") -> None:
+    """Write down an objection to direct marketing: no mail, no calls, no tracking, no scoring."""
+    from nurture.stages import privacy
+
+    parts, clock = open_parts()
+    lead_id = find_lead(parts.store, who)
+    written = privacy.object_to_marketing(parts, lead_id, by=by, source=source, now=clock.now())
+    out.print(f"{written} entries written" if written else "it was written down already")
+
+
+def erase(
+    who: Who,
+    by: By,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    compact: Annotated[
+        bool, typer.Option(help="Rewrite the database file, so that nothing stays in free space.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Forget a person: nothing stays but a keyed hash, so that nobody writes to them again."""
+    from nurture.stages import privacy
+
+    parts, clock = open_parts()
+    lead_id = find_lead(parts.store, who)
+    if not yes and not typer.confirm(f"Erase lead {lead_id} for good?"):
+        raise typer.Exit(FINE)
+    done = privacy.erase(parts, lead_id, by=by, now=clock.now())
+    mails = _forget_mails(who)
+    if compact:
+        privacy.compact(parts)
+    if json:
+        emit_json({"lead": done.lead_id, "repeated": done.repeated, "told_to": done.told_to, "mails": mails})
+        return
+    out.print(f"lead {done.lead_id} was erased before" if done.repeated else f"lead {done.lead_id} is erased")
+    for name in done.told_to:
+        out.print(f"  had been handed to {plain(name)}: they have to be told")
+
+
+def _forget_mails(who: str) -> int:
+    """Local copies of mails to that address (the demo's mail server keeps them as files)."""
+    folder = settings().mailbox_dir
+    if "@" not in who or not folder.is_dir():
+        return 0
+    wanted = who.strip().lower().encode()
+    gone = [path for path in folder.rglob("*") if path.is_file() and wanted in path.read_bytes().lower()]
+    for path in gone:
+        path.unlink()
+    return len(gone)
+
+
+def retain(
+    quiet_days: Annotated[
+        int, typer.Option(min=30, help="Erase who agreed to nothing and was silent this long.")
+    ] = 730,
+    network_days: Annotated[int, typer.Option(min=1, help="Forget networks of hits and proofs after so long.")] = 90,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen.")] = False,
+    json: Json = False,
+) -> None:
+    """The retention job: forget silent people and old network addresses, anchor the ledger."""
+    from nurture.stages import privacy
+
+    parts, clock = open_parts()
+    done = privacy.retain(
+        parts, now=clock.now(), dry_run=dry_run, quiet=timedelta(days=quiet_days), networks=timedelta(days=network_days)
+    )
+    if json:
+        emit_json({"dry_run": done.dry_run, "leads": done.leads, "networks": done.networks, "anchors": done.anchors})
+        return
+    would = "would be " if dry_run else ""
+    out.print(f"{len(done.leads)} leads {would}erased, {sum(done.networks.values())} networks {would}forgotten")
+    if dry_run and done.leads:
+        err.print("  leads: " + ", ".join(map(str, done.leads[:20])) + (" ..." if len(done.leads) > 20 else ""))

@@ -1,0 +1,142 @@
+"""Proving that nobody touched the consent ledger: chains per lead, one anchor per day over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from nurture.model.tokens import Keys, ledger_hash
+from nurture.store.consent import line_hash, proof_digest
+from nurture.store.tables import ConsentAnchorRow, ConsentEntryRow, ConsentProofRow
+
+_entry = ConsentEntryRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_proof = ConsentProofRow.__table__  # type: ignore[attr-defined]
+_anchor = ConsentAnchorRow.__table__  # type: ignore[attr-defined]
+
+GRACE = timedelta(minutes=10)
+"""A transaction that began before midnight may commit a little after; anchors wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was written. `where` is `lead 7 line 3` or `anchor 2026-11-23`."""
+
+    where: str
+    code: str
+    text: str
+
+
+@dataclass(slots=True)
+class Audit:
+    """What `verify` saw. `erased` counts lines whose proof was destroyed by an erasure, as it should be."""
+
+    lines: int = 0
+    leads: int = 0
+    erased: int = 0
+    anchors: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def verify(conn: Connection, keys: Keys, *, lead_id: int | None = None) -> Audit:
+    """Walk every chain and every anchor. Finds rows altered, removed, inserted or reordered, and lost proofs."""
+    audit = Audit()
+    erased = _erased(conn)
+    lead, seq, before = -1, 0, ""
+    for row in _lines(conn, lead_id):
+        if row["lead_id"] != lead:
+            lead, seq, before = row["lead_id"], 0, ""
+            audit.leads += 1
+        seq += 1
+        audit.lines += 1
+        where = f"lead {lead} line {row['seq']}"
+        if row["seq"] != seq:
+            audit.findings.append(Finding(where, "removed", f"line {seq} is missing or the order was changed"))
+            seq = row["seq"]
+        elif row["prev_hash"] != before:
+            audit.findings.append(Finding(where, "unlinked", "does not continue the line before it"))
+        if line_hash(keys, row) != row["hash"]:
+            audit.findings.append(Finding(where, "altered", "is not what was written"))
+        _check_proof(row, where, erased, audit)
+        before = row["hash"]
+    if lead_id is None:
+        _check_anchors(conn, keys, audit)
+    return audit
+
+
+def _lines(conn: Connection, lead_id: int | None) -> Iterator[Mapping[str, Any]]:
+    query = select(_entry, _proof.c.salt, _proof.c["values"].label("seen")).join(
+        _proof, _proof.c.entry_id == _entry.c.id, isouter=True
+    )
+    if lead_id is not None:
+        query = query.where(_entry.c.lead_id == lead_id)
+    result = conn.execution_options(yield_per=1000).execute(query.order_by(_entry.c.lead_id, _entry.c.seq))
+    for row in result.mappings():
+        yield dict(row)
+
+
+def _erased(conn: Connection) -> frozenset[int]:
+    return frozenset(conn.execute(select(_entry.c.lead_id).where(_entry.c.action == "erase")).scalars())
+
+
+def _check_proof(row: Mapping[str, Any], where: str, erased: frozenset[int], audit: Audit) -> None:
+    if row["salt"] is None:
+        if row["lead_id"] in erased:
+            audit.erased += 1
+        else:
+            audit.findings.append(Finding(where, "proof_lost", "its proof is gone, and nobody was erased"))
+    elif proof_digest(row["salt"], row["seen"]) != row["digest"]:
+        audit.findings.append(Finding(where, "proof_altered", "its proof is not what was seen"))
+
+
+def anchor(conn: Connection, keys: Keys, *, now: datetime) -> int:
+    """Write the anchors of all finished days that have none. Returns how many."""
+    last = conn.execute(select(_anchor).order_by(_anchor.c.day.desc()).limit(1)).first()
+    query = select(func.min(_entry.c.recorded_at))
+    if last is not None:
+        query = query.where(_entry.c.recorded_at >= _day_end(date.fromisoformat(last.day)))
+    first = conn.execute(query).scalar()
+    if first is None:
+        return 0
+    day = first.astimezone(UTC).date()
+    before = last.hash if last is not None else ""
+    written = 0
+    while _day_end(day) + GRACE <= now:
+        made = _sum_up(conn, keys, day, before)
+        if made["last_entry_id"]:
+            conn.execute(insert(_anchor).values(day=day.isoformat(), at=now, **made))
+            before = made["hash"]
+            written += 1
+        day += timedelta(days=1)
+    return written
+
+
+def _sum_up(conn: Connection, keys: Keys, day: date, before: str) -> dict[str, Any]:
+    """One hash over the lines recorded on a day, in the order of their ids, and over the anchor before."""
+    query = select(_entry.c.id, _entry.c.lead_id, _entry.c.hash).where(
+        _entry.c.recorded_at >= _day_end(day - timedelta(days=1)), _entry.c.recorded_at < _day_end(day)
+    )
+    rows = conn.execute(query.order_by(_entry.c.id)).all()
+    return {
+        "heads": len({row.lead_id for row in rows}),
+        "last_entry_id": rows[-1].id if rows else 0,
+        "hash": ledger_hash(keys, "anchor", day.isoformat(), before, *(row.hash for row in rows)),
+    }
+
+
+def _day_end(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
+
+
+def _check_anchors(conn: Connection, keys: Keys, audit: Audit) -> None:
+    before = ""
+    for row in conn.execute(select(_anchor).order_by(_anchor.c.day)).all():
+        audit.anchors += 1
+        made = _sum_up(conn, keys, date.fromisoformat(row.day), before)
+        if (made["hash"], made["heads"], made["last_entry_id"]) != (row.hash, row.heads, row.last_entry_id):
+            text = "the lines of this day are not those it was made from: something was removed, altered or put in"
+            audit.findings.append(Finding(f"anchor {row.day}", "anchor", text))
+        before = row.hash

@@ -1,0 +1,175 @@
+"""Everything we hold about one person (Art. 15, 20): complete, readable by people and by programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from nurture.store.tables import (
+    ActivityRow,
+    BantRow,
+    ConsentEntryRow,
+    ConsentProofRow,
+    ConsentStateRow,
+    ContactRow,
+    EnrollmentRow,
+    EventRow,
+    GateEvaluationRow,
+    HandoffRow,
+    HitRow,
+    InboundRow,
+    JournalRow,
+    LeadListRow,
+    LeadRow,
+    LeadTagRow,
+    LeadValueRow,
+    MembershipRow,
+    MessageRow,
+    OpportunityRow,
+    OutboxRow,
+    SalesDecisionRow,
+    SlaTimerRow,
+    SuppressionRow,
+    TransitionRow,
+    VisitorRow,
+)
+
+SECTIONS: Final[Mapping[str, Any]] = {
+    "values": LeadValueRow,
+    "tags": LeadTagRow,
+    "lists": LeadListRow,
+    "consents": ConsentEntryRow,
+    "consent_proofs": ConsentProofRow,
+    "consent_states": ConsentStateRow,
+    "events": EventRow,
+    "tracking": HitRow,
+    "mails": MessageRow,
+    "replies": InboundRow,
+    "campaigns": EnrollmentRow,
+    "tracks": MembershipRow,
+    "stages": TransitionRow,
+    "story": JournalRow,
+    "gate": GateEvaluationRow,
+    "handed_over": HandoffRow,
+    "sales_decisions": SalesDecisionRow,
+    "sales_questions": BantRow,
+    "sales_activities": ActivityRow,
+    "deadlines": SlaTimerRow,
+    "deals": OpportunityRow,
+    "contacts": ContactRow,
+    "visits": VisitorRow,
+    "notices": OutboxRow,
+}
+"""Section -> table with a `lead_id`. A test holds this against the schema: a new table must be listed or excused."""
+HIDDEN: Final = frozenset(
+    {
+        "hash",
+        "prev_hash",
+        "digest",
+        "salt",
+        "key",
+        "key_hash",
+        "address_hash",
+        "email_hash",
+        "token_hash",
+        "owner",
+        "lease_owner",
+        "lease_until",
+        "raw",
+    }
+)
+"""Columns that are ours and say nothing about the person."""
+DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the beginning of a formula, full-width forms included."""
+
+
+def collect(conn: Connection, lead_id: int) -> dict[str, list[dict[str, Any]]]:
+    """Section -> rows, `person` first. Moments are ISO text; documents stay documents."""
+    lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+    row = conn.execute(select(lead).where(lead.c.id == lead_id)).mappings().one()
+    found: dict[str, list[dict[str, Any]]] = {"person": [_shown(row)]}
+    for name, model in SECTIONS.items():
+        table = model.__table__
+        query = select(table).where(table.c.lead_id == lead_id).order_by(*table.primary_key.columns)
+        found[name] = [_shown(r) for r in conn.execute(query).mappings()]
+    suppression = SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+    query = select(suppression).where(suppression.c.address_hash == row["email_hash"]).order_by(suppression.c.id)
+    found["suppressions"] = [_shown(r) for r in conn.execute(query).mappings()]
+    return found
+
+
+def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(k): _plain(v) for k, v in row.items() if str(k) not in HIDDEN and v is not None}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime | date) else value
+
+
+def to_json(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    return json.dumps(found, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+def to_zip(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """One CSV per section, safe to open in a spreadsheet; `from_zip` gives the same rows back."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, rows in found.items():
+            entry = zipfile.ZipInfo(f"{name}.csv", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(entry, _csv(rows))
+    return packed.getvalue()
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = sorted({column for row in rows for column in row})
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["" if c not in row else cell(row[c]) for c in columns])
+    return text.getvalue()
+
+
+def cell(value: Any) -> str:
+    """A value as text that no spreadsheet runs: JSON for what is not text, an apostrophe before a formula."""
+    text = value if isinstance(value, str) and not _reads_as_json(value) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.startswith((*DANGEROUS, "'")) else text
+
+
+def _reads_as_json(text: str) -> bool:
+    """Text that would come back as something else has to be quoted (`"5"`, `"true"`, `""`)."""
+    if not text:
+        return True
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def uncell(text: str) -> Any:
+    text = text.removeprefix("'")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def from_zip(packed: bytes) -> dict[str, list[dict[str, Any]]]:
+    """What `to_zip` was given."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        for name in archive.namelist():
+            rows = csv.reader(io.StringIO(archive.read(name).decode(), newline=""))
+            columns = next(rows)
+            found[name.removesuffix(".csv")] = [
+                {c: uncell(t) for c, t in zip(columns, row, strict=True) if t} for row in rows
+            ]
+    return found
