@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from nurture import pipeline
 from nurture.decide import enter
 from nurture.decide.calendar import add
 from nurture.decide.window import named_zone
@@ -106,7 +107,7 @@ class _Telling:
         came = self._came()
         self.failures += judge(self.story, came, start=self.start, zone=self.zone)
         moments = timeline.of(self.world, self.lead_id, self.campaign.id, zone=self.zone, since=self.start, whys=self.whys)
-        return Told(self.story, tuple(self.failures), tuple(sorted([*moments, *self.extra], key=lambda m: m.at)), frozenset(came.reached))
+        return Told(self.story, tuple(self.failures), tuple(sorted([*self.extra, *moments], key=lambda m: m.at)), frozenset(came.reached))
 
     def _lead(self) -> int:
         lead = self.story.lead
@@ -129,8 +130,6 @@ class _Telling:
         return lead_id
 
     def _score(self) -> None:
-        from nurture import pipeline
-
         for stage in ("score", "advance", "hand_off"):
             pipeline.run_stage(self.world.parts, stage, now=self.start, owner="story")
 

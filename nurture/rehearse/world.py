@@ -21,7 +21,7 @@ from nurture.parts import Parts
 from nurture.store import Store, consent, leads, open_store
 
 OWNER = "rehearsal"
-_KEYS = Keys.from_secrets(["a rehearsal signs nothing that leaves the house"])
+KEYS = Keys.from_secrets(["a rehearsal signs nothing that leaves the house"])
 TICK = timedelta(seconds=1)
 
 
@@ -60,7 +60,7 @@ class World:
         self.mailbox = MemoryTransport()
         self.store = store or fresh_store()
         self.parts = Parts(
-            store=self.store, library=self.library, keys=_KEYS, transport=self.mailbox, public_url="https://rehearsal.invalid",
+            store=self.store, library=self.library, keys=KEYS, transport=self.mailbox, public_url="https://rehearsal.invalid",
             versions=dict.fromkeys(live, 1), templates={t.digest: t for t in library.templates.values()},
         )
 
@@ -90,12 +90,12 @@ class World:
         now = self.clock.now()
         with self.store.begin() as conn:
             stored = leads.find_or_create(
-                conn, email=email, fields=fields, origin="declared", source=source, now=now, keys=_KEYS,
+                conn, email=email, fields=fields, origin="declared", source=source, now=now, keys=KEYS,
                 language=language, country=country, timezone=timezone,
             )
             if stored.lead_id is None:
                 raise ValueError(f"the lead {email} cannot be stored: {stored.refused}")
-            consent.append(conn, grants(stored.lead_id, consents, at=now), now=now, keys=_KEYS)
+            consent.append(conn, grants(stored.lead_id, consents, at=now), now=now, keys=KEYS)
         return stored.lead_id
 
     def close(self) -> None:

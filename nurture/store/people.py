@@ -91,3 +91,8 @@ def tag(conn: Connection, lead_id: int, word: str, *, now: datetime) -> None:
     """Give a lead a tag; one it has already stays as it is."""
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     conn.execute(insert(_tags).on_conflict_do_nothing(), [{"lead_id": lead_id, "tag": word, "at": now}])
+
+
+def everyone(conn: Connection) -> list[int]:
+    """Every lead's id; for rehearsals and exports, never for a tick."""
+    return list(conn.execute(select(_t.c.id).where(_t.c.erased_at.is_(None)).order_by(_t.c.id)).scalars())

@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from nurture.model.words import ENROLLMENT_OPEN
 from nurture.store import enrollments, wakeups
-from nurture.store.tables import EnrollmentRow, HandoffRow, JournalRow, LeadRow
+from nurture.store.tables import EnrollmentRow, HandoffRow, JournalRow, LeadRow, LinkRow, MessageRow, StepDoneRow
 
 _lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 _enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
 _journal = JournalRow.__table__  # type: ignore[attr-defined]
+_done = StepDoneRow.__table__  # type: ignore[attr-defined]
+_message = MessageRow.__table__  # type: ignore[attr-defined]
+_link = LinkRow.__table__  # type: ignore[attr-defined]
 _handoff = HandoffRow.__table__  # type: ignore[attr-defined]
 
 
@@ -62,3 +65,60 @@ def is_over(conn: Connection, lead_id: int) -> bool:
     inside = select(exists().where(_enrollment.c.lead_id == lead_id, _enrollment.c.state == "active"))
     waiting = select(exists().where(_handoff.c.lead_id == lead_id, _handoff.c.closed_at.is_(None)))
     return not conn.execute(inside).scalar() or bool(conn.execute(waiting).scalar())
+
+
+class Mail(NamedTuple):
+    step: str
+    state: str
+    reason: str | None
+    at: datetime
+
+
+def sent_after(conn: Connection, since: datetime, *, campaign: str) -> list[tuple[int, int, str, tuple[str, ...]]]:
+    """(message, lead, step, names of its links) of mails that left after `since`."""
+    query = (
+        select(_message.c.id, _message.c.lead_id, _message.c.step_id, _message.c.template_digest)
+        .where(_message.c.campaign == campaign, _message.c.state == "sent", _message.c.sent_at > since).order_by(_message.c.id)
+    )
+    rows = conn.execute(query).all()
+    names: dict[str, tuple[str, ...]] = {}
+    for digest in {row.template_digest for row in rows}:
+        found = conn.execute(select(_link.c.name).where(_link.c.template_digest == digest, _link.c.name.is_not(None)).order_by(_link.c.idx)).scalars()
+        names[digest] = tuple(dict.fromkeys(found))
+    return [(row.id, row.lead_id, row.step_id, names[row.template_digest]) for row in rows]
+
+
+def messages_of(conn: Connection, campaign: str) -> list[Mail]:
+    query = select(_message.c.step_id, _message.c.state, _message.c.reason, _message.c.sent_at, _message.c.planned_at).where(_message.c.campaign == campaign)
+    return [Mail(row.step_id, row.state, row.reason, row.sent_at or row.planned_at) for row in conn.execute(query.order_by(_message.c.id))]
+
+
+def handoffs(conn: Connection) -> list[datetime]:
+    """When leads were first handed over."""
+    query = select(func.min(_handoff.c.opened_at)).group_by(_handoff.c.lead_id)
+    return sorted(conn.execute(query).scalars())
+
+
+def ends_of(conn: Connection, campaign: str) -> dict[str, int]:
+    """How runs stand or ended, with how many people."""
+    query = (
+        select(_enrollment.c.state, _enrollment.c.end_reason, func.count())
+        .where(_enrollment.c.campaign == campaign).group_by(_enrollment.c.state, _enrollment.c.end_reason)
+    )
+    return {f"{state}: {reason}" if reason else state: n for state, reason, n in conn.execute(query)}
+
+
+def steps_ever(conn: Connection, campaign: str) -> set[str]:
+    """Steps that somebody passed or got a mail of."""
+    query = select(_done.c.step_id).join(_enrollment, _enrollment.c.id == _done.c.enrollment_id).where(_enrollment.c.campaign == campaign)
+    sent = select(_message.c.step_id).where(_message.c.campaign == campaign)
+    return set(conn.execute(query.distinct()).scalars()) | set(conn.execute(sent.distinct()).scalars())
+
+
+def standing(conn: Connection, campaign: str) -> dict[str, int]:
+    """Step -> how many people stand on it now."""
+    query = (
+        select(_enrollment.c.step_id, func.count())
+        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(("active", "paused"))).group_by(_enrollment.c.step_id)
+    )
+    return {step: n for step, n in conn.execute(query) if step is not None}
