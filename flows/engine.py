@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import logging
 import threading
@@ -48,6 +49,7 @@ class PrefectEngine:
         self._healthy = healthy
         self._away = False
         self._lock = threading.Lock()
+        self._context: contextvars.Context | None = None
         install(work)
 
     def run(self, job: Job) -> Books:
@@ -63,14 +65,12 @@ class PrefectEngine:
             return self._plain.run(job)
 
     def _as_flow(self, job: Job) -> Books:
-        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
         module, _, name = job.flow.rpartition(".")
         flow = cast(Callable[..., Any], getattr(importlib.import_module(module), name))
-        with self._lock, temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            # With a heartbeat every sync flow waits up to a second for the thread that sends it.
+        with self._lock:
             self.runs += 1
-            found = flow(**job.parameters)
+            self._context = self._context or _without_heartbeat()
+            found = self._context.run(flow, **job.parameters)
         return {stage: Tally.from_dict(books) for stage, books in found.items()}
 
     def _note(self, *, away: bool) -> None:
@@ -78,3 +78,15 @@ class PrefectEngine:
             self._away = away
             says = "does not answer; the work goes on without it" if away else "is back"
             log.warning("Prefect's API %s", says)
+
+
+def _without_heartbeat() -> contextvars.Context:
+    """Where flows run: with a heartbeat every sync flow waits up to a second for the thread that sends it.
+
+    No variable can switch it off, and changing settings costs half a second, so it is done once for all runs.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    context = contextvars.copy_context()
+    context.run(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}).__enter__)
+    return context

@@ -1,14 +1,14 @@
-"""What waits: how much is due at a moment, stage by stage, and when the next thing comes due. Counts and minima, no scans."""
+"""What waits: how much is due at a moment, stage by stage, and when the next thing comes due. One query each, no scans."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select
 
 from nurture.model.words import EnrollmentState, Verdict
-from nurture.store import brakes, campaigns
+from nurture.store import brakes, campaigns, wakeups
 from nurture.store.literal import is_one_of, word
 from nurture.store.tables import EnrollmentRow, HitRow, LeadRow, MessageRow, OutboxRow, SlaTimerRow, WakeupRow
 
@@ -24,37 +24,37 @@ _wakeup = WakeupRow.__table__  # type: ignore[attr-defined]  # as above
 def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None) -> dict[str, int]:
     """Stage -> how many rows wait for it at `now`. `only` keeps plan and send to these campaigns."""
     stopped = brakes.paused_campaigns(conn)
-    found = {
-        "rebase": len(campaigns.unswept(conn)),
-        "sweep": _count(conn, _lead.c.review_at.is_not(None), _lead.c.review_at <= now),
-        "plan": _count(conn, *_enrolled(stopped, only), _enrollment.c.due_at <= now),
-        "send": _count(conn, *_sendable(stopped, only), _message.c.due_at <= now) + _count(conn, *_stranded(now, only)),
-        "record": _count(conn, _hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now),
-        "recycle": _count(conn, _timer.c.met_at.is_(None), _timer.c.closed_at.is_(None), _timer.c.next_at <= now),
-        "deliver": _count(conn, is_one_of(_outbox.c.state, ("planned", "deferred")), _outbox.c.due_at <= now),
-    }
     free = or_(_wakeup.c.lease_until.is_(None), _wakeup.c.lease_until <= now)
-    woken = conn.execute(select(_wakeup.c.stage, func.count()).where(_wakeup.c.due_at <= now, free).group_by(_wakeup.c.stage))
-    return {**found, **{str(stage): int(n) for stage, n in woken}}
+    counts = {
+        "sweep": _count(_lead.c.review_at.is_not(None), _lead.c.review_at <= now),
+        "plan": _count(*_enrolled(stopped, only), _enrollment.c.due_at <= now),
+        "send": _count(*_sendable(stopped, only), _message.c.due_at <= now),
+        "stranded": _count(*_stranded(now, only)),
+        "record": _count(_hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now),
+        "recycle": _count(_timer.c.met_at.is_(None), _timer.c.closed_at.is_(None), _timer.c.next_at <= now),
+        "deliver": _count(is_one_of(_outbox.c.state, ("planned", "deferred")), _outbox.c.due_at <= now),
+        **{stage: _count(_wakeup.c.stage == stage, _wakeup.c.due_at <= now, free) for stage in wakeups.ORDER},
+    }
+    row = conn.execute(select(*(count.label(stage) for stage, count in counts.items()))).one()._asdict()
+    row["send"] += row.pop("stranded")
+    return {"rebase": len(campaigns.unswept(conn)), **{stage: int(n) for stage, n in row.items()}}
 
 
 def next_due(conn: Connection) -> datetime | None:
     """The earliest moment at which anything waits, past or to come; None where nothing ever will."""
     stopped = brakes.paused_campaigns(conn)
-    moments = [
-        conn.execute(select(func.min(column)).where(*which)).scalar()
-        for column, which in (
-            (_lead.c.review_at, (_lead.c.review_at.is_not(None),)),
-            (_enrollment.c.due_at, _enrolled(stopped, None)),
-            (_message.c.due_at, _sendable(stopped, None)),
-            (_message.c.lease_until, (is_one_of(_message.c.state, ("claimed", "started")),)),
-            (_hit.c.decide_at, (_hit.c.verdict == word(Verdict.HELD),)),
-            (_timer.c.next_at, (_timer.c.met_at.is_(None), _timer.c.closed_at.is_(None))),
-            (_outbox.c.due_at, (is_one_of(_outbox.c.state, ("planned", "deferred")),)),
-            (_wakeup.c.due_at, (_wakeup.c.lead_id.is_not(None),)),
-        )
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
+    moments = (
+        _first(_lead.c.review_at, _lead.c.review_at.is_not(None)),
+        _first(_enrollment.c.due_at, *_enrolled(stopped, None)),
+        _first(_message.c.due_at, *_sendable(stopped, None)),
+        _first(_message.c.lease_until, is_one_of(_message.c.state, ("claimed", "started"))),
+        _first(_hit.c.decide_at, _hit.c.verdict == word(Verdict.HELD)),
+        _first(_timer.c.next_at, _timer.c.met_at.is_(None), _timer.c.closed_at.is_(None)),
+        _first(_outbox.c.due_at, is_one_of(_outbox.c.state, ("planned", "deferred"))),
+        _first(_wakeup.c.due_at),
+    )
+    found = conn.execute(select(*(moment.label(f"m{n}") for n, moment in enumerate(moments)))).one()
+    return min((moment for moment in found if moment is not None), default=None)
 
 
 def _enrolled(stopped: Collection[str], only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
@@ -68,10 +68,13 @@ def _sendable(stopped: Collection[str], only: Collection[str] | None) -> tuple[C
 
 def _stranded(now: datetime, only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
     """Messages whose worker ended in the middle: the next run of `send` takes them up."""
-    return (and_(is_one_of(_message.c.state, ("claimed", "started")), _message.c.lease_until <= now), *_of(_message.c.campaign, (), only))
+    lost = and_(is_one_of(_message.c.state, ("claimed", "started")), _message.c.lease_until <= now)
+    return (lost, *_of(_message.c.campaign, (), only))
 
 
-def _of(campaign: ColumnElement[str], stopped: Collection[str], only: Collection[str] | None) -> list[ColumnElement[bool]]:
+def _of(
+    campaign: ColumnElement[str], stopped: Collection[str], only: Collection[str] | None
+) -> list[ColumnElement[bool]]:
     which: list[ColumnElement[bool]] = []
     if stopped:
         which.append(or_(campaign.is_(None), campaign.not_in(sorted(stopped))))
@@ -80,5 +83,9 @@ def _of(campaign: ColumnElement[str], stopped: Collection[str], only: Collection
     return which
 
 
-def _count(conn: Connection, *which: ColumnElement[bool]) -> int:
-    return int(conn.execute(select(func.count()).where(*which)).scalar_one())
+def _count(*which: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).where(*which).scalar_subquery()
+
+
+def _first(moment: ColumnElement[datetime], *which: ColumnElement[bool]) -> ScalarSelect[datetime]:
+    return select(func.min(moment)).where(*which).scalar_subquery()

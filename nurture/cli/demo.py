@@ -1,0 +1,147 @@
+"""`nurture demo`: eight weeks of nurturing in two minutes, with real mail, real requests and real flow runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from nurture.cli.common import FINDINGS, FINE, err, fail, out, plain, settings
+from nurture.errors import NurtureError, UsageError
+
+if TYPE_CHECKING:
+    from nurture.demo.run import Demo
+
+
+def register(app: typer.Typer) -> None:
+    app.command("demo")(demo)
+
+
+def demo(
+    leads: Path | None = typer.Option(None, help="Another file of leads, together with --map."),
+    map_path: Path | None = typer.Option(None, "--map", help="What its columns mean."),
+    seed: int = typer.Option(7, help="The same seed, the same demo."),
+    weeks: int = typer.Option(8, min=1, max=26, help="How long, in weeks of its own clock."),
+    stay: bool | None = typer.Option(None, "--stay/--no-stay", help="Keep the pages open at the end (a terminal: yes)."),
+) -> None:
+    """Import leads, run eight weeks of campaigns with simulated people, show what came of it, keep the pages open."""
+    from nurture.cli.up import log_to
+    from nurture.demo.run import Demo
+    from nurture.demo.sample import SHIPPED, SHIPPED_MAP
+
+    if (leads is None) != (map_path is None):
+        raise UsageError("--leads and --map belong together.", fix="make demo LEADS=file.csv MAP=file.map.yaml")
+    chosen_leads, chosen_map = leads or SHIPPED, map_path or SHIPPED_MAP
+    for path in (chosen_leads, chosen_map):
+        if not path.is_file():
+            raise UsageError(f"There is no file {plain(path)}.", fix="Give a path that exists.")
+    began = time.monotonic()
+    base = settings()
+    with Demo(base, leads=chosen_leads, seed=seed, weeks=weeks) as running:
+        log_to(running.home / "log" / "nurture.log")
+        command = commands(running)
+        out.print(Text.assemble(("The demo begins", "bold"), f" on {running.begin:%A %d %B %Y}, seed {seed}. Files: {plain(running.home)}/"))
+        prepare(command, chosen_leads, chosen_map)
+        wait_for_prefect(running)
+        play(running, command)
+        took = time.monotonic() - began
+        from nurture.cli.demo_report import report
+
+        report(running, command, took)
+        if stay if stay is not None else sys.stdout.isatty() and sys.stdin.isatty():
+            keep_open(running)
+
+
+def commands(running: Demo) -> Callable[..., tuple[int, str]]:
+    """Runs `nurture ...` in this process, on the demo, at the demo's moment: what a person would type, without its start."""
+    from nurture.cli import build
+
+    app = build()
+
+    def run(*argv: str) -> tuple[int, str]:
+        os.environ.update(running.environment())
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            try:
+                code = app(args=list(argv), standalone_mode=False)
+            except NurtureError as known:
+                code = fail(known)
+            except typer.Exit as ended:
+                code = ended.exit_code
+        return int(code or 0), printed.getvalue()
+
+    return run
+
+
+def prepare(command: Callable[..., tuple[int, str]], leads: Path, map_path: Path) -> None:
+    """Import, check, apply: the three commands a marketer begins with."""
+    for argv in (("import", str(leads), "--map", str(map_path), "--yes"), ("check",), ("apply", "--yes")):
+        began = time.monotonic()
+        code, printed = command(*argv)
+        shown = " ".join(Path(a).name if "/" in a else a for a in argv)
+        out.print(Text.assemble(("$ ", "dim"), (f"nurture {shown}", "bold"), (f"   {time.monotonic() - began:.1f} s", "dim")))
+        for line in _gist(printed, argv[0]):
+            out.print(Text("  " + plain(line)))
+        if code not in (FINE, FINDINGS) or (code == FINDINGS and argv[0] != "import"):
+            raise UsageError(f"`nurture {shown}` did not succeed:\n{printed}", fix="Mend what it names, then run the demo again.")
+
+
+def _gist(printed: str, what: str) -> list[str]:
+    lines = [line for line in printed.splitlines() if line.strip()]
+    if what == "import":
+        lines = [line for line in lines if "noticed:" not in line and "skipped:" not in line]
+        return lines[:9]
+    return lines[-4:]
+
+
+def wait_for_prefect(running: Demo) -> None:
+    server = running.installation.prefect
+    if server is None:
+        return
+    with err.status("Prefect's API is starting (its database is made on the first start) ..."):
+        up = server.wait()
+    if not up:
+        err.print("Prefect's API did not start; the demo goes on without flow runs. Its log: " + str(server.log))
+
+
+def play(running: Demo, command: Callable[..., tuple[int, str]]) -> None:
+    """The eight weeks, with a bar that moves by days."""
+    days = (running.end - running.begin).days
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
+    last = [running.begin]
+    with Progress(*columns, console=err, transient=err.is_terminal) as bar:
+        task = bar.add_task(f"{running.begin:%a %d %b}", total=days, told="")
+
+        def progress(now: datetime, told: str) -> None:
+            bar.update(task, completed=(now - running.begin).total_seconds() / 86400, description=f"{now:%a %d %b}")
+            if told:
+                bar.update(task, told=told)
+            if not err.is_terminal and (now - last[0]).days >= 7:
+                last[0] = now
+                err.print(f"{now:%a %d %b}: {told or running.mail.accepted}")
+
+        running.play(command, progress)
+
+
+def keep_open(running: Demo) -> None:
+    """The pages stay until Ctrl-C; nothing is due any more unless somebody clicks."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    out.print("\nCtrl-C ends it.")
+    while not stop.wait(0.5):
+        pass
+
+

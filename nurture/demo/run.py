@@ -1,0 +1,154 @@
+"""The demo itself: the real installation on a virtual clock, with people around it, for eight weeks in two minutes."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Self
+
+from flows.installation import Installation
+from flows.schedule import Job
+from flows.server import free_port, is_free
+from nurture.clock import VirtualClock
+from nurture.demo.mailbox import MailFolder
+from nurture.demo.sample import BEGIN, SampleLead
+from nurture.demo.seller import Command, Seller
+from nurture.demo.world import World
+from nurture.errors import UsageError
+from nurture.model.intents import Tally
+from nurture.pipeline import next_due
+from nurture.settings import Settings
+from nurture.web.hooks import own_secret
+
+WEEKS = 8
+MOST_RUNS = 400
+TICKS = 100
+"""About two a day; the clock never waits for the next one, it jumps."""
+STRANGERS = 36
+SHORTEST_GAP = timedelta(hours=4)
+Progress = Callable[[datetime, str], None]
+
+
+class Demo:
+    """Everything that runs in a demo. Use as a context manager; `play` is the eight weeks."""
+
+    def __init__(self, settings: Settings, *, leads: Path, seed: int, weeks: int = WEEKS) -> None:
+        self.leads = leads
+        self.seed = seed
+        self.begin = datetime.combine(BEGIN, time(7, 0), UTC)
+        self.end = self.begin + timedelta(weeks=weeks)
+        self.clock = VirtualClock(self.begin)
+        self.books: dict[str, Tally] = {}
+        self.runs: Counter[str] = Counter()
+        self.ticks = 0
+        self.home = settings.var_dir / "demo"
+        _empty(self.home)
+        unknown = _refused(leads)
+        self.mail = MailFolder(self.home / "mail", refuse=unknown)
+        self._base = settings
+
+    def __enter__(self) -> Self:
+        self.mail.__enter__()
+        try:
+            self.settings = self._settings(self._base)
+            self.installation = Installation(self.settings, clock=self.clock, observer=self._note, demo=True)
+            self.installation.__enter__()
+        except BaseException:
+            self.mail.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.installation.close()
+        self.mail.__exit__()
+
+    def _settings(self, base: Settings) -> Settings:
+        port = base.port if is_free(base.host, base.port) else free_port()
+        default = Settings.model_fields["database_url"].default
+        return base.model_copy(update={
+            "var_dir": self.home, "port": port, "public_url": f"http://{base.host}:{port}", "now": None,
+            "database_url": f"sqlite:///{self.home / 'nurture.db'}" if base.database_url == default else base.database_url,
+            "smtp_url": f"smtp://127.0.0.1:{self.mail.port}", "smtp_routes": {},
+            "prefect_port": base.prefect_port if is_free("127.0.0.1", base.prefect_port) else free_port(),
+        })
+
+    def environment(self) -> dict[str, str]:
+        """What makes a `nurture` command act on the demo, at the demo's moment."""
+        chosen = self.settings
+        return {
+            "NURTURE_DATABASE_URL": chosen.database_url, "NURTURE_VAR_DIR": str(chosen.var_dir),
+            "NURTURE_PUBLIC_URL": chosen.url, "NURTURE_SMTP_URL": chosen.smtp_url,
+            "NURTURE_NOW": self.clock.now().isoformat(),
+        }
+
+    def play(self, command: Command, progress: Progress) -> None:
+        """The eight weeks: people act at their own times, the clock jumps to what is due next, flows run."""
+        parts = self.installation.parts
+        self.world = World(
+            self.clock, self.mail, self.installation.url, own_secret(parts.keys), self.seed, _rows(self.leads)
+        )
+        self.seller = Seller(command, self.seed)
+        self.world.invite_strangers(STRANGERS, self.end)
+        while True:
+            self._tick(progress)
+            now = self.clock.now()
+            if now >= self.end:
+                return
+            self.world.act_until(self._next(now))
+            following = min(self._next(self.clock.now(), least=now), self.end)
+            if following > self.clock.now():
+                self.clock.jump(following)
+
+    def _tick(self, progress: Progress) -> None:
+        self.installation.clockwork.tick()
+        self.ticks += 1
+        now = self.clock.now()
+        arrived = self.world.receive()
+        if self.seller.is_due(now):
+            self.seller.work(now)
+        progress(now, f"{self.mail.accepted} mails, {sum(self.runs.values())} runs" if arrived else "")
+
+    def _next(self, now: datetime, *, least: datetime | None = None) -> datetime:
+        """The next due moment, but not so soon that the runs would not last for the whole time."""
+        left = max(1, min(TICKS - self.ticks, (MOST_RUNS - sum(self.runs.values())) // 4))
+        gap = max(SHORTEST_GAP, (self.end - (least or now)) / left)
+        due = [moment for moment in (next_due(self.installation.parts), self.world.next_act()) if moment is not None]
+        return min(max((least or now) + gap, min(due, default=self.end)), self.end)
+
+    def _note(self, job: Job, books: Mapping[str, Tally]) -> None:
+        self.runs[job.name] += 1
+        for stage, tally in books.items():
+            self.books.setdefault(stage, Tally()).add(tally)
+
+
+def _rows(path: Path) -> dict[str, SampleLead]:
+    """Who the people of the shipped file are. Another file's columns are not known here: its people introduce themselves."""
+    names = [f.name for f in fields(SampleLead)]
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if list(reader.fieldnames or []) != names:
+            return {}
+        return {row["email"].lower(): SampleLead(**row) for row in reader if "@" in row["email"]}
+
+
+def _refused(path: Path) -> frozenset[str]:
+    """Addresses of the shipped file whose mailbox has gone since: the server says so, as servers do."""
+    import random
+
+    known = sorted(_rows(path))
+    return frozenset(random.Random(len(known)).sample(known, len(known) // 50)) if known else frozenset()
+
+
+def _empty(home: Path) -> None:
+    """A fresh folder for this demo; only what an earlier demo left is removed."""
+    mark = home / "made-by-nurture-demo"
+    if home.exists() and any(home.iterdir()) and not mark.exists():
+        raise UsageError(f"{home} holds something that is not a demo.", fix="Move it away, or set NURTURE_VAR_DIR.")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    mark.touch()
