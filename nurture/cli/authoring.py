@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nurture.authoring import Reading
     from nurture.authoring.desk import Rule
     from nurture.model.problem import Problem
+    from nurture.model.words import FunnelStage
 
 _PATHS = typer.Argument(None, help="A folder with campaigns/ and templates/, a folder of campaigns, or single files.")
 _FORMAT = typer.Option("text", "--format", help="text, json, github or sarif.")
@@ -29,8 +30,22 @@ _BEFORE = typer.Option(None, "--before", help="An earlier state of the folder: r
 _TODAY = typer.Option(None, "--today", help="The day for rules about dates, as 2026-11-22.")
 
 
+_KIND = typer.Argument(None, help="campaign, company, tracks, scoring, agreement, sales, form or test.")
+_WRITE = typer.Option(None, "--write", metavar="FOLDER", help="Write every schema into this folder (campaigns/).")
+_FILES = typer.Argument(None, help="Files or folders; without any: the campaigns folder.")
+_DIFF = typer.Option(False, "--check", help="Change nothing; end with 1 when something would change.")
+_STAGE = typer.Argument(None, help="awareness, consideration, decision or recycled.")
+_ID = typer.Argument(None, help="The new campaign's id.")
+_TRACK = typer.Option(None, "--track", help="The track it serves.")
+_STORY = typer.Option(None, "--story", metavar="CAMPAIGN", help="Write a story for a campaign that has none.")
+_INTO = typer.Option(None, "--into", help="A folder with campaigns/ and templates/; without it the configured ones.")
+
+
 def register(app: typer.Typer) -> None:
+    app.command("new")(new)
     app.command("check")(check)
+    app.command("fmt")(fmt)
+    app.command("schema")(schema)
 
 
 def check(
@@ -157,3 +172,127 @@ def _print(reading: Reading, problems: list[Problem], form: str) -> None:
         counted = {"campaign": len(reading.of("campaign")), "template": len(reading.draft.templates if reading.draft else ()),
                    "form": len(reading.of("form"))}
         err.print(Text(report.summary(problems, counted)))
+
+
+def schema(kind: str | None = _KIND, write: Path | None = _WRITE) -> None:
+    """JSON Schema for editors: print one, or write all of them beside the campaigns."""
+    from nurture.authoring.desk import did_you_mean
+    from nurture.authoring.schema import FILES, as_text
+
+    if write is not None:
+        write.mkdir(parents=True, exist_ok=True)
+        for name in [kind] if kind else FILES:
+            _known_kind(name)
+            (write / f"{name}.schema.json").write_text(as_text(name), encoding="utf-8")
+        out.print(Text(f"{1 if kind else len(FILES)} schemas in {write}; line 1 of a campaign names its own:"))
+        out.print(Text("# yaml-language-server: $schema=./campaign.schema.json", style="dim"))
+        return
+    if kind is not None and kind not in FILES:
+        raise UsageError(f"there is no kind `{kind}`.{did_you_mean(kind, FILES)}", fix=f"take one of {', '.join(FILES)}")
+    sys.stdout.write(as_text(kind or "campaign"))
+
+
+def _known_kind(kind: str) -> None:
+    from nurture.authoring.schema import FILES
+
+    if kind not in FILES:
+        raise UsageError(f"there is no kind `{kind}`", fix=f"take one of {', '.join(FILES)}")
+
+
+def fmt(files: list[Path] = _FILES, dry: bool = _DIFF) -> None:
+    """Give campaign files one look. Comments stay, and what a file says never changes."""
+    from nurture.authoring.format import formatted
+
+    changed, unread = 0, 0
+    for path in _yaml_files(files or [settings().campaigns_dir]):
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            err.print(Text(f"{path}: not read: {error}"))
+            unread += 1
+            continue
+        made = formatted(text)
+        if made is None:
+            err.print(Text(f"{path}: does not read; `nurture check` says why"))
+            unread += 1
+        elif made != text:
+            changed += 1
+            out.print(Text(f"{path}{': would change' if dry else ''}"))
+            if not dry:
+                path.write_text(made, encoding="utf-8")
+    raise typer.Exit(FINDINGS if unread or (dry and changed) else FINE)
+
+
+def _yaml_files(paths: list[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no `{path}`", fix="name a folder or a file that exists")
+        found += sorted(p for p in path.rglob("*.yaml") if p.is_file()) if path.is_dir() else [path]
+    return found
+
+
+def new(
+    stage: str | None = _STAGE,
+    name: str | None = _ID,
+    track: str | None = _TRACK,
+    story: str | None = _STORY,
+    into: Path | None = _INTO,
+) -> None:
+    """Write a commented campaign for a stage of the funnel, with its mails and its story."""
+    from nurture.authoring import read_folder
+    from nurture.authoring.draft import draft_for, files, story_for
+
+    campaigns, templates, _ = folders([into] if into else [])
+    if into is not None:
+        campaigns, templates = into / "campaigns", into / "templates"
+    library = read_folder(campaigns, templates).draft
+    assert library is not None
+    if story is not None:
+        if story not in library.campaigns:
+            from nurture.authoring.desk import did_you_mean
+
+            raise UsageError(f"there is no campaign `{story}`.{did_you_mean(story, library.campaigns)}", fix="name one that exists")
+        made = {f"campaigns/{story}.test.yaml": story_for(library.campaigns[story])}
+    else:
+        chosen = _stage(stage)
+        draft = draft_for(library, _new_id(name or f"{chosen}-campaign"), chosen, track)
+        made = files(draft, layouts=not library.layouts)
+    _write({_target(path, campaigns, templates): text for path, text in made.items()})
+
+
+def _stage(said: str | None) -> FunnelStage:
+    from nurture.authoring.desk import did_you_mean
+    from nurture.model.words import FunnelStage
+
+    words = [s.value for s in FunnelStage]
+    if said not in words:
+        hint = did_you_mean(said or "", words)
+        raise UsageError(f"`{said or ''}` is no stage.{hint}", fix=f"take one of {', '.join(words)}")
+    return FunnelStage(said)
+
+
+def _new_id(said: str) -> str:
+    import re
+
+    from nurture.authoring.values import SLUG
+
+    if not re.fullmatch(SLUG, said):
+        raise UsageError(f"`{said}` cannot be a campaign's id", fix="small letters, digits and `-`, as `spring-guide`")
+    return said
+
+
+def _target(name: str, campaigns: Path, templates: Path) -> Path:
+    root, _, rest = name.partition("/")
+    return (campaigns if root == "campaigns" else templates) / rest
+
+
+def _write(made: dict[Path, str]) -> None:
+    """All of the files or none: nothing that exists is overwritten."""
+    there = [path for path in made if path.exists()]
+    if there:
+        raise UsageError(f"{there[0]} exists already", fix="choose another id, or remove the file")
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        out.print(Text(str(path)))
