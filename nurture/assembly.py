@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
-
 from nurture.authoring import read_sources
 from nurture.decide.change import effective
 from nurture.errors import NurtureError
@@ -21,15 +19,18 @@ from nurture.model.tokens import Keys
 from nurture.model.words import CampaignStatus
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.store import Store, campaigns
+from nurture.store import Connection, Store, campaigns
 
 
 def assemble(store: Store, settings: Settings, *, transport: Transport | None = None) -> Parts:
     """The parts of the installation that `settings` describe, with what is applied in `store`."""
     parts = Parts(
-        store=store, library=_read({}), keys=Keys.from_secrets(settings.secrets()),
+        store=store,
+        library=_read({}),
+        keys=Keys.from_secrets(settings.secrets()),
         transport=transport or SmtpTransport(parse_routes(settings.smtp_url, settings.smtp_routes)),
-        public_url=settings.url, hooks=_hooks(settings),
+        public_url=settings.url,
+        hooks=_hooks(settings),
     )
     refresh(parts)
     return parts
@@ -51,9 +52,16 @@ def refresh(parts: Parts) -> bool:
     pinned: dict[tuple[str, int], Campaign] = {}
     copy: dict[tuple[str, int], Mapping[str, Template]] = {}
     for version in old:
-        then = {path: text for name, digest in version.templates.items() if digest in shelf for path, text in shelf[digest][1].items()}
+        then = {
+            path: text
+            for name, digest in version.templates.items()
+            if digest in shelf
+            for path, text in shelf[digest][1].items()
+        }
         reading = _read({**sources, **then, campaigns.path_of(version.campaign): version.source})
-        pinned[version.campaign, version.n] = effective(reading.campaigns[version.campaign], library.campaigns[version.campaign])
+        pinned[version.campaign, version.n] = effective(
+            reading.campaigns[version.campaign], library.campaigns[version.campaign]
+        )
         copy[version.campaign, version.n] = reading.templates
     parts.library, parts.versions, parts.applied = library, versions, applied
     parts.pinned, parts.pinned_copy = pinned, copy
@@ -72,8 +80,10 @@ def _followed(conn: Connection, live: Mapping[str, campaigns.Version]) -> list[c
 def _held(library: Library, states: Mapping[str, str]) -> Library:
     """A pause or a retirement stands above what a file says."""
     held = {CampaignStatus.PAUSED, CampaignStatus.RETIRED}
-    said = {name: replace(c, status=CampaignStatus(states[name])) if states.get(name) in held else c
-            for name, c in library.campaigns.items()}
+    said = {
+        name: replace(c, status=CampaignStatus(states[name])) if states.get(name) in held else c
+        for name, c in library.campaigns.items()
+    }
     return replace(library, campaigns=said)
 
 
@@ -83,7 +93,9 @@ def _read(sources: Mapping[str, str]) -> Library:
     library = reading.library or reading.draft
     if library is None:
         first = next(iter(reading.problems), None)
-        raise NurtureError(f"what is applied cannot be read by this program: {first}", fix="apply the files again with this version")
+        raise NurtureError(
+            f"what is applied cannot be read by this program: {first}", fix="apply the files again with this version"
+        )
     return library
 
 

@@ -43,7 +43,10 @@ class Parts:
 
     def template_of(self, campaign_id: str, version: int, name: str) -> Template:
         """The copy that this version of the campaign sends. KeyError where it was never applied."""
-        return self.pinned_copy.get((campaign_id, version), self.library.templates).get(name) or self.library.templates[name]
+        return (
+            self.pinned_copy.get((campaign_id, version), self.library.templates).get(name)
+            or self.library.templates[name]
+        )
 
     def with_library(self, library: Library) -> Parts:
         return replace(self, library=library)

@@ -45,7 +45,12 @@ MOST_ROUNDS: Final = 100
 
 
 def run_due(
-    parts: Parts, *, now: datetime, owner: str, stages: Collection[str] | None = None, funnel_stage: str | None = None,
+    parts: Parts,
+    *,
+    now: datetime,
+    owner: str,
+    stages: Collection[str] | None = None,
+    funnel_stage: str | None = None,
     limit: int = BATCH,
 ) -> dict[str, Tally]:
     """Run the stages in order, again and again, until nothing is due at `now`. Returns the books by stage.

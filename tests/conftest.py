@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.postgres import NoPostgres, cluster, make_database
 
 from nurture.store import Store, open_store
+from tests.postgres import NoPostgres, cluster, make_database
 
 # An engine call from a test that should not make one fails at once instead of starting a server.
 os.environ.setdefault("DO_NOT_TRACK", "1")

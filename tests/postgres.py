@@ -54,15 +54,37 @@ def cluster() -> Iterator[str]:
             shutil.chown(home, user=user)
         run = {"check": True, "capture_output": True, "user": user, "cwd": folder}
         try:
-            subprocess.run([binaries / "initdb", "-D", data, "-A", "trust", "-U", "nurture", "--no-sync", "-E", "UTF8", "--locale=C"], **run)  # type: ignore[call-overload]  # one set of keywords for both calls
-            options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=64MB"
+            subprocess.run(
+                [
+                    binaries / "initdb",
+                    "-D",
+                    data,
+                    "-A",
+                    "trust",
+                    "-U",
+                    "nurture",
+                    "--no-sync",
+                    "-E",
+                    "UTF8",
+                    "--locale=C",
+                ],
+                **run,
+            )  # type: ignore[call-overload]  # one set of keywords for both calls
+            options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c full_page_writes=off"
+            options += " -c max_connections=60 -c shared_buffers=64MB"
             subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", options, "start"], **run)  # type: ignore[call-overload]  # as above
         except subprocess.CalledProcessError as failed:
             raise NoPostgres(f"{binaries} did not start: {failed.stderr.decode(errors='replace')}") from failed
         try:
             yield f"postgresql://nurture@/postgres?host={folder}"
         finally:
-            subprocess.run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user=user, cwd=folder, capture_output=True, check=False)
+            subprocess.run(
+                [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"],
+                user=user,
+                cwd=folder,
+                capture_output=True,
+                check=False,
+            )
 
 
 def _from_wheel() -> Iterator[str]:
@@ -84,4 +106,8 @@ def make_database(admin_url: str, name: str, template: str = "template1") -> str
     with engine.connect() as conn:
         conn.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
     engine.dispose()
-    return admin_url.replace("/postgres?", f"/{name}?") if "/postgres?" in admin_url else admin_url.rsplit("/", 1)[0] + f"/{name}"
+    return (
+        admin_url.replace("/postgres?", f"/{name}?")
+        if "/postgres?" in admin_url
+        else admin_url.rsplit("/", 1)[0] + f"/{name}"
+    )

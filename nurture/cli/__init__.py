@@ -15,8 +15,23 @@ from nurture.cli.common import fail
 from nurture.errors import NurtureError
 
 FAMILIES = (
-    "authoring", "campaigns", "rehearse", "intake", "sending", "inbound", "sales", "consent", "privacy", "explain",
-    "reports", "agreement", "calibrate", "database", "users", "up", "demo",
+    "authoring",
+    "campaigns",
+    "rehearse",
+    "intake",
+    "sending",
+    "inbound",
+    "sales",
+    "consent",
+    "privacy",
+    "explain",
+    "reports",
+    "agreement",
+    "calibrate",
+    "database",
+    "users",
+    "up",
+    "demo",
 )
 """In the order of the help page: write, run, import, send, sell, protect, understand, keep."""
 
@@ -24,13 +39,18 @@ FAMILIES = (
 def build() -> typer.Typer:
     """The whole command line. Modules of a family import what is heavy only when a command runs."""
     app = typer.Typer(
-        name="nurture", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False,
+        name="nurture",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
         help="Lead nurturing that your company runs itself: campaigns as files, consent at every send, everything explained.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
     @app.callback(invoke_without_command=True)
-    def _root(version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end.")) -> None:
+    def _root(
+        version: bool = typer.Option(False, "--version", is_eager=True, help="Print the version and end."),
+    ) -> None:
         if version:
             typer.echo(f"nurture {__version__}")
             raise typer.Exit

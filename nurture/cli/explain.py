@@ -55,10 +55,20 @@ def _moment(text: str | None) -> datetime | None:
 def show(story: Story) -> None:
     """Print the story for a person."""
     out.print(Text.assemble((f"Lead {story.lead_id}: ", "bold"), plain(story.who)))
-    out.print(f"at {story.at:%a %d %b %Y %H:%M} UTC: stage [bold]{story.stage}[/], track [bold]{story.track or 'none'}[/]", highlight=False)
+    out.print(
+        f"at {story.at:%a %d %b %Y %H:%M} UTC: stage [bold]{story.stage}[/], track [bold]{story.track or 'none'}[/]",
+        highlight=False,
+    )
     out.print(Text("consent: " + (", ".join(story.consents) or "none")))
-    rows = [(f"{e.at:%a %d %b %Y %H:%M}", e.kind, Text(plain(e.text), style=_STYLES.get(e.kind, "")), f"{e.campaign or ''}{' / ' + e.step if e.step else ''}")
-            for e in story.entries]
+    rows = [
+        (
+            f"{e.at:%a %d %b %Y %H:%M}",
+            e.kind,
+            Text(plain(e.text), style=_STYLES.get(e.kind, "")),
+            f"{e.campaign or ''}{' / ' + e.step if e.step else ''}",
+        )
+        for e in story.entries
+    ]
     out.print()
     out.print(table("What happened", ("when (UTC)", "kind", "what", "where"), rows))
     _show_score(story)
@@ -66,19 +76,54 @@ def show(story: Story) -> None:
     _show_next(story)
 
 
-_STYLES = {"sent": "green", "refused": "yellow", "failed": "red", "stage": "bold", "hand_off": "bold magenta", "sales": "magenta", "gate": "dim"}
+_STYLES = {
+    "sent": "green",
+    "refused": "yellow",
+    "failed": "red",
+    "stage": "bold",
+    "hand_off": "bold magenta",
+    "sales": "magenta",
+    "gate": "dim",
+}
 
 
 def _show_score(story: Story) -> None:
     since = story.score.since
-    rows = [(f"{line.at:%d %b %Y}" if line.at else "", line.rule or line.kind, f"{line.points / 1000:+.3f}", line.text) for line in since.lines]
+    rows = [
+        (f"{line.at:%d %b %Y}" if line.at else "", line.rule or line.kind, f"{line.points / 1000:+.3f}", line.text)
+        for line in since.lines
+    ]
     out.print()
-    out.print(table(f"Engagement {since.score / 1000:.3f} (model {story.score.model.id}): these lines sum to it", ("when", "rule", "points", "why"), rows, right=[2]))
+    out.print(
+        table(
+            f"Engagement {since.score / 1000:.3f} (model {story.score.model.id}): these lines sum to it",
+            ("when", "rule", "points", "why"),
+            rows,
+            right=[2],
+        )
+    )
     if story.score.lifetime.score != since.score:
-        out.print(f"{story.score.lifetime.score / 1000:.1f} lifetime, {since.score / 1000:.1f} since the last recycle", highlight=False)
+        out.print(
+            f"{story.score.lifetime.score / 1000:.1f} lifetime, {since.score / 1000:.1f} since the last recycle",
+            highlight=False,
+        )
     fit, scored = story.score.fit, story.score.scores
-    out.print(table(f"Fit {fit.low / 1000:.0f} to {fit.high / 1000:.0f}, {fit.coverage:.0%} known", ("field", "value", "gives", "at most"),
-                    [(line.field, line.value if line.known else "unknown", f"{float(line.low) / 1000:.1f}", f"{float(line.high) / 1000:.1f}") for line in fit.lines], right=[2, 3]))
+    out.print(
+        table(
+            f"Fit {fit.low / 1000:.0f} to {fit.high / 1000:.0f}, {fit.coverage:.0%} known",
+            ("field", "value", "gives", "at most"),
+            [
+                (
+                    line.field,
+                    line.value if line.known else "unknown",
+                    f"{float(line.low) / 1000:.1f}",
+                    f"{float(line.high) / 1000:.1f}",
+                )
+                for line in fit.lines
+            ],
+            right=[2, 3],
+        )
+    )
     out.print(f"Cell [bold]{scored.cell}[/]: {scored.action}", highlight=False)
 
 
@@ -105,9 +150,20 @@ def as_document(story: Story) -> dict[str, Any]:
     """The story as `--json` prints it. Points are milli-points."""
     since = story.score.since
     return {
-        "lead": story.lead_id, "who": story.who, "at": story.at, "stage": story.stage, "track": story.track,
-        "consents": story.consents, "story": story.entries, "engagement": since.score, "lines": since.lines,
-        "lifetime": story.score.lifetime.score, "fit": {"low": story.score.fit.low, "high": story.score.fit.high, "unknown": story.score.fit.unknown},
-        "cell": story.score.scores.cell, "action": story.score.scores.action, "gate": story.gate.outcome,
-        "why_not": [{"id": p.id, "text": p.text, "missing": p.missing} for p in story.gate.why_not], "now": story.standing,
+        "lead": story.lead_id,
+        "who": story.who,
+        "at": story.at,
+        "stage": story.stage,
+        "track": story.track,
+        "consents": story.consents,
+        "story": story.entries,
+        "engagement": since.score,
+        "lines": since.lines,
+        "lifetime": story.score.lifetime.score,
+        "fit": {"low": story.score.fit.low, "high": story.score.fit.high, "unknown": story.score.fit.unknown},
+        "cell": story.score.scores.cell,
+        "action": story.score.scores.action,
+        "gate": story.gate.outcome,
+        "why_not": [{"id": p.id, "text": p.text, "missing": p.missing} for p in story.gate.why_not],
+        "now": story.standing,
     }

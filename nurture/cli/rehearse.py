@@ -43,7 +43,9 @@ def test(
 
     library, stories = load(campaigns or ())
     told: list[Told] = []
-    for story in track(stories, description="telling stories", console=err, transient=True, disable=not err.is_terminal):
+    for story in track(
+        stories, description="telling stories", console=err, transient=True, disable=not err.is_terminal
+    ):
         began = time.perf_counter()
         told.append(replace(tell(story, library), seconds=time.perf_counter() - began))
     wanted = {c: library.campaigns[c] for c in (campaigns or library.campaigns)}
@@ -72,7 +74,9 @@ def load(campaigns: Sequence[str]) -> tuple[Library, list[Story]]:
     for name in campaigns:
         if name not in reading.library.campaigns:
             raise UsageError(f"no campaign `{name}`", fix="known are " + ", ".join(sorted(reading.library.campaigns)))
-    stories = [file.noun for name, file in sorted(reading.files.items()) if file.kind == "story" and file.noun is not None]
+    stories = [
+        file.noun for name, file in sorted(reading.files.items()) if file.kind == "story" and file.noun is not None
+    ]
     return reading.library, [s for s in stories if not campaigns or s.campaign in campaigns]
 
 
@@ -91,7 +95,10 @@ def _print(told: Sequence[Told], missing: dict[str, list[str]], *, verbose: bool
     if cover and not missing:
         out.print("Every step of every campaign is reached by a story.")
     failed = sum(not t.passed for t in told)
-    out.print(f"{len(told) - failed} passed, {failed} failed in {sum(t.seconds for t in told):.1f} s", style="bold red" if failed else "bold")
+    out.print(
+        f"{len(told) - failed} passed, {failed} failed in {sum(t.seconds for t in told):.1f} s",
+        style="bold red" if failed else "bold",
+    )
 
 
 def _print_line(one: Told) -> None:
@@ -105,28 +112,54 @@ def _print_line(one: Told) -> None:
 
 
 def _document(one: Told) -> dict[str, object]:
-    return {"story": one.story.name, "campaign": one.story.campaign, "file": one.story.place.file, "passed": one.passed,
-            "failures": one.failures, "seconds": round(one.seconds, 3), "timeline": one.moments, "reached": sorted(one.reached)}
+    return {
+        "story": one.story.name,
+        "campaign": one.story.campaign,
+        "file": one.story.place.file,
+        "passed": one.passed,
+        "failures": one.failures,
+        "seconds": round(one.seconds, 3),
+        "timeline": one.moments,
+        "reached": sorted(one.reached),
+    }
 
 
 def _junit(told: Sequence[Told]) -> bytes:
-    suite = ElementTree.Element("testsuite", name="stories", tests=str(len(told)), failures=str(sum(not t.passed for t in told)))
+    suite = ElementTree.Element(
+        "testsuite", name="stories", tests=str(len(told)), failures=str(sum(not t.passed for t in told))
+    )
     for one in told:
-        case = ElementTree.SubElement(suite, "testcase", classname=one.story.campaign, name=one.story.name, time=f"{one.seconds:.3f}")
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=one.story.campaign, name=one.story.name, time=f"{one.seconds:.3f}"
+        )
         if not one.passed:
-            ElementTree.SubElement(case, "failure", message=plain(one.failures[0])).text = "\n".join(map(plain, one.failures))
-    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+            ElementTree.SubElement(case, "failure", message=plain(one.failures[0])).text = "\n".join(
+                map(plain, one.failures)
+            )
+    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
 
 
 def simulate(
     campaign: str = typer.Argument(help="The campaign to rehearse."),
-    lead: str = typer.Option("", "--lead", help="One lead as YAML: '{ score: 60, consents: [nurture_email], timezone: Europe/Berlin }'."),
-    happens: list[str] = typer.Option([], "--happens", help="What the lead does, as YAML: '{ after: 4 days, clicked: case-study }'. Repeatable."),
-    people: int = typer.Option(0, "--people", min=0, max=100_000, help="Rehearse with so many invented people instead of one."),
-    leads: Path | None = typer.Option(None, "--leads", exists=True, dir_okay=False, help="Rehearse with the people of this CSV file (needs --map)."),
-    mapping: Path | None = typer.Option(None, "--map", exists=True, dir_okay=False, help="The mapping of the CSV file."),
+    lead: str = typer.Option(
+        "", "--lead", help="One lead as YAML: '{ score: 60, consents: [nurture_email], timezone: Europe/Berlin }'."
+    ),
+    happens: list[str] = typer.Option(
+        [], "--happens", help="What the lead does, as YAML: '{ after: 4 days, clicked: case-study }'. Repeatable."
+    ),
+    people: int = typer.Option(
+        0, "--people", min=0, max=100_000, help="Rehearse with so many invented people instead of one."
+    ),
+    leads: Path | None = typer.Option(
+        None, "--leads", exists=True, dir_okay=False, help="Rehearse with the people of this CSV file (needs --map)."
+    ),
+    mapping: Path | None = typer.Option(
+        None, "--map", exists=True, dir_okay=False, help="The mapping of the CSV file."
+    ),
     days: int = typer.Option(60, "--days", min=1, max=800, help="How long to watch the invented people."),
-    starts: str = typer.Option("", "--starts", help="When it begins, local: 2026-10-05T09:00. Default: the coming Monday at nine."),
+    starts: str = typer.Option(
+        "", "--starts", help="When it begins, local: 2026-10-05T09:00. Default: the coming Monday at nine."
+    ),
     seed: int = typer.Option(1, "--seed", help="The same seed gives the same people doing the same things."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
@@ -157,7 +190,15 @@ def _one(library: Library, campaign: str, lead: str, happens: Sequence[str], sta
 
 
 def _crowd(
-    library: Library, campaign: str, people: int, leads: Path | None, mapping: Path | None, days: int, starts: str, seed: int, as_json: bool
+    library: Library,
+    campaign: str,
+    people: int,
+    leads: Path | None,
+    mapping: Path | None,
+    days: int,
+    starts: str,
+    seed: int,
+    as_json: bool,
 ) -> None:
     from datetime import UTC, datetime
 
@@ -168,11 +209,23 @@ def _crowd(
 
     habits = rehearsal.Habits()
     start = datetime.fromisoformat(starts or _monday()).replace(tzinfo=UTC)
-    crowd = people_of(leads, mapping, now=start) if leads is not None else rehearsal.population(people, library, seed=seed, habits=habits)
+    crowd = (
+        people_of(leads, mapping, now=start)
+        if leads is not None
+        else rehearsal.population(people, library, seed=seed, habits=habits)
+    )
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("rehearsing", total=1.0)
-        result = rehearsal.run(library, library.campaigns[campaign], crowd, start=start, days=days, seed=seed, habits=habits,
-                               progress=lambda share: bar.update(task, completed=share))
+        result = rehearsal.run(
+            library,
+            library.campaigns[campaign],
+            crowd,
+            start=start,
+            days=days,
+            seed=seed,
+            habits=habits,
+            progress=lambda share: bar.update(task, completed=share),
+        )
     if as_json:
         emit_json(result)
     else:
@@ -181,21 +234,42 @@ def _crowd(
 
 
 def _print_crowd(result: Simulated) -> None:
-    out.print(Text(f"{result.people} people in {result.campaign}, {result.days} days: {result.entered} entered, {result.control} in the control group", style="bold"))
+    out.print(
+        Text(
+            f"{result.people} people in {result.campaign}, {result.days} days: {result.entered} entered, {result.control} in the control group",
+            style="bold",
+        )
+    )
     for why, n in result.not_entered.items():
         out.print(Text(f"  {n} did not enter: {plain(why)}"))
-    out.print(Text(f"clicks are visible for {result.visible} of {result.people}; for the others a click is unknown, not no"))
+    out.print(
+        Text(f"clicks are visible for {result.visible} of {result.people}; for the others a click is unknown, not no")
+    )
     out.print(table("Mails", ("step", "sent"), list(result.sends_per_step.items()), right=[1]))
     if result.refused:
         out.print(table("Refused by the guard", ("why", "mails"), list(result.refused.items()), right=[1]))
     busiest = max(result.sends_per_day.items(), key=lambda kv: kv[1], default=("", 0))
-    out.print(f"{sum(result.sends_per_day.values())} mails on {len(result.sends_per_day)} days; the most on {busiest[0]}: {busiest[1]}", highlight=False)
+    out.print(
+        f"{sum(result.sends_per_day.values())} mails on {len(result.sends_per_day)} days; the most on {busiest[0]}: {busiest[1]}",
+        highlight=False,
+    )
     _print_bars(result.sends_per_day)
     most = max(result.handoffs_per_day.values(), default=0)
-    out.print(f"{len(result.hours_to_handoff)} handed to sales, at most {most} a day (sales takes {result.capacity_per_day})"
-              + (f", half of them within {result.median_days_to_handoff:.1f} days" if result.median_days_to_handoff is not None else ""), highlight=False)
-    out.print(table("Where they stand", ("state", "people"), sorted(result.ends.items(), key=lambda kv: -kv[1]), right=[1]))
+    out.print(
+        f"{len(result.hours_to_handoff)} handed to sales, at most {most} a day (sales takes {result.capacity_per_day})"
+        + (
+            f", half of them within {result.median_days_to_handoff:.1f} days"
+            if result.median_days_to_handoff is not None
+            else ""
+        ),
+        highlight=False,
+    )
+    out.print(table("Where they stand", ("state", "people"), _most_first(result.ends), right=[1]))
     out.print(Text("steps nobody reached: " + (", ".join(result.never_reached) or "none")))
+
+
+def _most_first(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda found: -found[1])
 
 
 def _print_bars(per_day: Mapping[str, int]) -> None:
@@ -228,11 +302,26 @@ def paths(
     if as_json:
         emit_json({"campaign": campaign, "allowed_per_week": allowed, "more": more, "paths": found})
     else:
-        rows = [(i, f"{p.days:.0f}", len(p.mails), p.hardest_week, " > ".join(p.choices) or "straight on", p.ends) for i, p in enumerate(found, 1)]
-        out.print(table(f"{len(found)}{'+' if more else ''} ways through {campaign}", ("", "days", "mails", "hardest week", "forks", "ends"), rows, right=[0, 1, 2, 3]))
+        rows = [
+            (i, f"{p.days:.0f}", len(p.mails), p.hardest_week, " > ".join(p.choices) or "straight on", p.ends)
+            for i, p in enumerate(found, 1)
+        ]
+        out.print(
+            table(
+                f"{len(found)}{'+' if more else ''} ways through {campaign}",
+                ("", "days", "mails", "hardest week", "forks", "ends"),
+                rows,
+                right=[0, 1, 2, 3],
+            )
+        )
         worst = max((p.hardest_week for p in found), default=0)
         if allowed is not None and worst > allowed:
-            out.print(Text(f"The hardest week has {worst} mails and the campaign allows {allowed}: the cap will move some of them.", style="yellow"))
+            out.print(
+                Text(
+                    f"The hardest week has {worst} mails and the campaign allows {allowed}: the cap will move some of them.",
+                    style="yellow",
+                )
+            )
     raise typer.Exit(FINE)
 
 

@@ -51,7 +51,9 @@ class Story:
     consents: tuple[str, ...]
 
 
-def tell(parts: Parts, lead_id: int, *, now: datetime, at: datetime | None = None, campaign: str | None = None) -> Story | None:
+def tell(
+    parts: Parts, lead_id: int, *, now: datetime, at: datetime | None = None, campaign: str | None = None
+) -> Story | None:
     """The story up to `at` (default: now), of one campaign only where named. None: no such lead."""
     moment = at or now
     with parts.store.read() as conn:
@@ -66,11 +68,19 @@ def tell(parts: Parts, lead_id: int, *, now: datetime, at: datetime | None = Non
     entries = _together(sorted(_entries(logs, campaign), key=lambda e: e.at))
     whys = {row["id"]: row["why"] for row in logs["enrollment"]}
     return Story(
-        lead_id=lead_id, who=_who(head), at=moment, stage=snapshot.lead.stage.value, track=snapshot.lead.track,
-        entries=tuple(entries), score=result, gate=gate.evaluate(snapshot, library.agreement, result, now=moment),
+        lead_id=lead_id,
+        who=_who(head),
+        at=moment,
+        stage=snapshot.lead.stage.value,
+        track=snapshot.lead.track,
+        entries=tuple(entries),
+        score=result,
+        gate=gate.evaluate(snapshot, library.agreement, result, now=moment),
         standing=tuple(Now(e.campaign, e.step_id, e.state, e.due_at, whys.get(e.id, "")) for e in inside),
-        consents=tuple(f"{p.value}/{c.value}: {s.status.value}" + (f" since {s.since:%Y-%m-%d}" if s.since else "")
-                       for (p, c), s in sorted(snapshot.consents.items())),
+        consents=tuple(
+            f"{p.value}/{c.value}: {s.status.value}" + (f" since {s.since:%Y-%m-%d}" if s.since else "")
+            for (p, c), s in sorted(snapshot.consents.items())
+        ),
     )
 
 
@@ -84,7 +94,11 @@ def _as_of(snapshot: Snapshot, logs: dict[str, list[dict[str, Any]]], at: dateti
 def _who(head: dict[str, Any]) -> str:
     values = {name: held["v"] for name, held in (head["fields"] or {}).items()}
     name = " ".join(str(values[part]) for part in ("first_name", "last_name") if values.get(part))
-    return ", ".join(str(part) for part in (name, values.get("role"), values.get("company"), head["email"] or head["external_id"]) if part)
+    return ", ".join(
+        str(part)
+        for part in (name, values.get("role"), values.get("company"), head["email"] or head["external_id"])
+        if part
+    )
 
 
 def _entries(logs: dict[str, list[dict[str, Any]]], campaign: str | None) -> Iterator[Entry]:
@@ -101,7 +115,12 @@ def _together(entries: list[Entry]) -> list[Entry]:
     for entry in entries:
         last = told[-1] if told else None
         verb = entry.text.split(" ", 1)[0]
-        if last is not None and entry.kind == last.kind == "consent" and last.at == entry.at and last.text.startswith(verb + " "):
+        if (
+            last is not None
+            and entry.kind == last.kind == "consent"
+            and last.at == entry.at
+            and last.text.startswith(verb + " ")
+        ):
             told[-1] = replace(last, text=f"{last.text}; {entry.text.removeprefix(verb + ' ')}")
         else:
             told.append(entry)
@@ -115,20 +134,32 @@ def _event(row: dict[str, Any]) -> Iterator[Entry]:
         text += f", {row['minutes']} minutes"
     if row["points"] is not None:
         text = f"{row['points'] / 1000:+g} points: {(row['data'] or {}).get('because', '')}"
-    marks = [mark for mark, on in (("a machine", row["machine"]), ("void", row["void"]), (row["flags"] or "", bool(row["flags"]))) if on]
-    yield Entry(row["occurred_at"], "event", text + (f" ({', '.join(marks)})" if marks else ""), row["campaign"], row["step"])
+    marks = [
+        mark
+        for mark, on in (("a machine", row["machine"]), ("void", row["void"]), (row["flags"] or "", bool(row["flags"])))
+        if on
+    ]
+    yield Entry(
+        row["occurred_at"], "event", text + (f" ({', '.join(marks)})" if marks else ""), row["campaign"], row["step"]
+    )
 
 
 def _consent(row: dict[str, Any]) -> Iterator[Entry]:
     by = f" by {row['actor']}" if row["actor"] != "person" else ""
-    text = f"{row['action']} {row['purpose']} ({row['channel']}){by}" + (f", wording {row['wording']}" if row["wording"] else "")
+    text = f"{row['action']} {row['purpose']} ({row['channel']}){by}" + (
+        f", wording {row['wording']}" if row["wording"] else ""
+    )
     yield Entry(row["at"], "consent", text)
 
 
 def _transition(row: dict[str, Any]) -> Iterator[Entry]:
     actor = row["actor_id"] or row["actor_kind"]
     why = f": {row['reason']}" if row["reason"] else ""
-    yield Entry(row["occurred_at"], "stage", f"{row['from_stage']} -> {row['to_stage']} ({row['rule']} {row['trigger']}, {actor}){why}")
+    yield Entry(
+        row["occurred_at"],
+        "stage",
+        f"{row['from_stage']} -> {row['to_stage']} ({row['rule']} {row['trigger']}, {actor}){why}",
+    )
 
 
 def _journal(row: dict[str, Any]) -> Iterator[Entry]:
@@ -144,19 +175,45 @@ def _message(row: dict[str, Any]) -> Iterator[Entry]:
         case MessageState.SENT:
             yield Entry(row["sent_at"], "sent", f"SENT {row['template']}{variant}", row["campaign"], row["step_id"])
         case MessageState.REFUSED | MessageState.FAILED as state:
-            yield Entry(row["ended_at"] or row["planned_at"], state, f"{state} {row['template']}{variant}: {why}", row["campaign"], row["step_id"])
+            yield Entry(
+                row["ended_at"] or row["planned_at"],
+                state,
+                f"{state} {row['template']}{variant}: {why}",
+                row["campaign"],
+                row["step_id"],
+            )
         case state:
-            when = f", due {row['due_at']:%Y-%m-%d %H:%M}" if state in (MessageState.PLANNED, MessageState.DEFERRED) else ""
-            yield Entry(row["planned_at"], state, f"{state} {row['template']}{variant}{when}" + (f": {why}" if why else ""), row["campaign"], row["step_id"])
+            when = (
+                f", due {row['due_at']:%Y-%m-%d %H:%M}"
+                if state in (MessageState.PLANNED, MessageState.DEFERRED)
+                else ""
+            )
+            yield Entry(
+                row["planned_at"],
+                state,
+                f"{state} {row['template']}{variant}{when}" + (f": {why}" if why else ""),
+                row["campaign"],
+                row["step_id"],
+            )
 
 
 def _gate(row: dict[str, Any]) -> Iterator[Entry]:
     missing = [r["id"] for r in row["results"] if r.get("outcome") != "pass" and not r.get("skipped")]
-    yield Entry(row["at"], "gate", f"gate: {row['outcome']}" + (f", open: {' '.join(missing)}" if missing and row["outcome"] != "pass" else ""))
+    yield Entry(
+        row["at"],
+        "gate",
+        f"gate: {row['outcome']}" + (f", open: {' '.join(missing)}" if missing and row["outcome"] != "pass" else ""),
+    )
 
 
 def _handoff(row: dict[str, Any]) -> Iterator[Entry]:
-    yield Entry(row["opened_at"], "hand_off", f"handed to {row['queue']}" + (f" ({row['owner']})" if row["owner"] else "") + f", cell {row['cell']}, via {row['via']}")
+    yield Entry(
+        row["opened_at"],
+        "hand_off",
+        f"handed to {row['queue']}"
+        + (f" ({row['owner']})" if row["owner"] else "")
+        + f", cell {row['cell']}, via {row['via']}",
+    )
 
 
 def _decision(row: dict[str, Any]) -> Iterator[Entry]:
@@ -165,7 +222,9 @@ def _decision(row: dict[str, Any]) -> Iterator[Entry]:
 
 
 def _activity(row: dict[str, Any]) -> Iterator[Entry]:
-    yield Entry(row["at"], "sales", f"{row['actor_id']}: {row['kind']} {row['outcome'] or ''} {row['note'] or ''}".strip())
+    yield Entry(
+        row["at"], "sales", f"{row['actor_id']}: {row['kind']} {row['outcome'] or ''} {row['note'] or ''}".strip()
+    )
 
 
 def _timer(row: dict[str, Any]) -> Iterator[Entry]:
@@ -174,6 +233,14 @@ def _timer(row: dict[str, Any]) -> Iterator[Entry]:
 
 
 _TELLERS = {
-    "event": _event, "consent": _consent, "transition": _transition, "journal": _journal, "message": _message,
-    "gate": _gate, "handoff": _handoff, "decision": _decision, "activity": _activity, "timer": _timer,
+    "event": _event,
+    "consent": _consent,
+    "transition": _transition,
+    "journal": _journal,
+    "message": _message,
+    "gate": _gate,
+    "handoff": _handoff,
+    "decision": _decision,
+    "activity": _activity,
+    "timer": _timer,
 }

@@ -13,8 +13,17 @@ from nurture.model.delivery import Outgoing
 
 
 def plain_mail(
-    delivery_id: int, *, key: str, sender: str, to: str, subject: str, text: str, html: str | None, domain: str,
-    now: datetime, bounces_to: str | None = None,
+    delivery_id: int,
+    *,
+    key: str,
+    sender: str,
+    to: str,
+    subject: str,
+    text: str,
+    html: str | None,
+    domain: str,
+    now: datetime,
+    bounces_to: str | None = None,
 ) -> Outgoing:
     """One operational mail, ready for a transport. The Message-ID follows from `key`, so a repeat is recognisable.
 

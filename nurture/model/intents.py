@@ -174,7 +174,10 @@ class Tally:
         return self.due + sum((self.other or {}).values())
 
     def as_dict(self) -> dict[str, int]:
-        books = {n: getattr(self, n) for n in ("due", "sent", "refused", "postponed", "deferred", "failed", "unknown", "in_flight")}
+        books = {
+            n: getattr(self, n)
+            for n in ("due", "sent", "refused", "postponed", "deferred", "failed", "unknown", "in_flight")
+        }
         return {**books, **(self.other or {})}
 
     @classmethod

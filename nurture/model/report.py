@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,25 @@ class Past:
     contents: tuple[str, ...] = ()
     days: float = 0.0
     """From the first touch to the hand-off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One hand-off to learn from: the lead as it was then, and how it ended.
+
+    `end`: won, lost, sql, or the state of the hand-off (rejected, recycled, expired, open ...).
+    """
+
+    lead_id: int
+    at: datetime
+    end: str
+    reason: str | None
+    cell: str | None
+    model: str | None
+    engagement: int
+    fit: int
+    """Milli-points of both axes."""
+    fields: Mapping[str, Any]
+    events: Sequence[str]
+    """Kinds of what happened before, oldest first."""
+    marked: str | None = None

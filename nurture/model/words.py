@@ -121,8 +121,14 @@ MESSAGE_WAITING: Final = frozenset({MessageState.PLANNED, MessageState.DEFERRED}
 MESSAGE_IN_FLIGHT: Final = frozenset({MessageState.CLAIMED, MessageState.STARTED})
 MESSAGE_FINAL: Final = frozenset({MessageState.SENT, MessageState.FAILED, MessageState.REFUSED, MessageState.REHEARSED})
 USES_CONTENT: Final = frozenset(
-    {MessageState.PLANNED, MessageState.CLAIMED, MessageState.STARTED, MessageState.SENT,
-     MessageState.DEFERRED, MessageState.UNKNOWN}
+    {
+        MessageState.PLANNED,
+        MessageState.CLAIMED,
+        MessageState.STARTED,
+        MessageState.SENT,
+        MessageState.DEFERRED,
+        MessageState.UNKNOWN,
+    }
 )
 """States in which a message counts as having used its content up (a failed attempt does not)."""
 
@@ -206,8 +212,16 @@ class EventKind(StrEnum):
 
 
 ENGAGED: Final = frozenset(
-    {EventKind.FORM, EventKind.PAGE_VIEW, EventKind.DOWNLOAD, EventKind.CLICK, EventKind.REPLY,
-     EventKind.WEBINAR_ATTENDED, EventKind.EVENT_ATTENDED, EventKind.HAND_RAISE}
+    {
+        EventKind.FORM,
+        EventKind.PAGE_VIEW,
+        EventKind.DOWNLOAD,
+        EventKind.CLICK,
+        EventKind.REPLY,
+        EventKind.WEBINAR_ATTENDED,
+        EventKind.EVENT_ATTENDED,
+        EventKind.HAND_RAISE,
+    }
 )
 """Events that show a person doing something. Never an open: machines open."""
 

@@ -68,7 +68,9 @@ def edges(campaign: Campaign) -> list[Edge]:
                 found.append(Edge(step.id, "over", ""))
             case _:
                 found.append(Edge(step.id, after, ""))
-    return [Edge(e.source, e.target, e.label or _wait(flow[e.target].step if e.target in flow else None)) for e in found]
+    return [
+        Edge(e.source, e.target, e.label or _wait(flow[e.target].step if e.target in flow else None)) for e in found
+    ]
 
 
 def _first(steps: Sequence[Step], after: str) -> str:
@@ -89,7 +91,10 @@ def mermaid(campaign: Campaign, counts: Mapping[str, int] | None = None) -> str:
         here = f" - {counts.get(node.step.id, 0)} here" if counts is not None else ""
         shape = '{{"%s"}}' if isinstance(node.step.action, WaitFor | Choose) else '["%s"]'
         lines.append(f"  {names[node.step.id]}" + shape % _quoted(f"{node.step.id}<br>{label_of(node.step)}{here}"))
-    lines += [f"  {names[e.source]} -->" + (f'|"{_quoted(e.label)}"|' if e.label else "") + f" {names[e.target]}" for e in edges(campaign)]
+    lines += [
+        f"  {names[e.source]} -->" + (f'|"{_quoted(e.label)}"|' if e.label else "") + f" {names[e.target]}"
+        for e in edges(campaign)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -109,7 +114,8 @@ def svg(campaign: Campaign, counts: Mapping[str, int] | None = None) -> str:
     place = {step.id: (MARGIN + d * INDENT, MARGIN + 40 + i * ROW) for i, (step, d) in enumerate(rows)}
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(campaign.name)}">',
-        f"<style>{_STYLE}</style>", f'<text x="{MARGIN}" y="{MARGIN + 12}" class="title">{escape(campaign.name)}</text>',
+        f"<style>{_STYLE}</style>",
+        f'<text x="{MARGIN}" y="{MARGIN + 12}" class="title">{escape(campaign.name)}</text>',
     ]
     parts += [_line(place, e) for e in edges(campaign) if e.source in place and e.target in place]
     parts += [_box(step, place[step.id], None if counts is None else counts.get(step.id, 0)) for step, _ in rows]
@@ -146,9 +152,21 @@ def _line(place: Mapping[str, tuple[int, int]], edge: Edge) -> str:
 
 def _box(step: Step, at: tuple[int, int], here: int | None) -> str:
     x, y = at
-    kind = "fork" if isinstance(step.action, WaitFor | Choose) else "end" if isinstance(step.action, End | MoveTo | HandOff) else "box"
+    kind = (
+        "fork"
+        if isinstance(step.action, WaitFor | Choose)
+        else "end"
+        if isinstance(step.action, End | MoveTo | HandOff)
+        else "box"
+    )
     label = label_of(step)
     shown = label if len(label) <= 46 else label[:45] + "…"
-    count = "" if here is None else f'<text class="small" x="{x + STEP_WIDTH - 10}" y="{y + 16}" text-anchor="end">{here} here</text>'
-    return (f'<g><title>{escape(step.id)}: {escape(label)}</title><rect class="{kind}" x="{x}" y="{y}" width="{STEP_WIDTH}" height="40" rx="6"/>'
-            f'<text x="{x + 10}" y="{y + 16}">{escape(step.id)}</text><text class="small" x="{x + 10}" y="{y + 32}">{escape(shown)}</text>{count}</g>')
+    count = (
+        ""
+        if here is None
+        else f'<text class="small" x="{x + STEP_WIDTH - 10}" y="{y + 16}" text-anchor="end">{here} here</text>'
+    )
+    return (
+        f'<g><title>{escape(step.id)}: {escape(label)}</title><rect class="{kind}" x="{x}" y="{y}" width="{STEP_WIDTH}" height="40" rx="6"/>'
+        f'<text x="{x + 10}" y="{y + 16}">{escape(step.id)}</text><text class="small" x="{x + 10}" y="{y + 32}">{escape(shown)}</text>{count}</g>'
+    )

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from nurture.model.campaign import Campaign, Send
 from nurture.model.tokens import address_hash
 from nurture.model.words import Channel, ConsentAction, EventKind, Purpose
 from nurture.rehearse.world import World, grants
 from nurture.stages import desk
-from nurture.store import consent, events, handoffs, imports, leads, people, snapshots
+from nurture.store import Connection, consent, events, handoffs, imports, leads, people, snapshots
 from nurture.store.events import NewEvent
 
 
@@ -21,7 +19,9 @@ class CannotHappen(Exception):
     """The story asks for something that makes no sense then; the message says what."""
 
 
-def happen(world: World, lead_id: int, what: str, value: Any, args: Mapping[str, Any], *, campaign: Campaign | None = None) -> str:
+def happen(
+    world: World, lead_id: int, what: str, value: Any, args: Mapping[str, Any], *, campaign: Campaign | None = None
+) -> str:
     """Make it happen now. Returns how it reads in a time line."""
     deed = _DEEDS.get(what)
     if deed is None:
@@ -57,18 +57,33 @@ def _mail(scene: _Scene, value: Any) -> dict[str, Any]:
     templates = scene.world.library.templates
     steps = [s for s in scene.campaign.walk() if isinstance(s.action, Send)] if scene.campaign else []
     for one in sorted(sent, key=lambda s: s.at, reverse=True):
-        step = next((s for s in steps if s.id == one.step and one.campaign == (scene.campaign and scene.campaign.id)), None)
+        step = next(
+            (s for s in steps if s.id == one.step and one.campaign == (scene.campaign and scene.campaign.id)), None
+        )
         template = next((t for t in templates.values() if t.content == one.content), None)
-        names = {one.step, one.content, step.action.template if step and isinstance(step.action, Send) else None, template.name if template else None}
+        names = {
+            one.step,
+            one.content,
+            step.action.template if step and isinstance(step.action, Send) else None,
+            template.name if template else None,
+        }
         if value in (None, "any", True) or value in names:
-            return {"content": one.content, "campaign": one.campaign, "step": one.step, "message_id": one.message_id,
-                    "depth": str(template.depth) if template else None, "topic": template.topics[0] if template and template.topics else None,
-                    "channel": Channel.EMAIL.value}
+            return {
+                "content": one.content,
+                "campaign": one.campaign,
+                "step": one.step,
+                "message_id": one.message_id,
+                "depth": str(template.depth) if template else None,
+                "topic": template.topics[0] if template and template.topics else None,
+                "channel": Channel.EMAIL.value,
+            }
     raise CannotHappen(f"`{value}` has not been sent yet, so nobody can react to it")
 
 
 def _clicked(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
-    if not snapshots.load(scene.conn, [scene.lead_id], now=scene.now, with_events=False)[scene.lead_id].consents_to(Purpose.CLICK_TRACKING, scene.now):
+    if not snapshots.load(scene.conn, [scene.lead_id], now=scene.now, with_events=False)[scene.lead_id].consents_to(
+        Purpose.CLICK_TRACKING, scene.now
+    ):
         _mail(scene, value)
         return f"clicked {value}, unseen: no consent to click tracking"
     scene.record(EventKind.CLICK, link=args.get("link"), **_mail(scene, value))
@@ -97,7 +112,14 @@ def _did(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
 
 def _attended(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
     minutes = args.get("minutes", 60)
-    scene.record(EventKind.WEBINAR_ATTENDED, touchpoint=str(value), content=str(value), minutes=minutes, channel=Channel.EVENT.value, **_only(args, "topic", "depth"))
+    scene.record(
+        EventKind.WEBINAR_ATTENDED,
+        touchpoint=str(value),
+        content=str(value),
+        minutes=minutes,
+        channel=Channel.EVENT.value,
+        **_only(args, "topic", "depth"),
+    )
     return f"attended {value}, {minutes} minutes"
 
 
@@ -109,7 +131,9 @@ def _downloaded(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
 def _form(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
     form = scene.world.library.forms.get(str(value))
     depth, topic = (form.depth, form.topic) if form else (None, None)
-    scene.record(EventKind.FORM, touchpoint=str(value), content=str(value), depth=depth, topic=topic, channel=Channel.WEB.value)
+    scene.record(
+        EventKind.FORM, touchpoint=str(value), content=str(value), depth=depth, topic=topic, channel=Channel.WEB.value
+    )
     if form is not None and form.hand_raise:
         scene.record(EventKind.HAND_RAISE, touchpoint=str(value), channel=Channel.WEB.value)
     return f"sent the form {value}"
@@ -179,7 +203,9 @@ def _sales(world: World, lead_id: int, value: Any, args: Mapping[str, Any]) -> s
         case "reject":
             desk.reject(world.parts, found.id, reason=reason, note=note, by=seller, now=now)
         case "recycle":
-            desk.recycle(world.parts, found.id, reason=reason, note=note, by=seller, now=now, revisit_on=args.get("revisit_on"))
+            desk.recycle(
+                world.parts, found.id, reason=reason, note=note, by=seller, now=now, revisit_on=args.get("revisit_on")
+            )
         case _:
             raise CannotHappen(f"sales cannot `{value}` in a story; it can accept, reject or recycle")
     return f"sales: {value} {reason or ''}".strip()
@@ -190,8 +216,22 @@ def _only(args: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 _DEEDS: Mapping[str, Callable[[_Scene, Any, Mapping[str, Any]], str]] = {
-    "clicked": _clicked, "opened": _opened, "replied": _replied, "visited": _visited, "did": _did, "attended": _attended,
-    "downloaded": _downloaded, "form": _form, "tag_added": _tagged, "list": _listed, "consents_to": _consents,
-    "withdraws": _withdraws, "unsubscribes": _unsubscribes, "complains": _complains, "bounced": _bounced, "sets": _sets,
-    "score": _score, "sales": lambda scene, value, args: "",
+    "clicked": _clicked,
+    "opened": _opened,
+    "replied": _replied,
+    "visited": _visited,
+    "did": _did,
+    "attended": _attended,
+    "downloaded": _downloaded,
+    "form": _form,
+    "tag_added": _tagged,
+    "list": _listed,
+    "consents_to": _consents,
+    "withdraws": _withdraws,
+    "unsubscribes": _unsubscribes,
+    "complains": _complains,
+    "bounced": _bounced,
+    "sets": _sets,
+    "score": _score,
+    "sales": lambda scene, value, args: "",
 }

@@ -40,7 +40,9 @@ class _Way:
     def on(self, step: Step, *, at: datetime | None = None, choice: str = "", sent: bool = False) -> _Way:
         when = at or self.at
         return _Way(
-            when, (*self.steps, step.id), (*self.choices, choice) if choice else self.choices,
+            when,
+            (*self.steps, step.id),
+            (*self.choices, choice) if choice else self.choices,
             (*self.sends, (step.id, when)) if sent else self.sends,
         )
 
@@ -115,7 +117,14 @@ def _due(step: Step, at: datetime) -> datetime:
 def _path(way: _Way, ends: str) -> Path:
     moments = [at for _, at in way.sends]
     hardest = max((sum(start <= at < start + WEEK for at in moments) for start in moments), default=0)
-    return Path(way.steps, way.choices, tuple(step for step, _ in way.sends), (way.at - _MONDAY) / timedelta(days=1), hardest, ends)
+    return Path(
+        way.steps,
+        way.choices,
+        tuple(step for step, _ in way.sends),
+        (way.at - _MONDAY) / timedelta(days=1),
+        hardest,
+        ends,
+    )
 
 
 def allowed_per_week(campaign: Campaign) -> int | None:
@@ -124,5 +133,3 @@ def allowed_per_week(campaign: Campaign) -> int | None:
     if cap is None:
         return None
     return {"day": cap.count * 7, "week": cap.count, "month": cap.count}[cap.per]
-
-

@@ -89,22 +89,52 @@ def population(n: int, library: Library, *, seed: int, habits: Habits) -> list[P
     for i in range(n):
         size = int(min(max(draw.lognormvariate(5.2, 1.3), 3), 50_000))
         country = draw.choices(("PL", "CZ", "DE", "NO", "GB"), (40, 20, 20, 10, 10))[0]
-        fields = {"first_name": f"P{i}", "last_name": "Simulated", "company": f"Company {i}", "employees": size,
-                  "role": draw.choices(("Head of IT", "IT administrator", "CISO", "Procurement", "Student"), (30, 35, 15, 15, 5))[0],
-                  "industry": draw.choices(("finance", "health", "industry", "retail", "education"))[0]}
+        fields = {
+            "first_name": f"P{i}",
+            "last_name": "Simulated",
+            "company": f"Company {i}",
+            "employees": size,
+            "role": draw.choices(
+                ("Head of IT", "IT administrator", "CISO", "Procurement", "Student"), (30, 35, 15, 15, 5)
+            )[0],
+            "industry": draw.choices(("finance", "health", "industry", "retail", "education"))[0],
+        }
         consents = [str(p) for p in MAIL]
-        for purpose, share in ((Purpose.CLICK_TRACKING, habits.tracks_clicks), (Purpose.COMMERCIAL_OFFERS, habits.agrees_to_offers), (Purpose.SALES_CONTACT, habits.agrees_to_calls)):
+        for purpose, share in (
+            (Purpose.CLICK_TRACKING, habits.tracks_clicks),
+            (Purpose.COMMERCIAL_OFFERS, habits.agrees_to_offers),
+            (Purpose.SALES_CONTACT, habits.agrees_to_calls),
+        ):
             if draw.random() < share:
                 consents.append(str(purpose))
-        people.append(Person({k: v for k, v in fields.items() if draw.random() > 0.15 or k.endswith("name")}, tuple(consents), country,
-                             {"PL": "Europe/Warsaw", "CZ": "Europe/Prague", "DE": "Europe/Berlin", "NO": "Europe/Oslo", "GB": "Europe/London"}[country],
-                             score=draw.choice((0, 0, 10, 20, 45))))
+        people.append(
+            Person(
+                {k: v for k, v in fields.items() if draw.random() > 0.15 or k.endswith("name")},
+                tuple(consents),
+                country,
+                {
+                    "PL": "Europe/Warsaw",
+                    "CZ": "Europe/Prague",
+                    "DE": "Europe/Berlin",
+                    "NO": "Europe/Oslo",
+                    "GB": "Europe/London",
+                }[country],
+                score=draw.choice((0, 0, 10, 20, 45)),
+            )
+        )
     return people
 
 
 def run(
-    library: Library, campaign: Campaign, people: Sequence[Person], *, start: datetime, days: int, seed: int,
-    habits: Habits, progress: Callable[[float], None] = lambda share: None,
+    library: Library,
+    campaign: Campaign,
+    people: Sequence[Person],
+    *,
+    start: datetime,
+    days: int,
+    seed: int,
+    habits: Habits,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Simulated:
     """Let `people` enter over the first day and live for `days`, through the real pipeline on a virtual clock."""
     world = World(library, start=start, only=[campaign.id])
@@ -115,7 +145,17 @@ def run(
 
 
 class _Run:
-    def __init__(self, world: World, campaign: Campaign, people: Sequence[Person], start: datetime, days: int, seed: int, habits: Habits, progress: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        world: World,
+        campaign: Campaign,
+        people: Sequence[Person],
+        start: datetime,
+        days: int,
+        seed: int,
+        habits: Habits,
+        progress: Callable[[float], None],
+    ) -> None:
         self.world, self.campaign, self.people, self.start, self.days = world, campaign, people, start, days
         self.draw, self.habits, self.progress = random.Random(seed + 1), habits, progress
         self.deeds: list[tuple[datetime, int, int, str, Any, dict[str, Any]]] = []
@@ -140,8 +180,14 @@ class _Run:
         return self._result(end)
 
     def _add(self, i: int, person: Person) -> int:
-        lead_id = self.world.add_lead(email=f"p{i}@simulated.example.org", fields=person.fields, consents=person.consents,
-                                      language=person.language, country=person.country, timezone=person.timezone)
+        lead_id = self.world.add_lead(
+            email=f"p{i}@simulated.example.org",
+            fields=person.fields,
+            consents=person.consents,
+            language=person.language,
+            country=person.country,
+            timezone=person.timezone,
+        )
         if person.score:
             happen(self.world, lead_id, "score", person.score, {})
         return lead_id
@@ -154,9 +200,19 @@ class _Run:
                 self.entered += 1
                 return
             snapshot = snapshots.load(conn, [lead_id], now=now)[lead_id]
-            decision = enter.may_enter(parts.library.campaigns[self.campaign.id], snapshot, past=[enroll.past_run(r) for r in runs], trigger_events=snapshot.events,
-                                       company=parts.library.company, now=now, tracks=parts.library.tracks, by_hand="the simulation")
-            if decision.enters and enroll.enter_lead(parts, conn, snapshot, decision, runs, now=now, by="simulation", tally=Tally()):
+            decision = enter.may_enter(
+                parts.library.campaigns[self.campaign.id],
+                snapshot,
+                past=[enroll.past_run(r) for r in runs],
+                trigger_events=snapshot.events,
+                company=parts.library.company,
+                now=now,
+                tracks=parts.library.tracks,
+                by_hand="the simulation",
+            )
+            if decision.enters and enroll.enter_lead(
+                parts, conn, snapshot, decision, runs, now=now, by="simulation", tally=Tally()
+            ):
                 self.control += decision.control
                 self.entered += 1
             else:
@@ -184,7 +240,14 @@ class _Run:
             if chance() < h.visits_pricing:
                 self._later(now, hours + 0.1, lead_id, "visited", "/pricing", {"depth": "decision"})
         if chance() < h.attends:
-            self._later(now, self.draw.uniform(20, 160), lead_id, "attended", "webinar", {"minutes": self.draw.choice((12, 35, 60))})
+            self._later(
+                now,
+                self.draw.uniform(20, 160),
+                lead_id,
+                "attended",
+                "webinar",
+                {"minutes": self.draw.choice((12, 35, 60))},
+            )
         if chance() < h.replies:
             self._later(now, self.draw.lognormvariate(2, 1), lead_id, "replied", "any", {})
         if chance() < h.unsubscribes:
@@ -209,13 +272,21 @@ class _Run:
             passed = rehearsals.steps_ever(conn, self.campaign.id)
         sent = [row for row in rows if row.state == "sent"]
         return Simulated(
-            campaign=self.campaign.id, people=len(self.people), entered=self.entered, control=self.control, not_entered=self.kept_out,
-            sends_per_day=_by_day(row.at for row in sent), sends_per_step=Counter(row.step for row in sent),
+            campaign=self.campaign.id,
+            people=len(self.people),
+            entered=self.entered,
+            control=self.control,
+            not_entered=self.kept_out,
+            sends_per_day=_by_day(row.at for row in sent),
+            sends_per_step=Counter(row.step for row in sent),
             refused=Counter(row.reason or "" for row in rows if row.state == "refused"),
-            handoffs_per_day=_by_day(trips), hours_to_handoff=tuple((at - self.start) / timedelta(hours=1) for at in trips),
-            ends=ends, never_reached=tuple(s.id for s in self.campaign.walk() if s.id not in passed),
+            handoffs_per_day=_by_day(trips),
+            hours_to_handoff=tuple((at - self.start) / timedelta(hours=1) for at in trips),
+            ends=ends,
+            never_reached=tuple(s.id for s in self.campaign.walk() if s.id not in passed),
             visible=sum("click_tracking" in p.consents for p in self.people),
-            capacity_per_day=self.world.library.agreement.max_new_handoffs_per_day, days=self.days,
+            capacity_per_day=self.world.library.agreement.max_new_handoffs_per_day,
+            days=self.days,
         )
 
 

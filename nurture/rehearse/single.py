@@ -26,13 +26,21 @@ def story_of(library: Library, campaign: str, *, lead: str, happens: Sequence[st
     Raises:
         UsageError: what was typed does not read as a lead or a happening.
     """
-    lines = [f"test: simulated\ncampaign: {campaign}\nlead: {lead.strip() or EVERYTHING}\nstarts: {starts.replace('T', ' ')}"]
+    lines = [
+        f"test: simulated\ncampaign: {campaign}\nlead: {lead.strip() or EVERYTHING}\nstarts: {starts.replace('T', ' ')}"
+    ]
     lines += ["happens:", *(f"  - {one.strip()}" for one in happens)] if happens else []
     reading = read_sources({FILE: "\n".join([*lines, "expect: { reached: [] }", ""])})
     story = reading.files[FILE].noun
-    wrong = [p for p in reading.files[FILE].problems if p.severity == "error" and p.code not in ("unknown-campaign", "unknown-step")]
+    wrong = [
+        p
+        for p in reading.files[FILE].problems
+        if p.severity == "error" and p.code not in ("unknown-campaign", "unknown-step")
+    ]
     if not isinstance(story, Story) or wrong:
-        raise UsageError("; ".join(p.message for p in wrong) or "this does not read as a lead", fix=wrong[0].fix if wrong else "")
+        raise UsageError(
+            "; ".join(p.message for p in wrong) or "this does not read as a lead", fix=wrong[0].fix if wrong else ""
+        )
     return story
 
 
@@ -53,8 +61,11 @@ def people_of(file: Path, mapping: Path | None, *, now: datetime) -> list[Person
         found = snapshots.load(conn, people.everyone(conn), now=now, with_events=False)
     return [
         Person(
-            fields={name: held.value for name, held in s.lead.fields.items()}, country=s.lead.country, timezone=s.lead.timezone,
-            language=s.lead.language, consents=tuple(sorted({str(p) for (p, _), state in s.consents.items() if state.valid(now)})),
+            fields={name: held.value for name, held in s.lead.fields.items()},
+            country=s.lead.country,
+            timezone=s.lead.timezone,
+            language=s.lead.language,
+            consents=tuple(sorted({str(p) for (p, _), state in s.consents.items() if state.valid(now)})),
         )
         for s in found.values()
     ]

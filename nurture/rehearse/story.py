@@ -22,7 +22,7 @@ from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.timeline import Moment
 from nurture.rehearse.world import World
 from nurture.stages import enroll
-from nurture.store import enrollments, handoffs, people, rehearsals, snapshots, stories
+from nurture.store import enrollments, handoffs, rehearsals, snapshots, stories
 
 LONGEST: Final = timedelta(days=800)
 """A story that has not ended by then never will."""
@@ -67,7 +67,11 @@ def tell(story: Story, library: Library) -> Told:
     if campaign is None:
         return Told(story, (f"there is no campaign `{story.campaign}`",), (), frozenset())
     zone = zone_of(story.lead, campaign, library)
-    start = story.starts.replace(tzinfo=zone).astimezone(UTC) if story.starts.tzinfo is None else story.starts.astimezone(UTC)
+    start = (
+        story.starts.replace(tzinfo=zone).astimezone(UTC)
+        if story.starts.tzinfo is None
+        else story.starts.astimezone(UTC)
+    )
     world = World(_with_fit(library, story.lead.fit), start=start, only=[campaign.id])
     try:
         return _Telling(world, story, campaign, zone, start).tell()
@@ -106,15 +110,26 @@ class _Telling:
             self._let_happen()
         came = self._came()
         self.failures += judge(self.story, came, start=self.start, zone=self.zone)
-        moments = timeline.of(self.world, self.lead_id, self.campaign.id, zone=self.zone, since=self.start, whys=self.whys)
-        return Told(self.story, tuple(self.failures), tuple(sorted([*self.extra, *moments], key=lambda m: m.at)), frozenset(came.reached))
+        moments = timeline.of(
+            self.world, self.lead_id, self.campaign.id, zone=self.zone, since=self.start, whys=self.whys
+        )
+        return Told(
+            self.story,
+            tuple(self.failures),
+            tuple(sorted([*self.extra, *moments], key=lambda m: m.at)),
+            frozenset(came.reached),
+        )
 
     def _lead(self) -> int:
         lead = self.story.lead
         fields = {**lead.fields, **({"story_fit": lead.fit} if lead.fit else {})}
         lead_id = self.world.add_lead(
-            email=str(fields.pop("email", ADDRESS)), fields=fields, consents=lead.consents, language=lead.language,
-            country=lead.country or fields.get("country"), timezone=lead.timezone,
+            email=str(fields.pop("email", ADDRESS)),
+            fields=fields,
+            consents=lead.consents,
+            language=lead.language,
+            country=lead.country or fields.get("country"),
+            timezone=lead.timezone,
         )
         now = self.start
         for tag in lead.tags:
@@ -124,7 +139,9 @@ class _Telling:
         if lead.score:
             happen(self.world, lead_id, "score", lead.score, {})
         with self.world.store.begin() as conn:
-            rehearsals.place(conn, lead_id, stage=lead.stage, track=lead.track, recycle_reason=lead.recycle_reason, now=now)
+            rehearsals.place(
+                conn, lead_id, stage=lead.stage, track=lead.track, recycle_reason=lead.recycle_reason, now=now
+            )
         # Score first, enter then: a story's lead is known before the campaign meets it.
         self._score()
         return lead_id
@@ -141,8 +158,14 @@ class _Telling:
             runs = enrollments.all_of(conn, [self.lead_id]).get(self.lead_id, [])
             snapshot = snapshots.load(conn, [self.lead_id], now=now)[self.lead_id]
             decision = enter.may_enter(
-                campaign, snapshot, past=[enroll.past_run(run) for run in runs], trigger_events=snapshot.events,
-                company=parts.library.company, now=now, tracks=parts.library.tracks, by_hand="the story",
+                campaign,
+                snapshot,
+                past=[enroll.past_run(run) for run in runs],
+                trigger_events=snapshot.events,
+                company=parts.library.company,
+                now=now,
+                tracks=parts.library.tracks,
+                by_hand="the story",
             )
             if not decision.enters:
                 self.failures.append(f"the lead did not enter {campaign.id}: {decision.reason}")
@@ -185,7 +208,9 @@ class _Telling:
             if row["campaign"] == self.campaign.id:
                 _sort_message(came, row)
         came.handed_off = {trip.queue: trip.opened_at for trip in reversed(trips)}
-        came.moved_to = {row["text"].removeprefix("moved to track "): row["at"] for row in logs["journal"] if row["kind"] == "moved"}
+        came.moved_to = {
+            row["text"].removeprefix("moved to track "): row["at"] for row in logs["journal"] if row["kind"] == "moved"
+        }
         came.stages = {row["to_stage"]: row["occurred_at"] for row in logs["transition"]}
         for run in (row for row in logs["enrollment"] if row["campaign"] == self.campaign.id):
             if run["state"] == "finished":
@@ -232,7 +257,12 @@ def _missing(expect: Expectation, came: _Came, late: datetime | None, within: st
     if expect.ended is not None:
         by = came.ended is not None and expect.ended in ("any", came.ended[0])
         at = came.ended[1] if by and came.ended else None
-        yield from _in_time(f"ended at `{expect.ended}`" + (f" (it ended at `{came.ended[0]}`)" if came.ended and not by else ""), at, late, within)
+        yield from _in_time(
+            f"ended at `{expect.ended}`" + (f" (it ended at `{came.ended[0]}`)" if came.ended and not by else ""),
+            at,
+            late,
+            within,
+        )
     if expect.left:
         yield from _in_time("left the campaign", came.left, late, within)
     if expect.score_at_least is not None and came.best_score < expect.score_at_least * 1000:
@@ -249,7 +279,11 @@ def _in_time(what: str, at: datetime | None, late: datetime | None, within: str)
 def _forbidden(never: Expectation, came: _Came) -> Iterable[str]:
     for word in ("sent", "refused", "postponed", "reached"):
         have: Mapping[str, datetime] = getattr(came, word)
-        yield from (f"never {word} `{step}`, and it came about on {have[step]:%a %d %b %H:%M} UTC" for step in getattr(never, word) if step in have)
+        yield from (
+            f"never {word} `{step}`, and it came about on {have[step]:%a %d %b %H:%M} UTC"
+            for step in getattr(never, word)
+            if step in have
+        )
     if never.handed_off is not None and (at := _any_or(came.handed_off, never.handed_off)):
         yield f"never handed off to `{never.handed_off}`, and it came about on {at:%a %d %b %H:%M} UTC"
     if never.moved_to is not None and never.moved_to in came.moved_to:

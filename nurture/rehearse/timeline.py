@@ -21,7 +21,9 @@ class Moment:
     why: str = ""
 
 
-def of(world: World, lead_id: int, campaign: str, *, zone: ZoneInfo, since: datetime, whys: Mapping[str, str]) -> list[Moment]:
+def of(
+    world: World, lead_id: int, campaign: str, *, zone: ZoneInfo, since: datetime, whys: Mapping[str, str]
+) -> list[Moment]:
     """What the program did with this lead in this campaign: sends, refusals, steps, moves, hand-offs."""
     with world.store.read() as conn:
         logs = stories.read(conn, lead_id, until=world.clock.now())
@@ -30,8 +32,15 @@ def of(world: World, lead_id: int, campaign: str, *, zone: ZoneInfo, since: date
     sends = {row["step_id"] for row in logs["message"] if row["campaign"] == campaign}
     found = [m for row in logs["message"] if row["campaign"] == campaign for m in _message(row, whys)]
     found += [Moment(at, step, said) for step, at, said in done if step not in sends]
-    found += [Moment(row["at"], row["kind"], row["text"]) for row in logs["journal"] if row["kind"] in ("moved", "left") and row["at"] >= since]
-    found += [Moment(trip.opened_at, trip.step_id or "gate", f"HAND OFF to {trip.queue}", f"cell {trip.cell}, via {trip.via}") for trip in trips]
+    found += [
+        Moment(row["at"], row["kind"], row["text"])
+        for row in logs["journal"]
+        if row["kind"] in ("moved", "left") and row["at"] >= since
+    ]
+    found += [
+        Moment(trip.opened_at, trip.step_id or "gate", f"HAND OFF to {trip.queue}", f"cell {trip.cell}, via {trip.via}")
+        for trip in trips
+    ]
     return sorted(found, key=lambda m: m.at)
 
 
@@ -42,9 +51,14 @@ def _message(row: Mapping[str, object], whys: Mapping[str, str]) -> Iterable[Mom
     if row["state"] == "sent":
         yield Moment(at, step, f"SEND {row['template']}{variant}", whys.get(step, ""))
     else:
-        yield Moment(at, step, f"{row['state']} {row['template']}{variant}", str(row["reason_text"] or row["reason"] or ""))
+        yield Moment(
+            at, step, f"{row['state']} {row['template']}{variant}", str(row["reason_text"] or row["reason"] or "")
+        )
 
 
 def lines(moments: Iterable[Moment], zone: ZoneInfo) -> list[str]:
     """`Mon 08 Jun 09:00  case-study       SEND consideration/case-study [question]   <- why`."""
-    return [f"{m.at.astimezone(zone):%a %d %b %H:%M}  {m.who:<18} {m.text}" + (f"   <- {m.why}" if m.why else "") for m in moments]
+    return [
+        f"{m.at.astimezone(zone):%a %d %b %H:%M}  {m.who:<18} {m.text}" + (f"   <- {m.why}" if m.why else "")
+        for m in moments
+    ]

@@ -51,7 +51,9 @@ def fresh_store() -> Store:
 class World:
     """The real pipeline over a store and a mailbox that end with the process. Nothing in it can reach the network."""
 
-    def __init__(self, library: Library, *, start: datetime, only: Iterable[str] | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self, library: Library, *, start: datetime, only: Iterable[str] | None = None, store: Store | None = None
+    ) -> None:
         """`only` keeps these campaigns; the rest of the library stays as it is."""
         kept = {c: library.campaigns[c] for c in only} if only is not None else dict(library.campaigns)
         live = {name: _running(campaign) for name, campaign in kept.items()}
@@ -60,15 +62,22 @@ class World:
         self.mailbox = MemoryTransport()
         self.store = store or fresh_store()
         self.parts = Parts(
-            store=self.store, library=self.library, keys=KEYS, transport=self.mailbox, public_url="https://rehearsal.invalid",
-            versions=dict.fromkeys(live, 1), templates={t.digest: t for t in library.templates.values()},
+            store=self.store,
+            library=self.library,
+            keys=KEYS,
+            transport=self.mailbox,
+            public_url="https://rehearsal.invalid",
+            versions=dict.fromkeys(live, 1),
+            templates={t.digest: t for t in library.templates.values()},
         )
 
     def run(self) -> None:
         """Do everything that is due now."""
         pipeline.run_due(self.parts, now=self.clock.now(), owner=OWNER)
 
-    def run_until(self, end: datetime, *, stop: Callable[[], bool] = lambda: False, seen: Callable[[], None] = lambda: None) -> None:
+    def run_until(
+        self, end: datetime, *, stop: Callable[[], bool] = lambda: False, seen: Callable[[], None] = lambda: None
+    ) -> None:
         """Jump from due moment to due moment up to `end`. `seen` is called after each; `stop` ends it early."""
         self.run()
         seen()
@@ -83,15 +92,30 @@ class World:
             self.clock.jump(end)
 
     def add_lead(
-        self, *, email: str, fields: Mapping[str, Any], consents: Iterable[str] = (), language: str | None = None,
-        country: str | None = None, timezone: str | None = None, source: str = "rehearsal",
+        self,
+        *,
+        email: str,
+        fields: Mapping[str, Any],
+        consents: Iterable[str] = (),
+        language: str | None = None,
+        country: str | None = None,
+        timezone: str | None = None,
+        source: str = "rehearsal",
     ) -> int:
         """Store one lead with these consents, given and confirmed now. Returns its id."""
         now = self.clock.now()
         with self.store.begin() as conn:
             stored = leads.find_or_create(
-                conn, email=email, fields=fields, origin="declared", source=source, now=now, keys=KEYS,
-                language=language, country=country, timezone=timezone,
+                conn,
+                email=email,
+                fields=fields,
+                origin="declared",
+                source=source,
+                now=now,
+                keys=KEYS,
+                language=language,
+                country=country,
+                timezone=timezone,
             )
             if stored.lead_id is None:
                 raise ValueError(f"the lead {email} cannot be stored: {stored.refused}")
@@ -108,14 +132,24 @@ def _running(campaign: Campaign) -> Campaign:
     return replace(campaign, status="live") if campaign.status in ("draft", "paused", "rehearse") else campaign  # type: ignore[arg-type]  # words are strings
 
 
-def grants(lead_id: int, purposes: Iterable[str], *, at: datetime, action: ConsentAction | None = None) -> list[ConsentEntry]:
+def grants(
+    lead_id: int, purposes: Iterable[str], *, at: datetime, action: ConsentAction | None = None
+) -> list[ConsentEntry]:
     """Ledger entries as a person makes them: granted and confirmed, or (`action`) taken back."""
     steps = (action,) if action is not None else (ConsentAction.GRANT, ConsentAction.CONFIRM)
     channels = {Purpose.SALES_CONTACT: (Channel.EMAIL, Channel.PHONE)}
     return [
         ConsentEntry(
-            lead_id, purpose, step, at, "person", channel=channel, basis=Basis.CONSENT, wording="rehearsal.v1.en",
-            wording_sha="0" * 64, proof={"source": "rehearsal", "box": "unticked"},
+            lead_id,
+            purpose,
+            step,
+            at,
+            "person",
+            channel=channel,
+            basis=Basis.CONSENT,
+            wording="rehearsal.v1.en",
+            wording_sha="0" * 64,
+            proof={"source": "rehearsal", "box": "unticked"},
         )
         for purpose in map(Purpose, purposes)
         for channel in channels.get(purpose, (Channel.EMAIL,))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from nurture.decide import enter
 from nurture.model.campaign import Campaign, HandOff, LeaveRule, WaitFor
 from nurture.model.facts import Snapshot
@@ -13,7 +11,7 @@ from nurture.model.intents import Tally
 from nurture.model.words import BEYOND_MARKETING, WITH_SALES, EnrollmentState
 from nurture.parts import Parts
 from nurture.stages import tracks
-from nurture.store import enrollments, messages, snapshots, wakeups
+from nurture.store import Connection, enrollments, messages, snapshots, wakeups
 from nurture.store.enrollments import Enrolled
 
 BATCH = 500
@@ -45,7 +43,9 @@ def _one(parts: Parts, conn: Connection, snapshot: Snapshot, enrolled: Enrolled,
     if campaign is None:
         return
     company = parts.library.company
-    if enrolled.goal_at is None and enter.goal_reached(campaign, snapshot, entered_at=enrolled.entered_at, company=company, now=now):
+    if enrolled.goal_at is None and enter.goal_reached(
+        campaign, snapshot, entered_at=enrolled.entered_at, company=company, now=now
+    ):
         enrollments.reach_goal(conn, [enrolled.id], now=now)
         tally.count("goals")
     gone = snapshot.lead.stage in BEYOND_MARKETING - WITH_SALES
@@ -62,10 +62,24 @@ def _leave(conn: Connection, snapshot: Snapshot, enrolled: Enrolled, rule: Leave
     reason = f"the lead is {snapshot.lead.stage}" if rule is None else f"leave_when: {say(rule)}"
     enrollments.end(conn, [enrolled.id], state=EnrollmentState.LEFT, reason=reason, now=now)
     messages.withdraw(conn, [enrolled.id], text=f"the lead left the campaign ({reason})", now=now)
-    enrollments.journal(conn, [{"lead_id": enrolled.lead_id, "at": now, "kind": "left", "campaign": enrolled.campaign,
-                                "enrollment_id": enrolled.id, "step": enrolled.step_id, "text": reason}])
+    enrollments.journal(
+        conn,
+        [
+            {
+                "lead_id": enrolled.lead_id,
+                "at": now,
+                "kind": "left",
+                "campaign": enrolled.campaign,
+                "enrollment_id": enrolled.id,
+                "step": enrolled.step_id,
+                "text": reason,
+            }
+        ],
+    )
     if rule is not None and rule.move_to is not None and enrolled.state != EnrollmentState.CONTROL:
-        tracks.move(conn, enrolled.lead_id, rule.move_to, now=now, reason=f"{enrolled.campaign}: {reason}", rule="leave_when")
+        tracks.move(
+            conn, enrolled.lead_id, rule.move_to, now=now, reason=f"{enrolled.campaign}: {reason}", rule="leave_when"
+        )
     else:
         wakeups.wake(conn, [enrolled.lead_id], now=now, stage="hand_off")
 

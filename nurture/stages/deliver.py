@@ -16,7 +16,13 @@ from nurture.sales import delivery
 from nurture.store import outbox
 
 BATCH: Final = 50
-BACK_OFF: Final = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=8), timedelta(days=1))
+BACK_OFF: Final = (
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=8),
+    timedelta(days=1),
+)
 MAILS: Final = frozenset({"staff_mail", "lead_mail"})
 
 
@@ -60,7 +66,9 @@ def _carry(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
     try:
         if row["kind"] in MAILS:
             return _mail(parts, row, now)
-        state, reply = delivery.deliver(row["kind"], row["target"], row["payload"], key=row["key"], now=now, hooks=parts.hooks)
+        state, reply = delivery.deliver(
+            row["kind"], row["target"], row["payload"], key=row["key"], now=now, hooks=parts.hooks
+        )
         return End(state, reply)
     except BadAddress as wrong:
         return End("failed", wrong.message)
@@ -74,14 +82,22 @@ def _mail(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
     payload = row["payload"]
     sender = payload.get("from") or f"{company.name} <{company.support_email or f'no-reply@{domain}'}>"
     mail = plain_mail(
-        row["id"], key=row["key"], sender=sender, to=row["target"], subject=row["subject"] or company.name,
-        text=payload.get("text", ""), html=payload.get("html"), domain=domain, now=now,
+        row["id"],
+        key=row["key"],
+        sender=sender,
+        to=row["target"],
+        subject=row["subject"] or company.name,
+        text=payload.get("text", ""),
+        html=payload.get("html"),
+        domain=domain,
+        now=now,
     )
     return _judge(_send(parts.transport.pump, mail))
 
 
 def _send(pump: Callable[..., None], mail: Outgoing) -> Delivery:
-    waiting, ended = [mail], []
+    waiting = [mail]
+    ended: list[Delivery] = []
     pump(lambda n: [waiting.pop()] if waiting else [], ended.append)
     return ended[0]
 
@@ -95,4 +111,6 @@ def _judge(delivered: Delivery) -> End:
         return End("unknown" if reply.phase is Phase.BODY else "deferred", said or "no answer")
     if 200 <= reply.code < 300:
         return End("done", said)
-    return End("deferred" if reply.code < 500 or reply.phase in (Phase.CONNECT, Phase.GREETING, Phase.AUTH) else "failed", said)
+    return End(
+        "deferred" if reply.code < 500 or reply.phase in (Phase.CONNECT, Phase.GREETING, Phase.AUTH) else "failed", said
+    )

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from nurture.decide import enter
 from nurture.decide.enter import EntryDecision, PastRun
 from nurture.decide.flow import first_step
@@ -16,7 +14,7 @@ from nurture.model.facts import Snapshot
 from nurture.model.intents import Tally
 from nurture.model.words import CampaignStatus, EnrollmentState
 from nurture.parts import Parts
-from nurture.store import campaigns, enrollments, snapshots, wakeups
+from nurture.store import Connection, campaigns, enrollments, snapshots, wakeups
 from nurture.store.enrollments import Enrolled
 
 BATCH = 500
@@ -58,14 +56,25 @@ def _choose(
     past = [past_run(run) for run in runs]
     fresh = [event for event in snapshot.events if event.id > seen]
     company, tracks = parts.library.company, parts.library.tracks
-    decision, refused = enter.choose(open_to, snapshot, past=past, trigger_events=fresh, company=company, now=now, tracks=tracks)
+    decision, refused = enter.choose(
+        open_to, snapshot, past=past, trigger_events=fresh, company=company, now=now, tracks=tracks
+    )
     if decision is not None or not _has_just_arrived(snapshot, runs):
         return decision, refused
     # Who was moved to a track is taken by the first of its campaigns whose conditions hold, whatever its triggers say.
     here = sorted((c for c in open_to if c.track == snapshot.lead.track), key=lambda c: (c.priority, c.id))
     arrived = f"moved to track {snapshot.lead.track}"
     for campaign in here:
-        decision = enter.may_enter(campaign, snapshot, past=past, trigger_events=fresh, company=company, now=now, tracks=tracks, by_hand=arrived)
+        decision = enter.may_enter(
+            campaign,
+            snapshot,
+            past=past,
+            trigger_events=fresh,
+            company=company,
+            now=now,
+            tracks=tracks,
+            by_hand=arrived,
+        )
         if decision.enters:
             return decision, refused
         refused = (*refused, decision)
@@ -84,8 +93,15 @@ def past_run(run: Enrolled) -> PastRun:
 
 
 def enter_lead(
-    parts: Parts, conn: Connection, snapshot: Snapshot, decision: EntryDecision, runs: Sequence[Enrolled], *,
-    now: datetime, by: str, tally: Tally,
+    parts: Parts,
+    conn: Connection,
+    snapshot: Snapshot,
+    decision: EntryDecision,
+    runs: Sequence[Enrolled],
+    *,
+    now: datetime,
+    by: str,
+    tally: Tally,
 ) -> int | None:
     """Start the run that `decision` allows. Returns the enrollment's id, or None when somebody else was first."""
     campaign = parts.library.campaigns[decision.campaign]
@@ -99,34 +115,69 @@ def enter_lead(
     if snapshot.lead.track != campaign.track and (track is None or track.kind == "marketing"):
         enrollments.change_track(conn, lead_id, campaign.track, now=now, reason=f"entered {campaign.id}")
     enrollments.mark_membership(conn, lead_id, status="active", reason=f"in {campaign.id}")
-    enrollments.journal(conn, [{"lead_id": lead_id, "at": now, "kind": "entered", "campaign": campaign.id,
-                                "enrollment_id": started[0][0], "text": decision.reason}])
+    enrollments.journal(
+        conn,
+        [
+            {
+                "lead_id": lead_id,
+                "at": now,
+                "kind": "entered",
+                "campaign": campaign.id,
+                "enrollment_id": started[0][0],
+                "text": decision.reason,
+            }
+        ],
+    )
     tally.count("control" if decision.control else "entered")
     return started[0][0]
 
 
-def _row(parts: Parts, snapshot: Snapshot, campaign: Campaign, decision: EntryDecision, now: datetime, by: str) -> Mapping[str, Any]:
+def _row(
+    parts: Parts, snapshot: Snapshot, campaign: Campaign, decision: EntryDecision, now: datetime, by: str
+) -> Mapping[str, Any]:
     version = parts.versions.get(campaign.id, 1)
     rehearsed = " (rehearsal)" if campaign.status is CampaignStatus.REHEARSE else ""
     return {
-        "lead_id": snapshot.lead.id, "campaign": campaign.id, "track": campaign.track, "run": decision.run,
-        "cycle": snapshot.lead.cycle, "version_entered": version, "version_now": version,
+        "lead_id": snapshot.lead.id,
+        "campaign": campaign.id,
+        "track": campaign.track,
+        "run": decision.run,
+        "cycle": snapshot.lead.cycle,
+        "version_entered": version,
+        "version_now": version,
         "state": EnrollmentState.CONTROL if decision.control else EnrollmentState.ACTIVE,
-        "step_id": first_step(campaign), "anchor_at": decision.anchor_at or now, "waiting_since": None,
-        "due_at": None if decision.control else decision.anchor_at or now, "why": "", "entered_at": now,
+        "step_id": first_step(campaign),
+        "anchor_at": decision.anchor_at or now,
+        "waiting_since": None,
+        "due_at": None if decision.control else decision.anchor_at or now,
+        "why": "",
+        "entered_at": now,
         "entered_by": f"{by}: {decision.reason}{rehearsed}",
     }
 
 
 def _tell_refusals(
-    conn: Connection, lead_id: int, refused: Sequence[EntryDecision], told: set[tuple[int, str | None, str]], now: datetime, tally: Tally
+    conn: Connection,
+    lead_id: int,
+    refused: Sequence[EntryDecision],
+    told: set[tuple[int, str | None, str]],
+    now: datetime,
+    tally: Tally,
 ) -> None:
     """Write down why a campaign that wanted the lead did not get it, once per reason."""
     rows = []
     for decision in refused:
         if (lead_id, decision.campaign, decision.reason) not in told:
             told.add((lead_id, decision.campaign, decision.reason))
-            rows.append({"lead_id": lead_id, "at": now, "kind": "not_entered", "campaign": decision.campaign, "text": decision.reason})
+            rows.append(
+                {
+                    "lead_id": lead_id,
+                    "at": now,
+                    "kind": "not_entered",
+                    "campaign": decision.campaign,
+                    "text": decision.reason,
+                }
+            )
     enrollments.journal(conn, rows)
     if rows:
         tally.count("not_entered", len(rows))

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from nurture.decide import walk
 from nurture.decide.calendar import add
 from nurture.decide.edition import edition
@@ -35,7 +33,7 @@ from nurture.model.intents import (
 from nurture.model.words import EnrollmentState, EventKind, MessageState
 from nurture.parts import Parts
 from nurture.stages import hand_off, rebase, tracks
-from nurture.store import campaigns, enrollments, events, messages, outbox, people, snapshots
+from nurture.store import Connection, campaigns, enrollments, events, messages, outbox, people, snapshots
 from nurture.store.enrollments import Enrolled
 
 BATCH = 500
@@ -49,7 +47,9 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
         with parts.store.begin() as conn:
             if parts.applied and parts.applied != campaigns.applied_digest(conn):
                 return tally  # Something else was applied a moment ago: these people follow files not loaded here yet.
-            due = enrollments.claim_due(conn, now=now, limit=min(limit, BATCH), stopped=campaigns.stopped(conn), only=only)
+            due = enrollments.claim_due(
+                conn, now=now, limit=min(limit, BATCH), stopped=campaigns.stopped(conn), only=only
+            )
             if not due:
                 return tally
             _Batch(parts, conn, due, now).carry_out(tally)
@@ -129,20 +129,45 @@ class _Batch:
         tally.count("planned", sum(isinstance(i, SendIntent) for i in outcome.intents))
         self._settle(enrolled, campaign, snapshot, outcome, version, tally)
 
-    def _look(self, enrolled: Enrolled, campaign: Campaign, position: Position, snapshot: Snapshot, sends: Mapping[str, StepSend]) -> Outcome:
+    def _look(
+        self,
+        enrolled: Enrolled,
+        campaign: Campaign,
+        position: Position,
+        snapshot: Snapshot,
+        sends: Mapping[str, StepSend],
+    ) -> Outcome:
         drawn = _drawn(campaign, self.draws.get(enrolled.lead_id, {}), self.winners)
         return walk.advance(
-            campaign, position, snapshot, entered_at=enrolled.entered_at, run=enrolled.run, drawn=drawn, sends=sends,
-            done=self.done.get(enrolled.id, frozenset()), company=self.parts.library.company, now=self.now,
+            campaign,
+            position,
+            snapshot,
+            entered_at=enrolled.entered_at,
+            run=enrolled.run,
+            drawn=drawn,
+            sends=sends,
+            done=self.done.get(enrolled.id, frozenset()),
+            company=self.parts.library.company,
+            now=self.now,
         )
 
     def _act(self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, outcome: Outcome) -> dict[str, StepSend]:
         """Turn intents into writes. Returns sends that were refused on the spot."""
         refused: dict[str, StepSend] = {}
         for done in outcome.done:
-            self.writes.done.append({"enrollment_id": enrolled.id, "step_id": done.step_id, "at": self.now,
-                                     "version": enrolled.version_now, "outcome": done.outcome, "note": done.note})
-            self._tell(enrolled, "step", done.outcome if not done.note else f"{done.outcome}: {done.note}", done.step_id)
+            self.writes.done.append(
+                {
+                    "enrollment_id": enrolled.id,
+                    "step_id": done.step_id,
+                    "at": self.now,
+                    "version": enrolled.version_now,
+                    "outcome": done.outcome,
+                    "note": done.note,
+                }
+            )
+            self._tell(
+                enrolled, "step", done.outcome if not done.note else f"{done.outcome}: {done.note}", done.step_id
+            )
         self.done[enrolled.id] = self.done.get(enrolled.id, frozenset()) | {d.step_id for d in outcome.done}
         for intent in outcome.intents:
             if isinstance(intent, SendIntent):
@@ -154,68 +179,156 @@ class _Batch:
                 self._intent(enrolled, campaign, snapshot, intent)
         return refused
 
-    def _message(self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, intent: SendIntent) -> dict[str, Any]:
+    def _message(
+        self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, intent: SendIntent
+    ) -> dict[str, Any]:
         name = _template_name(intent.send, intent.variant)
         template = self.parts.template_of(campaign.id, enrolled.version_now, name)
         company = self.parts.library.company
         test = intent.send.test
         if test is not None and intent.variant is not None:
-            self.writes.draws.append({"lead_id": enrolled.lead_id, "test": test.name, "epoch": test.digest, "variant": intent.variant, "at": self.now})
+            self.writes.draws.append(
+                {
+                    "lead_id": enrolled.lead_id,
+                    "test": test.name,
+                    "epoch": test.digest,
+                    "variant": intent.variant,
+                    "at": self.now,
+                }
+            )
         answer = permit_planned(snapshot, template, campaign, self.parts.library, at=intent.due_at, now=self.now)
         refused = isinstance(answer, Refusal)
         due_at = max(answer.until, intent.due_at) if isinstance(answer, Postpone) else intent.due_at
         purpose = company.purposes.get(template.kind)
         return {
-            "lead_id": enrolled.lead_id, "enrollment_id": enrolled.id, "campaign": campaign.id, "track": campaign.track,
-            "run": enrolled.run, "step_id": intent.step_id, "version": enrolled.version_now, "template": name,
-            "template_digest": template.digest, "content": template.content, "edition": edition(template, snapshot, now=self.now),
-            "kind": str(template.kind), "purpose": str(purpose) if purpose else None, "topic": campaign.sending.topic,
-            "variant": intent.variant, "epoch": test.digest if test else None, "priority": campaign.priority,
-            "rehearsal": campaign.status == "rehearse", "state": MessageState.REFUSED if refused else MessageState.PLANNED,
-            "due_at": due_at, "planned_at": self.now, "ended_at": self.now if refused else None,
-            "reason": getattr(answer, "code", None), "reason_text": getattr(answer, "text", None),
+            "lead_id": enrolled.lead_id,
+            "enrollment_id": enrolled.id,
+            "campaign": campaign.id,
+            "track": campaign.track,
+            "run": enrolled.run,
+            "step_id": intent.step_id,
+            "version": enrolled.version_now,
+            "template": name,
+            "template_digest": template.digest,
+            "content": template.content,
+            "edition": edition(template, snapshot, now=self.now),
+            "kind": str(template.kind),
+            "purpose": str(purpose) if purpose else None,
+            "topic": campaign.sending.topic,
+            "variant": intent.variant,
+            "epoch": test.digest if test else None,
+            "priority": campaign.priority,
+            "rehearsal": campaign.status == "rehearse",
+            "state": MessageState.REFUSED if refused else MessageState.PLANNED,
+            "due_at": due_at,
+            "planned_at": self.now,
+            "ended_at": self.now if refused else None,
+            "reason": getattr(answer, "code", None),
+            "reason_text": getattr(answer, "text", None),
         }
 
     def _intent(self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, intent: Any) -> None:
         key = f"{enrolled.id}/{intent.step_id}"
         match intent:
             case ScoreIntent(step_id=step, points=points, because=because):
-                self.writes.events.append(events.NewEvent(EventKind.POINTS, self.now, enrolled.lead_id, key=f"points/{key}", points=points,
-                                                          campaign=campaign.id, step=step, data={"because": because}))
+                self.writes.events.append(
+                    events.NewEvent(
+                        EventKind.POINTS,
+                        self.now,
+                        enrolled.lead_id,
+                        key=f"points/{key}",
+                        points=points,
+                        campaign=campaign.id,
+                        step=step,
+                        data={"because": because},
+                    )
+                )
             case SetFieldIntent(field=name, value=value):
-                people.learn(self.conn, enrolled.lead_id, {name: value}, origin="inferred", source=f"campaign {campaign.id}", now=self.now)
+                people.learn(
+                    self.conn,
+                    enrolled.lead_id,
+                    {name: value},
+                    origin="inferred",
+                    source=f"campaign {campaign.id}",
+                    now=self.now,
+                )
             case NotifyIntent(to=to, message=message):
-                self.writes.outbox.append(outbox.row("staff_mail", to, key=f"notify/{key}", lead_id=enrolled.lead_id, now=self.now,
-                                                     subject=f"{campaign.name}: {intent.step_id}", payload={"text": message, "campaign": campaign.id}))
+                self.writes.outbox.append(
+                    outbox.row(
+                        "staff_mail",
+                        to,
+                        key=f"notify/{key}",
+                        lead_id=enrolled.lead_id,
+                        now=self.now,
+                        subject=f"{campaign.name}: {intent.step_id}",
+                        payload={"text": message, "campaign": campaign.id},
+                    )
+                )
             case MoveIntent(track=track):
                 self.writes.moves.append((enrolled.lead_id, track, f"{campaign.id}/{intent.step_id}"))
             case HandOffIntent(queue=queue, note=note):
-                hand_off.ask(self.parts, self.conn, enrolled.lead_id, queue=queue, note=note, campaign=campaign.id, step_id=intent.step_id, now=self.now)
+                hand_off.ask(
+                    self.parts,
+                    self.conn,
+                    enrolled.lead_id,
+                    queue=queue,
+                    note=note,
+                    campaign=campaign.id,
+                    step_id=intent.step_id,
+                    now=self.now,
+                )
             case EndIntent(rest_for=rest) if rest is not None:
                 until = add(self.now, rest, zone_of(snapshot.lead, campaign, self.parts.library.company))
                 people.rest(self.conn, enrolled.lead_id, until=until)
 
-    def _settle(self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, outcome: Outcome, version: int, tally: Tally) -> None:
+    def _settle(
+        self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, outcome: Outcome, version: int, tally: Tally
+    ) -> None:
         if outcome.position is None:
             reason = next((i.reason for i in outcome.intents if isinstance(i, EndIntent)), "")
             moved = next((i.track for i in outcome.intents if isinstance(i, MoveIntent)), None)
             reason = reason or (f"moved to {moved}" if moved else "went through every step")
             self.writes.ends[EnrollmentState.FINISHED, reason].append(enrolled.id)
             self._tell(enrolled, "finished", reason, None)
-            self.writes.events.append(events.NewEvent(EventKind.TRACK_COMPLETED, self.now, enrolled.lead_id, key=f"completed/{enrolled.id}",
-                                                      campaign=campaign.id, content=campaign.track, data={"reason": reason}))
+            self.writes.events.append(
+                events.NewEvent(
+                    EventKind.TRACK_COMPLETED,
+                    self.now,
+                    enrolled.lead_id,
+                    key=f"completed/{enrolled.id}",
+                    campaign=campaign.id,
+                    content=campaign.track,
+                    data={"reason": reason},
+                )
+            )
             if moved is None:
                 self.writes.exhausted.append((snapshot, campaign))
             tally.count("finished")
             return
-        self.writes.positions.append({
-            "b_id": enrolled.id, "step_id": outcome.position.step_id, "anchor_at": outcome.position.anchor_at,
-            "waiting_since": outcome.position.waiting_since, "due_at": outcome.due_at, "why": outcome.why, "version_now": version,
-        })
+        self.writes.positions.append(
+            {
+                "b_id": enrolled.id,
+                "step_id": outcome.position.step_id,
+                "anchor_at": outcome.position.anchor_at,
+                "waiting_since": outcome.position.waiting_since,
+                "due_at": outcome.due_at,
+                "why": outcome.why,
+                "version_now": version,
+            }
+        )
 
     def _tell(self, enrolled: Enrolled, kind: str, text: str, step: str | None) -> None:
-        self.writes.journal.append({"lead_id": enrolled.lead_id, "at": self.now, "kind": kind, "campaign": enrolled.campaign,
-                                    "step": step, "enrollment_id": enrolled.id, "text": text})
+        self.writes.journal.append(
+            {
+                "lead_id": enrolled.lead_id,
+                "at": self.now,
+                "kind": kind,
+                "campaign": enrolled.campaign,
+                "step": step,
+                "enrollment_id": enrolled.id,
+                "text": text,
+            }
+        )
 
 
 def _template_name(send: Send, variant: str | None) -> str:

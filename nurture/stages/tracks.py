@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from nurture.model.campaign import Campaign
 from nurture.model.facts import Snapshot
 from nurture.model.words import EnrollmentState
 from nurture.parts import Parts
-from nurture.store import enrollments, wakeups
+from nurture.store import Connection, enrollments, wakeups
 
 
 def move(conn: Connection, lead_id: int, track: str, *, now: datetime, reason: str, rule: str = "") -> None:
@@ -19,7 +17,9 @@ def move(conn: Connection, lead_id: int, track: str, *, now: datetime, reason: s
     elsewhere = [e.id for e in inside if e.track != track]
     enrollments.end(conn, elsewhere, state=EnrollmentState.LEFT, reason=f"moved to {track}", now=now)
     enrollments.change_track(conn, lead_id, track, now=now, reason=reason, rule=rule)
-    enrollments.journal(conn, [{"lead_id": lead_id, "at": now, "kind": "moved", "text": f"moved to track {track}", "code": reason}])
+    enrollments.journal(
+        conn, [{"lead_id": lead_id, "at": now, "kind": "moved", "text": f"moved to track {track}", "code": reason}]
+    )
     wakeups.wake(conn, [lead_id], now=now)
 
 
@@ -32,6 +32,13 @@ def exhausted(parts: Parts, conn: Connection, snapshot: Snapshot, campaign: Camp
         return
     wakeups.wake(conn, [lead_id], now=now)
     if track.on_exhausted.startswith("move_to "):
-        move(conn, lead_id, track.on_exhausted.removeprefix("move_to ").strip(), now=now, reason=f"{track.id} has nothing more", rule="on_exhausted")
+        move(
+            conn,
+            lead_id,
+            track.on_exhausted.removeprefix("move_to ").strip(),
+            now=now,
+            reason=f"{track.id} has nothing more",
+            rule="on_exhausted",
+        )
     else:
         enrollments.mark_membership(conn, lead_id, status="exhausted", reason=f"went through {campaign.id}")

@@ -57,12 +57,18 @@ def open_store(url: str, *, sync: str = "NORMAL") -> Store:
     try:
         parsed = make_url(url)
     except ArgumentError as wrong:
-        raise UsageError(f"`{url}` is not a database address", fix="write sqlite:///var/nurture.db or postgresql://user@host/name") from wrong
+        raise UsageError(
+            f"`{url}` is not a database address", fix="write sqlite:///var/nurture.db or postgresql://user@host/name"
+        ) from wrong
     kind = parsed.get_backend_name()
     if kind == "sqlite":
         return Store(_sqlite(parsed, sync))
     if kind == "postgresql":
-        return Store(create_engine(parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True, pool_size=5))
+        return Store(
+            create_engine(
+                parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True, pool_size=5
+            )
+        )
     raise UsageError(f"`{kind}` is not a database this program knows", fix="use SQLite or PostgreSQL")
 
 
@@ -80,7 +86,13 @@ def _sqlite(url: Any, sync: str) -> Engine:
         # The driver must not begin transactions by itself: it would begin them deferred.
         raw.isolation_level = None
         cursor = raw.cursor()
-        for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", f"synchronous={sync}", "temp_store=MEMORY", "cache_size=-65536"):
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            f"synchronous={sync}",
+            "temp_store=MEMORY",
+            "cache_size=-65536",
+        ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -98,7 +110,10 @@ def _plain_words() -> Iterator[None]:
     try:
         yield
     except OperationalError as away:
-        raise Unavailable(f"the database does not answer: {_first_line(away)}", fix="see that it runs, is reachable and has room; nothing was lost") from away
+        raise Unavailable(
+            f"the database does not answer: {_first_line(away)}",
+            fix="see that it runs, is reachable and has room; nothing was lost",
+        ) from away
     except DBAPIError as lost:
         if lost.connection_invalidated:
             raise Unavailable(f"the connection to the database was lost: {_first_line(lost)}") from lost

@@ -65,13 +65,17 @@ class Enrolled:
 _COLUMNS = tuple(_t.c[name] for name in Enrolled.__dataclass_fields__)
 
 
-def claim_due(conn: Connection, *, now: datetime, limit: int, stopped: Iterable[str] = (), only: Iterable[str] | None = None) -> list[Enrolled]:
+def claim_due(
+    conn: Connection, *, now: datetime, limit: int, stopped: Iterable[str] = (), only: Iterable[str] | None = None
+) -> list[Enrolled]:
     """Enrollments whose time has come, oldest first, locked for this transaction.
 
     Planning touches nothing outside the database, so the lock of the transaction is the claim: a worker that dies
     leaves nothing behind, and another skips what is locked. Campaigns in `stopped` are left out, `only` keeps to some.
     """
-    query = select(*_COLUMNS).where(_t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    query = select(*_COLUMNS).where(
+        _t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None), _t.c.due_at <= now
+    )
     halted = list(stopped)
     if halted:
         query = query.where(_t.c.campaign.not_in(halted))
@@ -93,7 +97,9 @@ def inside(conn: Connection, campaign: str, *, size: int) -> Iterator[dict[int, 
     while True:
         query = (
             select(_t.c.id, _t.c.lead_id, _t.c.entered_at)
-            .where(_t.c.campaign == campaign, _t.c.state.in_(INSIDE), _t.c.id > last).order_by(_t.c.id).limit(size)
+            .where(_t.c.campaign == campaign, _t.c.state.in_(INSIDE), _t.c.id > last)
+            .order_by(_t.c.id)
+            .limit(size)
         )
         rows = conn.execute(query).all()
         if not rows:
@@ -110,7 +116,9 @@ def ids_inside(conn: Connection, campaign: str) -> list[int]:
 def open_of(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Enrolled]]:
     """Open enrollments (active, paused, control) by lead."""
     found: dict[int, list[Enrolled]] = {}
-    for row in conn.execute(select(*_COLUMNS).where(_t.c.lead_id.in_(list(lead_ids)), _t.c.state.in_(OPEN)).order_by(_t.c.id)):
+    for row in conn.execute(
+        select(*_COLUMNS).where(_t.c.lead_id.in_(list(lead_ids)), _t.c.state.in_(OPEN)).order_by(_t.c.id)
+    ):
         enrolled = Enrolled(*row)
         found.setdefault(enrolled.lead_id, []).append(enrolled)
     return found
@@ -127,7 +135,9 @@ def all_of(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Enrolled
 
 def steps_done(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, frozenset[str]]:
     found: dict[int, set[str]] = {}
-    for enrollment, step in conn.execute(select(_done.c.enrollment_id, _done.c.step_id).where(_done.c.enrollment_id.in_(list(enrollment_ids)))):
+    for enrollment, step in conn.execute(
+        select(_done.c.enrollment_id, _done.c.step_id).where(_done.c.enrollment_id.in_(list(enrollment_ids)))
+    ):
         found.setdefault(enrollment, set()).add(step)
     for enrollment, old, new in _renames(conn, found):
         if old in found[enrollment]:
@@ -147,11 +157,19 @@ def _renames(conn: Connection, enrollment_ids: Iterable[int]) -> list[tuple[int,
 
 def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str, StepSend]]:
     """What became of the messages of these enrollments, by step."""
-    query = select(_message.c.enrollment_id, _message.c.step_id, _message.c.state, _message.c.sent_at, _message.c.ended_at,
-                   _message.c.content).where(_message.c.enrollment_id.in_(list(enrollment_ids)))
+    query = select(
+        _message.c.enrollment_id,
+        _message.c.step_id,
+        _message.c.state,
+        _message.c.sent_at,
+        _message.c.ended_at,
+        _message.c.content,
+    ).where(_message.c.enrollment_id.in_(list(enrollment_ids)))
     found: dict[int, dict[str, StepSend]] = {}
     for m in conn.execute(query):
-        found.setdefault(m.enrollment_id, {})[m.step_id] = StepSend(MessageState(m.state), m.sent_at or m.ended_at, m.content)
+        found.setdefault(m.enrollment_id, {})[m.step_id] = StepSend(
+            MessageState(m.state), m.sent_at or m.ended_at, m.content
+        )
     for enrollment, old, new in _renames(conn, found):
         if old in found[enrollment]:
             found[enrollment].setdefault(new, found[enrollment][old])
@@ -161,14 +179,20 @@ def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str
 def draws(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[str, str]]:
     """Variants drawn: lead -> `test/epoch` -> variant."""
     found: dict[int, dict[str, str]] = {}
-    for lead, test, epoch, variant in conn.execute(select(_draw).with_only_columns(_draw.c.lead_id, _draw.c.test, _draw.c.epoch, _draw.c.variant).where(_draw.c.lead_id.in_(list(lead_ids)))):
+    for lead, test, epoch, variant in conn.execute(
+        select(_draw)
+        .with_only_columns(_draw.c.lead_id, _draw.c.test, _draw.c.epoch, _draw.c.variant)
+        .where(_draw.c.lead_id.in_(list(lead_ids)))
+    ):
         found.setdefault(lead, {})[f"{test}/{epoch}"] = variant
     return found
 
 
 def winners(conn: Connection) -> dict[str, str]:
     """Decided tests: `test/epoch` -> the variant everybody gets who has not drawn yet."""
-    rows = conn.execute(select(_winner.c.test, _winner.c.epoch, _winner.c.variant).where(_winner.c.variant.is_not(None)))
+    rows = conn.execute(
+        select(_winner.c.test, _winner.c.epoch, _winner.c.variant).where(_winner.c.variant.is_not(None))
+    )
     return {f"{test}/{epoch}": variant for test, epoch, variant in rows}
 
 
@@ -204,29 +228,49 @@ def start(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[tuple[int
 def move(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write positions: rows of (b_id, step_id, anchor_at, waiting_since, due_at, why, version_now)."""
     if rows:
-        statement = update(_t).where(_t.c.id == bindparam("b_id")).values(
-            step_id=bindparam("step_id"), anchor_at=bindparam("anchor_at"), waiting_since=bindparam("waiting_since"),
-            due_at=bindparam("due_at"), why=bindparam("why"), version_now=bindparam("version_now"),
+        statement = (
+            update(_t)
+            .where(_t.c.id == bindparam("b_id"))
+            .values(
+                step_id=bindparam("step_id"),
+                anchor_at=bindparam("anchor_at"),
+                waiting_since=bindparam("waiting_since"),
+                due_at=bindparam("due_at"),
+                why=bindparam("why"),
+                version_now=bindparam("version_now"),
+            )
         )
         conn.execute(statement, list(rows))
 
 
 def end(conn: Connection, ids: Iterable[int], *, state: EnrollmentState, reason: str, now: datetime) -> int:
     """Close open enrollments. Returns how many were open."""
-    statement = update(_t).where(_t.c.id.in_(list(ids)), _t.c.state.in_(OPEN)).values(state=state, end_reason=reason, ended_at=now, due_at=None)
+    statement = (
+        update(_t)
+        .where(_t.c.id.in_(list(ids)), _t.c.state.in_(OPEN))
+        .values(state=state, end_reason=reason, ended_at=now, due_at=None)
+    )
     return int(conn.execute(statement).rowcount)
 
 
 def pause(conn: Connection, lead_ids: Iterable[int], *, reason: str) -> None:
     """Nothing more happens in these leads' campaigns until `resume`; each keeps its place and its anchor."""
     ids = list(lead_ids)
-    conn.execute(update(_t).where(_t.c.lead_id.in_(ids), _t.c.state == EnrollmentState.ACTIVE).values(state=EnrollmentState.PAUSED, why=reason))
+    conn.execute(
+        update(_t)
+        .where(_t.c.lead_id.in_(ids), _t.c.state == EnrollmentState.ACTIVE)
+        .values(state=EnrollmentState.PAUSED, why=reason)
+    )
 
 
 def resume(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
     """Go on where they stood; what came due meanwhile is due now."""
     ids = list(lead_ids)
-    conn.execute(update(_t).where(_t.c.lead_id.in_(ids), _t.c.state == EnrollmentState.PAUSED).values(state=EnrollmentState.ACTIVE, due_at=now, why=""))
+    conn.execute(
+        update(_t)
+        .where(_t.c.lead_id.in_(ids), _t.c.state == EnrollmentState.PAUSED)
+        .values(state=EnrollmentState.ACTIVE, due_at=now, why="")
+    )
 
 
 def wake(conn: Connection, ids: Iterable[int], *, now: datetime) -> None:
@@ -247,17 +291,42 @@ def journal(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         conn.execute(_journal.insert(), whole)
 
 
-def change_track(conn: Connection, lead_id: int, track: str | None, *, now: datetime, reason: str, rule: str = "", status: str = "active") -> None:
+def change_track(
+    conn: Connection,
+    lead_id: int,
+    track: str | None,
+    *,
+    now: datetime,
+    reason: str,
+    rule: str = "",
+    status: str = "active",
+) -> None:
     """End the lead's stay on its track and begin one on `track` (None: on none)."""
     before = conn.execute(select(_lead.c.track).where(_lead.c.id == lead_id)).scalar()
-    conn.execute(update(_member).where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None)).values(ended_at=now, status="exited"))
+    conn.execute(
+        update(_member)
+        .where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None))
+        .values(ended_at=now, status="exited")
+    )
     if track is not None:
-        conn.execute(_member.insert().values(lead_id=lead_id, track=track, status=status, since=now, reason=reason, rule=rule or None))
-    conn.execute(update(_lead).where(_lead.c.id == lead_id).values(track=track, track_since=now if track else None, previous_track=before, updated_at=now))
+        conn.execute(
+            _member.insert().values(
+                lead_id=lead_id, track=track, status=status, since=now, reason=reason, rule=rule or None
+            )
+        )
+    conn.execute(
+        update(_lead)
+        .where(_lead.c.id == lead_id)
+        .values(track=track, track_since=now if track else None, previous_track=before, updated_at=now)
+    )
 
 
 def due_count(conn: Connection, *, now: datetime, stopped: Iterable[str] = ()) -> int:
-    query = select(func.count()).select_from(_t).where(_t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    query = (
+        select(func.count())
+        .select_from(_t)
+        .where(_t.c.state == word(EnrollmentState.ACTIVE), _t.c.due_at.is_not(None), _t.c.due_at <= now)
+    )
     return int(conn.execute(query.where(_t.c.campaign.not_in(list(stopped)))).scalar_one())
 
 
@@ -268,21 +337,35 @@ def next_due(conn: Connection, *, stopped: Iterable[str] = ()) -> datetime | Non
 
 def mark_membership(conn: Connection, lead_id: int, *, status: str, reason: str) -> None:
     """Say how the lead's present stay on its track stands (`paused`, `exhausted`, `cooling` ...)."""
-    conn.execute(update(_member).where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None)).values(status=status, reason=reason))
+    conn.execute(
+        update(_member)
+        .where(_member.c.lead_id == lead_id, _member.c.ended_at.is_(None))
+        .values(status=status, reason=reason)
+    )
 
 
 def see(conn: Connection, seen: Mapping[int, int]) -> None:
     """Note the newest event each lead was looked at with: lead -> event id."""
     rows = [{"b_lead": lead, "b_seen": event} for lead, event in seen.items()]
     if rows:
-        conn.execute(update(_lead).where(_lead.c.id == bindparam("b_lead")).values(seen_event=bindparam("b_seen", type_=_lead.c.seen_event.type)), rows)
+        conn.execute(
+            update(_lead)
+            .where(_lead.c.id == bindparam("b_lead"))
+            .values(seen_event=bindparam("b_seen", type_=_lead.c.seen_event.type)),
+            rows,
+        )
 
 
 def seen(conn: Connection, lead_ids: Iterable[int]) -> dict[int, int]:
-    return {lead: event for lead, event in conn.execute(select(_lead.c.id, _lead.c.seen_event).where(_lead.c.id.in_(list(lead_ids))))}
+    return {
+        lead: event
+        for lead, event in conn.execute(select(_lead.c.id, _lead.c.seen_event).where(_lead.c.id.in_(list(lead_ids))))
+    }
 
 
 def told(conn: Connection, lead_ids: Iterable[int], kind: str) -> set[tuple[int, str | None, str]]:
     """What the journal already says of this kind: (lead, campaign, text)."""
-    query = select(_journal.c.lead_id, _journal.c.campaign, _journal.c.text).where(_journal.c.lead_id.in_(list(lead_ids)), _journal.c.kind == kind)
+    query = select(_journal.c.lead_id, _journal.c.campaign, _journal.c.text).where(
+        _journal.c.lead_id.in_(list(lead_ids)), _journal.c.kind == kind
+    )
     return {(lead, campaign, text) for lead, campaign, text in conn.execute(query)}

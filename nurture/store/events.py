@@ -80,12 +80,29 @@ def record(conn: Connection, events: Sequence[NewEvent], *, now: datetime, wake:
 def _row(event: NewEvent, now: datetime) -> dict[str, Any]:
     flags = "future" if event.at > now + FUTURE_SLACK else "late" if event.at < now - LATE_AFTER else None
     return {
-        "key": event.identity(), "lead_id": event.lead_id, "visitor_id": event.visitor_id, "cycle": event.cycle,
-        "kind": event.kind, "occurred_at": event.at, "recorded_at": now, "channel": event.channel,
-        "touchpoint": event.touchpoint, "content": event.content, "topic": event.topic, "depth": event.depth,
-        "link": event.link, "path": event.path, "minutes": event.minutes, "points": event.points,
-        "campaign": event.campaign, "step": event.step, "message_id": event.message_id, "machine": event.machine,
-        "void": False, "flags": flags, "data": dict(event.data),
+        "key": event.identity(),
+        "lead_id": event.lead_id,
+        "visitor_id": event.visitor_id,
+        "cycle": event.cycle,
+        "kind": event.kind,
+        "occurred_at": event.at,
+        "recorded_at": now,
+        "channel": event.channel,
+        "touchpoint": event.touchpoint,
+        "content": event.content,
+        "topic": event.topic,
+        "depth": event.depth,
+        "link": event.link,
+        "path": event.path,
+        "minutes": event.minutes,
+        "points": event.points,
+        "campaign": event.campaign,
+        "step": event.step,
+        "message_id": event.message_id,
+        "machine": event.machine,
+        "void": False,
+        "flags": flags,
+        "data": dict(event.data),
     }
 
 
@@ -98,22 +115,52 @@ def of_leads(conn: Connection, lead_ids: Iterable[int], *, until: datetime) -> d
     """Every event of these leads that happened by `until`, oldest first."""
     ids = list(lead_ids)
     found: dict[int, list[Event]] = {i: [] for i in ids}
-    columns = (_t.c.lead_id, _t.c.id, _t.c.kind, _t.c.occurred_at, _t.c.recorded_at, _t.c.channel, _t.c.touchpoint,
-               _t.c.content, _t.c.topic, _t.c.depth, _t.c.link, _t.c.path, _t.c.minutes, _t.c.campaign, _t.c.step,
-               _t.c.message_id, _t.c.points, _t.c.machine, _t.c.void, _t.c.data)
-    query = select(*columns).where(_t.c.lead_id.in_(ids), _t.c.occurred_at <= until).order_by(_t.c.lead_id, _t.c.occurred_at, _t.c.id)
+    columns = (
+        _t.c.lead_id,
+        _t.c.id,
+        _t.c.kind,
+        _t.c.occurred_at,
+        _t.c.recorded_at,
+        _t.c.channel,
+        _t.c.touchpoint,
+        _t.c.content,
+        _t.c.topic,
+        _t.c.depth,
+        _t.c.link,
+        _t.c.path,
+        _t.c.minutes,
+        _t.c.campaign,
+        _t.c.step,
+        _t.c.message_id,
+        _t.c.points,
+        _t.c.machine,
+        _t.c.void,
+        _t.c.data,
+    )
+    query = (
+        select(*columns)
+        .where(_t.c.lead_id.in_(ids), _t.c.occurred_at <= until)
+        .order_by(_t.c.lead_id, _t.c.occurred_at, _t.c.id)
+    )
     for lead_id, *rest in conn.execute(query):
-        found[lead_id].append(Event(*rest[:8], _depth(rest[8]), *rest[9:]))
+        rest[8] = _depth(rest[8])
+        found[lead_id].append(Event(*rest))
     return found
 
 
+_DEPTHS = {depth.value: depth for depth in Depth}
+
+
 def _depth(word: str | None) -> Depth | None:
-    return Depth(word) if word in Depth._value2member_map_ else None
+    """A depth we know; what a caller made up is no depth."""
+    return _DEPTHS.get(word or "")
 
 
 def stitch(conn: Connection, visitor_id: int, lead_id: int, *, now: datetime) -> int:
     """Give an identified visitor's earlier events to the lead. Returns how many."""
-    moved = conn.execute(update(_t).where(_t.c.visitor_id == visitor_id, _t.c.lead_id.is_(None)).values(lead_id=lead_id)).rowcount
+    moved = conn.execute(
+        update(_t).where(_t.c.visitor_id == visitor_id, _t.c.lead_id.is_(None)).values(lead_id=lead_id)
+    ).rowcount
     if moved:
         wakeups.wake(conn, [lead_id], now=now)
     return int(moved)

@@ -22,5 +22,3 @@ def word(status: str) -> ColumnElement[str]:
 def is_one_of(column: Any, statuses: Iterable[str]) -> ColumnElement[bool]:
     """`column IN ('a','b')` in the order the index was declared with."""
     return column.in_([word(status) for status in statuses])  # type: ignore[no-any-return]  # columns are untyped
-
-

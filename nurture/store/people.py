@@ -31,8 +31,10 @@ def find(conn: Connection, who: str) -> int | None:
     return None if row is None else int(row.merged_into or row.id)
 
 
-def learn(conn: Connection, lead_id: int, values: Mapping[str, Any], *, origin: str, source: str, now: datetime) -> bool:
-    """Write values with where they came from; a better origin's value is never overwritten. Returns whether any changed."""
+def learn(
+    conn: Connection, lead_id: int, values: Mapping[str, Any], *, origin: str, source: str, now: datetime
+) -> bool:
+    """Write values with where they came from; a better origin's value stands. Returns whether any changed."""
     held = conn.execute(select(_t.c.fields).where(_t.c.id == lead_id)).scalar()
     if held is None:
         return False
@@ -43,7 +45,17 @@ def learn(conn: Connection, lead_id: int, values: Mapping[str, Any], *, origin: 
         if old is not None and (old["v"] == value or ORIGINS.get(old.get("o", ""), 0) > ORIGINS.get(origin, 0)):
             continue
         fields[name] = {"v": value, "o": origin, "c": 1.0, "at": now.isoformat()}
-        new.append({"lead_id": lead_id, "field": name, "value": {"v": value}, "origin": origin, "confidence": 1.0, "source": source, "at": now})
+        new.append(
+            {
+                "lead_id": lead_id,
+                "field": name,
+                "value": {"v": value},
+                "origin": origin,
+                "confidence": 1.0,
+                "source": source,
+                "at": now,
+            }
+        )
     if not new:
         return False
     conn.execute(_values.insert(), new)
@@ -60,12 +72,23 @@ def rest(conn: Connection, lead_id: int, *, until: datetime) -> None:
 
 def review_by(conn: Connection, lead_id: int, at: datetime) -> None:
     """Look at the lead again at `at`, or sooner if something sooner is noted."""
-    conn.execute(update(_t).where(_t.c.id == lead_id, or_(_t.c.review_at.is_(None), _t.c.review_at > at)).values(review_at=at))
+    conn.execute(
+        update(_t).where(_t.c.id == lead_id, or_(_t.c.review_at.is_(None), _t.c.review_at > at)).values(review_at=at)
+    )
 
 
 def wake_due(conn: Connection, *, now: datetime, limit: int) -> int:
     """Leads for whom time alone may have changed something join the queue. Returns how many."""
-    due = conn.execute(select(_t.c.id).where(_t.c.review_at.is_not(None), _t.c.review_at <= now).order_by(_t.c.review_at).limit(limit)).scalars().all()
+    due = (
+        conn.execute(
+            select(_t.c.id)
+            .where(_t.c.review_at.is_not(None), _t.c.review_at <= now)
+            .order_by(_t.c.review_at)
+            .limit(limit)
+        )
+        .scalars()
+        .all()
+    )
     if due:
         conn.execute(update(_t).where(_t.c.id.in_(due)).values(review_at=None))
         wakeups.wake(conn, due, now=now)
@@ -79,7 +102,9 @@ def next_review(conn: Connection) -> datetime | None:
 def names(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:
     """How staff see a lead in a list: name and company where known, else its address or number."""
     found: dict[int, str] = {}
-    for row in conn.execute(select(_t.c.id, _t.c.fields, _t.c.email, _t.c.external_id).where(_t.c.id.in_(list(lead_ids)))):
+    for row in conn.execute(
+        select(_t.c.id, _t.c.fields, _t.c.email, _t.c.external_id).where(_t.c.id.in_(list(lead_ids)))
+    ):
         field = {name: held["v"] for name, held in row.fields.items()}
         name = " ".join(str(field[part]) for part in ("first_name", "last_name") if field.get(part))
         who = name or row.email or row.external_id or f"lead {row.id}"

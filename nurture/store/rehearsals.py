@@ -1,4 +1,4 @@
-"""Queries that rehearsals ask of their own store: where a lead stands, what it passed, whether anything more can come."""
+"""What rehearsals ask of their own store: where a lead stands, what it passed, whether anything more can come."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Wait(NamedTuple):
     why: str
 
 
-def place(conn: Connection, lead_id: int, *, stage: str | None, track: str | None, recycle_reason: str | None, now: datetime) -> None:
+def place(
+    conn: Connection, lead_id: int, *, stage: str | None, track: str | None, recycle_reason: str | None, now: datetime
+) -> None:
     """Put a lead where a story says it stands; only ever in a rehearsal's store."""
     values: dict[str, object] = {}
     if stage is not None:
@@ -55,13 +57,14 @@ def steps_passed(conn: Connection, lead_id: int, campaign: str) -> list[tuple[st
     """(step, when, how) in the order they were passed."""
     query = (
         select(_journal.c.step, _journal.c.at, _journal.c.text)
-        .where(_journal.c.lead_id == lead_id, _journal.c.campaign == campaign, _journal.c.kind == "step").order_by(_journal.c.id)
+        .where(_journal.c.lead_id == lead_id, _journal.c.campaign == campaign, _journal.c.kind == "step")
+        .order_by(_journal.c.id)
     )
     return [(row.step, row.at, row.text) for row in conn.execute(query)]
 
 
 def is_over(conn: Connection, lead_id: int) -> bool:
-    """Whether nothing more will come of this lead's campaigns by itself: ended, or paused because sales has the lead."""
+    """Whether nothing more will come by itself: the campaigns have ended, or sales has the lead."""
     inside = select(exists().where(_enrollment.c.lead_id == lead_id, _enrollment.c.state == "active"))
     waiting = select(exists().where(_handoff.c.lead_id == lead_id, _handoff.c.closed_at.is_(None)))
     return not conn.execute(inside).scalar() or bool(conn.execute(waiting).scalar())
@@ -78,19 +81,29 @@ def sent_after(conn: Connection, since: datetime, *, campaign: str) -> list[tupl
     """(message, lead, step, names of its links) of mails that left after `since`."""
     query = (
         select(_message.c.id, _message.c.lead_id, _message.c.step_id, _message.c.template_digest)
-        .where(_message.c.campaign == campaign, _message.c.state == "sent", _message.c.sent_at > since).order_by(_message.c.id)
+        .where(_message.c.campaign == campaign, _message.c.state == "sent", _message.c.sent_at > since)
+        .order_by(_message.c.id)
     )
     rows = conn.execute(query).all()
     names: dict[str, tuple[str, ...]] = {}
     for digest in {row.template_digest for row in rows}:
-        found = conn.execute(select(_link.c.name).where(_link.c.template_digest == digest, _link.c.name.is_not(None)).order_by(_link.c.idx)).scalars()
+        found = conn.execute(
+            select(_link.c.name)
+            .where(_link.c.template_digest == digest, _link.c.name.is_not(None))
+            .order_by(_link.c.idx)
+        ).scalars()
         names[digest] = tuple(dict.fromkeys(found))
     return [(row.id, row.lead_id, row.step_id, names[row.template_digest]) for row in rows]
 
 
 def messages_of(conn: Connection, campaign: str) -> list[Mail]:
-    query = select(_message.c.step_id, _message.c.state, _message.c.reason, _message.c.sent_at, _message.c.planned_at).where(_message.c.campaign == campaign)
-    return [Mail(row.step_id, row.state, row.reason, row.sent_at or row.planned_at) for row in conn.execute(query.order_by(_message.c.id))]
+    query = select(
+        _message.c.step_id, _message.c.state, _message.c.reason, _message.c.sent_at, _message.c.planned_at
+    ).where(_message.c.campaign == campaign)
+    return [
+        Mail(row.step_id, row.state, row.reason, row.sent_at or row.planned_at)
+        for row in conn.execute(query.order_by(_message.c.id))
+    ]
 
 
 def handoffs(conn: Connection) -> list[datetime]:
@@ -103,14 +116,19 @@ def ends_of(conn: Connection, campaign: str) -> dict[str, int]:
     """How runs stand or ended, with how many people."""
     query = (
         select(_enrollment.c.state, _enrollment.c.end_reason, func.count())
-        .where(_enrollment.c.campaign == campaign).group_by(_enrollment.c.state, _enrollment.c.end_reason)
+        .where(_enrollment.c.campaign == campaign)
+        .group_by(_enrollment.c.state, _enrollment.c.end_reason)
     )
     return {f"{state}: {reason}" if reason else state: n for state, reason, n in conn.execute(query)}
 
 
 def steps_ever(conn: Connection, campaign: str) -> set[str]:
     """Steps that somebody passed or got a mail of."""
-    query = select(_done.c.step_id).join(_enrollment, _enrollment.c.id == _done.c.enrollment_id).where(_enrollment.c.campaign == campaign)
+    query = (
+        select(_done.c.step_id)
+        .join(_enrollment, _enrollment.c.id == _done.c.enrollment_id)
+        .where(_enrollment.c.campaign == campaign)
+    )
     sent = select(_message.c.step_id).where(_message.c.campaign == campaign)
     return set(conn.execute(query.distinct()).scalars()) | set(conn.execute(sent.distinct()).scalars())
 
@@ -119,6 +137,7 @@ def standing(conn: Connection, campaign: str) -> dict[str, int]:
     """Step -> how many people stand on it now."""
     query = (
         select(_enrollment.c.step_id, func.count())
-        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(("active", "paused"))).group_by(_enrollment.c.step_id)
+        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(("active", "paused")))
+        .group_by(_enrollment.c.step_id)
     )
     return {step: n for step, n in conn.execute(query) if step is not None}

@@ -36,7 +36,9 @@ def ensure(store: Store) -> None:
     if at == head:
         return
     if at is not None and at not in {revision.revision for revision in scripts.walk_revisions()}:
-        raise UsageError(f"this database was made by a newer version of the program (schema {at})", fix="upgrade the program")
+        raise UsageError(
+            f"this database was made by a newer version of the program (schema {at})", fix="upgrade the program"
+        )
     with store.begin() as conn:
         setup = config()
         setup.attributes["connection"] = conn
@@ -48,5 +50,9 @@ def versions(store: Store) -> dict[str, Any]:
     with store.read() as conn:
         at = MigrationContext.configure(conn).get_current_revision()
         there = set(inspect(conn).get_table_names())
-        rows = {t.name: int(conn.execute(select(func.count()).select_from(t)).scalar_one()) for t in metadata.sorted_tables if t.name in there}
+        rows = {
+            t.name: int(conn.execute(select(func.count()).select_from(t)).scalar_one())
+            for t in metadata.sorted_tables
+            if t.name in there
+        }
     return {"at": at, "wanted": ScriptDirectory.from_config(config()).get_current_head(), "rows": rows}

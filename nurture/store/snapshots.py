@@ -54,10 +54,14 @@ class _Extra:
         self.consents = consents(conn, ids)
         self.sent = ledger(conn, ids)
         self.suppressed = suppressions(conn, [row.email_hash for row in rows if row.email_hash])
-        open_ones = select(_handoff.c.lead_id, _handoff.c.id).where(_handoff.c.lead_id.in_(ids), _handoff.c.closed_at.is_(None))
+        open_ones = select(_handoff.c.lead_id, _handoff.c.id).where(
+            _handoff.c.lead_id.in_(ids), _handoff.c.closed_at.is_(None)
+        )
         self.handoffs: dict[int, int] = {lead: handoff for lead, handoff in conn.execute(open_ones)}
         accounts = {row.account_id for row in rows if row.account_id is not None}
-        deals = select(_opportunity.c.account_id).where(_opportunity.c.account_id.in_(accounts), _opportunity.c.state == "open")
+        deals = select(_opportunity.c.account_id).where(
+            _opportunity.c.account_id.in_(accounts), _opportunity.c.state == "open"
+        )
         self.busy_accounts = {account for (account,) in conn.execute(deals)} if accounts else set()
 
 
@@ -81,16 +85,39 @@ def ledger(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Sent]]:
     """Which contents each lead has had, is getting, or will get: the ledger behind never-twice."""
     found: dict[int, list[Sent]] = {}
     query = (
-        select(_message.c.lead_id, _message.c.id, _message.c.content, _message.c.edition, _message.c.sent_at,
-               _message.c.planned_at, _message.c.campaign, _message.c.track, _message.c.step_id, _message.c.run,
-               _message.c.kind, _message.c.state, _message.c.clicks_visible)
+        select(
+            _message.c.lead_id,
+            _message.c.id,
+            _message.c.content,
+            _message.c.edition,
+            _message.c.sent_at,
+            _message.c.planned_at,
+            _message.c.campaign,
+            _message.c.track,
+            _message.c.step_id,
+            _message.c.run,
+            _message.c.kind,
+            _message.c.state,
+            _message.c.clicks_visible,
+        )
         .where(_message.c.lead_id.in_(list(lead_ids)), _message.c.state.in_(sorted(USES_CONTENT)))
         .order_by(_message.c.lead_id, _message.c.id)
     )
     for m in conn.execute(query):
         found.setdefault(m.lead_id, []).append(
-            Sent(m.id, m.content, m.edition, m.sent_at or m.planned_at, m.campaign, m.track, m.step_id, m.run,
-                 m.kind, m.state, m.clicks_visible)
+            Sent(
+                m.id,
+                m.content,
+                m.edition,
+                m.sent_at or m.planned_at,
+                m.campaign,
+                m.track,
+                m.step_id,
+                m.run,
+                m.kind,
+                m.state,
+                m.clicks_visible,
+            )
         )
     return found
 
@@ -122,22 +149,48 @@ def _snapshot(row: Row[Any], happened: list[Event], extra: _Extra) -> Snapshot:
 
 def _noun(row: Row[Any], extra: _Extra) -> Lead:
     return Lead(
-        id=row.id, stage=Stage(row.stage), email=row.email, external_id=row.external_id, fields=values(row.fields),
-        tags=extra.tags.get(row.id, frozenset()), lists=extra.lists.get(row.id, frozenset()), track=row.track,
-        track_since=row.track_since, language=row.language, country=row.country, timezone=row.timezone, cycle=row.cycle,
-        version=row.version, account_id=row.account_id, source=row.source, created_at=row.created_at,
-        stage_since=row.stage_since, engaged_at=row.engaged_at, baseline_at=row.baseline_at, carryover=row.carryover,
-        cool_off_until=row.cool_off_until, cool_off_mode=row.cool_off_mode, recycle_reason=row.recycle_reason,
-        recycles=row.recycles, rest_until=row.rest_until, mail_paused_until=row.mail_paused_until,
-        mails_per_month=row.mails_per_month, topics_off=frozenset(row.topics_off or ()), objected=row.objected,
-        contact_blocked=row.contact_blocked, passive_recycles=row.passive_recycles, previous_track=row.previous_track,
+        id=row.id,
+        stage=Stage(row.stage),
+        email=row.email,
+        external_id=row.external_id,
+        fields=values(row.fields),
+        tags=extra.tags.get(row.id, frozenset()),
+        lists=extra.lists.get(row.id, frozenset()),
+        track=row.track,
+        track_since=row.track_since,
+        language=row.language,
+        country=row.country,
+        timezone=row.timezone,
+        cycle=row.cycle,
+        version=row.version,
+        account_id=row.account_id,
+        source=row.source,
+        created_at=row.created_at,
+        stage_since=row.stage_since,
+        engaged_at=row.engaged_at,
+        baseline_at=row.baseline_at,
+        carryover=row.carryover,
+        cool_off_until=row.cool_off_until,
+        cool_off_mode=row.cool_off_mode,
+        recycle_reason=row.recycle_reason,
+        recycles=row.recycles,
+        rest_until=row.rest_until,
+        mail_paused_until=row.mail_paused_until,
+        mails_per_month=row.mails_per_month,
+        topics_off=frozenset(row.topics_off or ()),
+        objected=row.objected,
+        contact_blocked=row.contact_blocked,
+        passive_recycles=row.passive_recycles,
+        previous_track=row.previous_track,
     )
 
 
 def values(fields: Mapping[str, Any]) -> dict[str, Value]:
     """`lead.fields` as stored -> nouns."""
     return {
-        name: Value(v["v"], v.get("o", "declared"), v.get("c", 1.0), datetime.fromisoformat(v["at"]) if v.get("at") else None)
+        name: Value(
+            v["v"], v.get("o", "declared"), v.get("c", 1.0), datetime.fromisoformat(v["at"]) if v.get("at") else None
+        )
         for name, v in fields.items()
     }
 
@@ -146,7 +199,14 @@ def _scores(row: Row[Any]) -> Scores | None:
     if row.scored_at is None:
         return None
     return Scores(
-        model=row.model or "", at=row.scored_at, engagement=row.engagement, fit_low=row.fit_low, fit_high=row.fit_high,
-        coverage=row.coverage, fit_band=row.fit_band or "D", engagement_band=row.engagement_band or 4,
-        cell=row.cell or "", action=row.action or "nurture",
+        model=row.model or "",
+        at=row.scored_at,
+        engagement=row.engagement,
+        fit_low=row.fit_low,
+        fit_high=row.fit_high,
+        coverage=row.coverage,
+        fit_band=row.fit_band or "D",
+        engagement_band=row.engagement_band or 4,
+        cell=row.cell or "",
+        action=row.action or "nurture",
     )

@@ -1,4 +1,4 @@
-"""The queue of leads that something happened to. A row goes score -> advance -> hand_off -> enroll, then it is deleted."""
+"""The queue of leads that something happened to: a row goes score -> advance -> hand_off -> enroll, then it is gone."""
 
 from __future__ import annotations
 
@@ -30,21 +30,35 @@ def wake(conn: Connection, lead_ids: Iterable[int], *, now: datetime, stage: str
     statement = insert(_t)
     statement = statement.on_conflict_do_update(
         index_elements=["lead_id"],
-        set_={"stage": statement.excluded.stage, "due_at": statement.excluded.due_at, "seq": _t.c.seq + 1,
-              "lease_owner": None, "lease_until": None},
+        set_={
+            "stage": statement.excluded.stage,
+            "due_at": statement.excluded.due_at,
+            "seq": _t.c.seq + 1,
+            "lease_owner": None,
+            "lease_until": None,
+        },
     )
     conn.execute(statement, rows)
 
 
-def claim(conn: Connection, stage: str, *, now: datetime, limit: int, owner: str, lease: timedelta = LEASE) -> list[Wakeup]:
+def claim(
+    conn: Connection, stage: str, *, now: datetime, limit: int, owner: str, lease: timedelta = LEASE
+) -> list[Wakeup]:
     """Take up to `limit` leads waiting at `stage`, oldest first, for `lease`."""
     free = or_(_t.c.lease_until.is_(None), _t.c.lease_until <= now)
-    due = select(_t.c.lead_id).where(_t.c.stage == stage, _t.c.due_at <= now, free).order_by(_t.c.due_at, _t.c.lead_id).limit(limit)
+    due = (
+        select(_t.c.lead_id)
+        .where(_t.c.stage == stage, _t.c.due_at <= now, free)
+        .order_by(_t.c.due_at, _t.c.lead_id)
+        .limit(limit)
+    )
     if conn.dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
     taken = conn.execute(
-        update(_t).where(_t.c.lead_id.in_(due.scalar_subquery()))
-        .values(lease_owner=owner, lease_until=now + lease).returning(_t.c.lead_id, _t.c.seq)
+        update(_t)
+        .where(_t.c.lead_id.in_(due.scalar_subquery()))
+        .values(lease_owner=owner, lease_until=now + lease)
+        .returning(_t.c.lead_id, _t.c.seq)
     )
     return sorted(Wakeup(*row) for row in taken)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from tests.conftest import ROOT
 
 from nurture.authoring import Reading, read_folder
 from nurture.model.story import Story
 from nurture.rehearse.story import Told, tell, uncovered
+from tests.conftest import ROOT
 
 
 @cache

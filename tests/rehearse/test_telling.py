@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tests.rehearse.test_shipped_stories import shipped
-
 from nurture.model.library import Library
 from nurture.model.story import Expectation
 from nurture.rehearse import draw, simulate
@@ -14,6 +12,7 @@ from nurture.rehearse.paths import allowed_per_week, paths
 from nurture.rehearse.single import story_of
 from nurture.rehearse.story import tell
 from nurture.rehearse.timeline import lines
+from tests.rehearse.test_shipped_stories import shipped
 
 START = "2026-06-05T17:00"
 LEAD = "{ score: 60, consents: [privacy_notice, nurture_email, click_tracking], timezone: Europe/Berlin }"
@@ -39,7 +38,9 @@ def test_the_story_of_the_design_comes_out_at_the_designs_moments() -> None:
 
 def test_a_failure_names_the_first_difference() -> None:
     story = story_of(library(), "consideration-proof", lead=LEAD, happens=[], starts=START)
-    told = tell(replace(story, expect=Expectation(sent=("numbers",)), never=Expectation(sent=("second-try",))), library())
+    told = tell(
+        replace(story, expect=Expectation(sent=("numbers",)), never=Expectation(sent=("second-try",))), library()
+    )
     assert told.failures[0] == "expected sent `numbers`, and it did not come about"
     assert told.failures[1].startswith("never sent `second-try`, and it came about on")
 
@@ -51,7 +52,12 @@ def test_a_reaction_to_a_mail_that_never_came_is_said() -> None:
 
 
 def test_who_may_not_enter_is_told_why() -> None:
-    told = tell(story_of(library(), "consideration-proof", lead="{ score: 60, consents: [privacy_notice] }", happens=[], starts=START), library())
+    told = tell(
+        story_of(
+            library(), "consideration-proof", lead="{ score: 60, consents: [privacy_notice] }", happens=[], starts=START
+        ),
+        library(),
+    )
     assert told.failures[0].startswith("the lead did not enter consideration-proof: `only_if` does not hold")
     assert not [m for m in told.moments if m.text.startswith("SEND")]
 

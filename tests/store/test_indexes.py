@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection, event, text
 
-from nurture.store import Store, backlog, enrollments, hits, messages, open_store, outbox, outgoing, people, timers, wakeups
+from nurture.store import (
+    Store,
+    backlog,
+    enrollments,
+    hits,
+    messages,
+    open_store,
+    outbox,
+    outgoing,
+    people,
+    timers,
+    wakeups,
+)
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -37,7 +49,9 @@ def test_hot_questions_read_no_whole_table(sqlite: Store, what: str) -> None:
     asked: list[tuple[str, object]] = []
 
     @event.listens_for(sqlite.engine, "before_cursor_execute")
-    def _keep(_conn: object, _cursor: object, statement: str, parameters: object, _context: object, _many: bool) -> None:
+    def _keep(
+        _conn: object, _cursor: object, statement: str, parameters: object, _context: object, _many: bool
+    ) -> None:
         if statement.lstrip().upper().startswith(("SELECT", "UPDATE", "DELETE")):
             asked.append((statement, parameters))
 
@@ -46,8 +60,16 @@ def test_hot_questions_read_no_whole_table(sqlite: Store, what: str) -> None:
         event.remove(sqlite.engine, "before_cursor_execute", _keep)
         for statement, parameters in asked:
             plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()  # type: ignore[arg-type]  # as the driver got them
-            scans = [row[3] for row in plan if row[3].startswith("SCAN") and "USING" not in row[3] and "CONSTANT ROW" not in row[3]]
-            big = [s for s in scans if s.split()[1] in {"lead", "message", "enrollment", "hit", "outbox", "wakeup", "sla_timer", "event"}]
+            scans = [
+                row[3]
+                for row in plan
+                if row[3].startswith("SCAN") and "USING" not in row[3] and "CONSTANT ROW" not in row[3]
+            ]
+            big = [
+                s
+                for s in scans
+                if s.split()[1] in {"lead", "message", "enrollment", "hit", "outbox", "wakeup", "sla_timer", "event"}
+            ]
             assert not big, f"{what} reads a whole table: {big}\n{statement}"
 
 

@@ -8,12 +8,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
-from tests.postgres import make_database
 
 from nurture.errors import UsageError
 from nurture.store import Store, open_store
 from nurture.store.schema import ensure, versions
 from nurture.store.tables import metadata
+from tests.postgres import make_database
 
 
 def _differences(store: Store) -> list[object]:
@@ -53,5 +53,10 @@ def test_a_database_of_a_newer_program_is_refused(tmp_path: Path) -> None:
 
 def test_no_column_drops_the_offset_of_a_moment() -> None:
     """A hand-written DateTime(timezone=True) loses its offset on SQLite without a word."""
-    plain = [f"{t.name}.{c.name}" for t in metadata.sorted_tables for c in t.columns if type(c.type).__name__ in ("DateTime", "TIMESTAMP")]
+    plain = [
+        f"{t.name}.{c.name}"
+        for t in metadata.sorted_tables
+        for c in t.columns
+        if type(c.type).__name__ in ("DateTime", "TIMESTAMP")
+    ]
     assert plain == []

@@ -115,11 +115,20 @@ class EnrollmentRow(SQLModel, table=True):
     __tablename__ = "enrollment"
     __table_args__ = (
         Index("uq_enrollment_run", "lead_id", "campaign", "run", unique=True),
-        Index("uq_enrollment_open", "lead_id", "campaign", unique=True,
-              sqlite_where=text("state IN ('active','paused','control')"),
-              postgresql_where=text("state IN ('active','paused','control')")),
-        Index("ix_enrollment_due", "due_at", sqlite_where=text("state = 'active' AND due_at IS NOT NULL"),
-              postgresql_where=text("state = 'active' AND due_at IS NOT NULL")),
+        Index(
+            "uq_enrollment_open",
+            "lead_id",
+            "campaign",
+            unique=True,
+            sqlite_where=text("state IN ('active','paused','control')"),
+            postgresql_where=text("state IN ('active','paused','control')"),
+        ),
+        Index(
+            "ix_enrollment_due",
+            "due_at",
+            sqlite_where=text("state = 'active' AND due_at IS NOT NULL"),
+            postgresql_where=text("state = 'active' AND due_at IS NOT NULL"),
+        ),
         Index("ix_enrollment_step", "campaign", "state", "version_now", "step_id"),
     )
 
@@ -189,8 +198,13 @@ class MembershipRow(SQLModel, table=True):
     __tablename__ = "membership"
     __table_args__ = (
         Index("ix_membership_lead", "lead_id", "id"),
-        Index("uq_membership_open", "lead_id", unique=True, sqlite_where=text("ended_at IS NULL"),
-              postgresql_where=text("ended_at IS NULL")),
+        Index(
+            "uq_membership_open",
+            "lead_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
     )
 
     id: int | None = serial()

@@ -17,8 +17,12 @@ class EventRow(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
         Index("ix_event_lead", "lead_id", "occurred_at"),
-        Index("ix_event_visitor", "visitor_id", sqlite_where=text("visitor_id IS NOT NULL"),
-              postgresql_where=text("visitor_id IS NOT NULL")),
+        Index(
+            "ix_event_visitor",
+            "visitor_id",
+            sqlite_where=text("visitor_id IS NOT NULL"),
+            postgresql_where=text("visitor_id IS NOT NULL"),
+        ),
     )
 
     id: int | None = serial()
@@ -56,8 +60,9 @@ class HitRow(SQLModel, table=True):
     __tablename__ = "hit"
     __table_args__ = (
         Index("ix_hit_message", "message_id", "at"),
-        Index("ix_hit_held", "decide_at", sqlite_where=text("verdict = 'held'"),
-              postgresql_where=text("verdict = 'held'")),
+        Index(
+            "ix_hit_held", "decide_at", sqlite_where=text("verdict = 'held'"), postgresql_where=text("verdict = 'held'")
+        ),
     )
 
     id: int | None = serial()

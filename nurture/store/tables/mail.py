@@ -18,16 +18,41 @@ class MessageRow(SQLModel, table=True):
 
     __tablename__ = "message"
     __table_args__ = (
-        Index("uq_message_step", "enrollment_id", "step_id", unique=True,
-              sqlite_where=text("enrollment_id IS NOT NULL"), postgresql_where=text("enrollment_id IS NOT NULL")),
-        Index("uq_message_content", "lead_id", "content", "edition", unique=True,
-              sqlite_where=text(_USES_CONTENT), postgresql_where=text(_USES_CONTENT)),
-        Index("ix_message_due", "due_at", sqlite_where=text("state IN ('planned','deferred')"),
-              postgresql_where=text("state IN ('planned','deferred')")),
-        Index("ix_message_lease", "lease_until", sqlite_where=text("state IN ('claimed','started')"),
-              postgresql_where=text("state IN ('claimed','started')")),
-        Index("ix_message_unknown", "claimed_at", sqlite_where=text("state = 'unknown'"),
-              postgresql_where=text("state = 'unknown'")),
+        Index(
+            "uq_message_step",
+            "enrollment_id",
+            "step_id",
+            unique=True,
+            sqlite_where=text("enrollment_id IS NOT NULL"),
+            postgresql_where=text("enrollment_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_message_content",
+            "lead_id",
+            "content",
+            "edition",
+            unique=True,
+            sqlite_where=text(_USES_CONTENT),
+            postgresql_where=text(_USES_CONTENT),
+        ),
+        Index(
+            "ix_message_due",
+            "due_at",
+            sqlite_where=text("state IN ('planned','deferred')"),
+            postgresql_where=text("state IN ('planned','deferred')"),
+        ),
+        Index(
+            "ix_message_lease",
+            "lease_until",
+            sqlite_where=text("state IN ('claimed','started')"),
+            postgresql_where=text("state IN ('claimed','started')"),
+        ),
+        Index(
+            "ix_message_unknown",
+            "claimed_at",
+            sqlite_where=text("state = 'unknown'"),
+            postgresql_where=text("state = 'unknown'"),
+        ),
         Index("ix_message_campaign", "campaign", "step_id", "state"),
     )
 

@@ -16,11 +16,19 @@ class LeadRow(SQLModel, table=True):
 
     __tablename__ = "lead"
     __table_args__ = (
-        Index("ix_lead_review", "review_at", sqlite_where=text("review_at IS NOT NULL"),
-              postgresql_where=text("review_at IS NOT NULL")),
+        Index(
+            "ix_lead_review",
+            "review_at",
+            sqlite_where=text("review_at IS NOT NULL"),
+            postgresql_where=text("review_at IS NOT NULL"),
+        ),
         Index("ix_lead_stage", "stage", "stage_since"),
-        Index("ix_lead_queue", "queue_priority", sqlite_where=text("queue_priority IS NOT NULL"),
-              postgresql_where=text("queue_priority IS NOT NULL")),
+        Index(
+            "ix_lead_queue",
+            "queue_priority",
+            sqlite_where=text("queue_priority IS NOT NULL"),
+            postgresql_where=text("queue_priority IS NOT NULL"),
+        ),
     )
 
     id: int | None = serial()

@@ -38,8 +38,13 @@ class HandoffRow(SQLModel, table=True):
 
     __tablename__ = "handoff"
     __table_args__ = (
-        Index("uq_handoff_open", "lead_id", unique=True, sqlite_where=text("closed_at IS NULL"),
-              postgresql_where=text("closed_at IS NULL")),
+        Index(
+            "uq_handoff_open",
+            "lead_id",
+            unique=True,
+            sqlite_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL"),
+        ),
         Index("ix_handoff_queue", "queue", "closed_at"),
     )
 
@@ -110,8 +115,12 @@ class BantRow(SQLModel, table=True):
 class SlaTimerRow(SQLModel, table=True):
     __tablename__ = "sla_timer"
     __table_args__ = (
-        Index("ix_sla_timer_due", "next_at", sqlite_where=text("met_at IS NULL AND closed_at IS NULL"),
-              postgresql_where=text("met_at IS NULL AND closed_at IS NULL")),
+        Index(
+            "ix_sla_timer_due",
+            "next_at",
+            sqlite_where=text("met_at IS NULL AND closed_at IS NULL"),
+            postgresql_where=text("met_at IS NULL AND closed_at IS NULL"),
+        ),
     )
 
     id: int | None = serial()
@@ -155,8 +164,12 @@ class OutboxRow(SQLModel, table=True):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_due", "due_at", sqlite_where=text("state IN ('planned','deferred')"),
-              postgresql_where=text("state IN ('planned','deferred')")),
+        Index(
+            "ix_outbox_due",
+            "due_at",
+            sqlite_where=text("state IN ('planned','deferred')"),
+            postgresql_where=text("state IN ('planned','deferred')"),
+        ),
     )
 
     id: int | None = serial()
