@@ -203,17 +203,15 @@ class _Fold(NodeTransformer):
         return node
 
     def visit_If(self, node: nodes.If) -> nodes.Node | list[nodes.Node]:
+        if node.elif_:
+            # A branch that is decided becomes its body, which cannot stand where `elif` has to.
+            first, *rest = node.elif_
+            node.else_, node.elif_ = [nodes.If(first.test, first.body, rest, node.else_, lineno=first.lineno)], []
         folded = self.generic_visit(node)
         assert isinstance(folded, nodes.If)
         if not isinstance(folded.test, nodes.Const):
             return folded
-        if folded.test.value:
-            return list(folded.body)
-        if folded.elif_:
-            first, *rest = folded.elif_
-            again = nodes.If(first.test, first.body, rest, folded.else_, lineno=first.lineno)
-            return self.visit_If(again)
-        return list(folded.else_)
+        return list(folded.body if folded.test.value else folded.else_)
 
     def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:
         return self._worked_out(node)
