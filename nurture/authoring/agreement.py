@@ -126,7 +126,7 @@ REJECT: Final[Words] = {
 
 def read_agreement(root: Node, desk: Desk) -> Agreement:
     """The agreement; missing parts have the defaults of the noun."""
-    block = Block(Block(root, desk, FILE).at("agreement") or Node("map", root.place), desk, AGREEMENT)
+    block = Block(Block(root, desk, FILE).at("agreement") or Node("map", root.at), desk, AGREEMENT)
     for key in AGREEMENT:
         desk.spots[(key,)] = block.place(key)
     icp = _inner(block, "icp", ICP)
@@ -173,7 +173,7 @@ def read_agreement(root: Node, desk: Desk) -> Agreement:
 
 def _inner(block: Block, key: str, words: Words) -> Block:
     found = block.at(key)
-    return Block(found, block.desk, words) if found else Block(Node("map", block.node.place), block.desk, {})
+    return Block(found, block.desk, words) if found else Block(Node("map", block.node.at), block.desk, {})
 
 
 def _signature(node: Node, desk: Desk) -> Signature | None:

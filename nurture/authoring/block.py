@@ -41,7 +41,7 @@ class Block:
         """Words that an unknown key was probably meant to be; nobody complains that they are missing."""
         if node.kind != "map":
             not_like(node, desk, f"a block with {', '.join(f'`{w}:`' for w in list(words)[:3])}")
-            self.node = Node("map", node.place)
+            self.node = Node("map", node.at)
             self.guessed.update(words)
         self._unknown()
         self._missing(missing)

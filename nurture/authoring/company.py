@@ -269,7 +269,7 @@ def _seller(name: str, node: Node, desk: Desk) -> Seller:
 def _span(node: Node, desk: Desk) -> tuple[str, str] | None:
     """`2026-12-21 to 2026-12-31`."""
     ends = node.text.split(" to ") if node.kind == "text" else []
-    days = [v.day(Node("text", node.place, end.strip()), desk) for end in ends] if len(ends) == 2 else []
+    days = [v.day(Node("text", node.at, end.strip()), desk) for end in ends] if len(ends) == 2 else []
     if len(days) != 2:
         v.not_like(node, desk, "2026-12-21 to 2026-12-31")
         return None

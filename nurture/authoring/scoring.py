@@ -119,7 +119,7 @@ def _model(node: Node, desk: Desk) -> Model:
     desk.spots["model", name] = block.place("model")
     for key in MODEL:
         desk.spots["model", name, key] = block.place(key)
-    engagement = Block(block.at("engagement") or Node("map", node.place), desk, ENGAGEMENT if block.has("engagement") else {})
+    engagement = Block(block.at("engagement") or Node("map", node.at), desk, ENGAGEMENT if block.has("engagement") else {})
     return Model(
         id=name,
         applies_if=block.get("applies_if", read_condition),

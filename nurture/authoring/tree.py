@@ -34,12 +34,17 @@ class Node:
     """A piece of YAML with its place. `text` is a scalar as written; `plain` says it stood without quotes."""
 
     kind: Literal["text", "list", "map"]
-    place: Place
+    at: tuple[str, int, int, int]
+    """File, line, column, width: a `Place` in the making. Few of them are ever looked at."""
     text: str = ""
     plain: bool = True
     items: list[Node] = field(default_factory=list)
     pairs: dict[str, tuple[Node, Node]] = field(default_factory=dict)
     """Key -> (the key's node, the value's node), in the order written."""
+
+    @property
+    def place(self) -> Place:
+        return Place(*self.at)
 
     @property
     def empty(self) -> bool:
@@ -128,13 +133,13 @@ class _Builder:
                     loader.get_event()
 
     def stop(self, code: str, event: Any, message: str, fix: str) -> None:
-        self.desk.find(code, self.place(event), message, fix)
+        self.desk.find(code, Place(*self.at(event)), message, fix)
         raise _Stop
 
-    def place(self, event: Any) -> Place:
+    def at(self, event: Any) -> tuple[str, int, int, int]:
         start, end = event.start_mark, event.end_mark
         width = end.column - start.column if end.line == start.line else 1
-        return Place(self.desk.file, start.line + 1 + self.shift, start.column + 1, max(1, width))
+        return self.desk.file, start.line + 1 + self.shift, start.column + 1, width if width > 0 else 1
 
     def _node(self, loader: Any, event: Any, depth: int) -> Node:
         self.count += 1
@@ -145,7 +150,7 @@ class _Builder:
         self._refuse(event)
         name = type(event).__name__
         if name == "ScalarEvent":
-            return Node("text", self.place(event), event.value, event.style in (None, ""))
+            return Node("text", self.at(event), event.value, event.style in (None, ""))
         if name == "SequenceStartEvent":
             return self._list(loader, event, depth)
         return self._map(loader, event, depth)
@@ -159,13 +164,13 @@ class _Builder:
             self.stop("yaml-tag", event, f"`{event.tag}` is a tag; tags are not read", "remove it")
 
     def _list(self, loader: Any, event: Any, depth: int) -> Node:
-        made = Node("list", self.place(event))
+        made = Node("list", self.at(event))
         while type(inner := loader.get_event()).__name__ != "SequenceEndEvent":
             made.items.append(self._node(loader, inner, depth + 1))
         return made
 
     def _map(self, loader: Any, event: Any, depth: int) -> Node:
-        made = Node("map", self.place(event))
+        made = Node("map", self.at(event))
         while type(inner := loader.get_event()).__name__ != "MappingEndEvent":
             key = self._node(loader, inner, depth + 1)
             if key.kind != "text":
@@ -181,7 +186,7 @@ class _Builder:
             made.pairs[key.text] = (key, value)
         if made.pairs:
             first_key = next(iter(made.pairs.values()))[0]
-            made.place = first_key.place
+            made.at = first_key.at
         return made
 
 

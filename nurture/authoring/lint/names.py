@@ -49,7 +49,8 @@ def _sender(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]
     """Mail has to come from the company's own domain, or nobody can vouch for it."""
     company = folder.library.company
     address = split_address(campaign.sending.sender)
-    if "company" not in folder.has or address is None:
+    host = company.website.removeprefix("https://").removeprefix("www.").split("/")[0]
+    if "company" not in folder.has or address is None or f".{address[1].rpartition('@')[2]}".endswith(f".{host}"):
         return
     ours = {organisation(d) for d in (company.website, company.support_email, company.list_domain) if d}
     theirs = organisation(address[1])
