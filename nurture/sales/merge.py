@@ -43,7 +43,8 @@ def corporate_domain(email: str | None) -> str | None:
     if not email or "@" not in email:
         return None
     host = email.rpartition("@")[2].strip().casefold().rstrip(".")
-    domain = _extract(host).top_domain_under_public_suffix or host
+    # A suffix the list does not know is one label long: the list's own default rule.
+    domain = _extract(host).top_domain_under_public_suffix or ".".join(host.split(".")[-2:])
     if host in FREE_MAIL or domain in FREE_MAIL or "." not in domain:
         return None
     return domain

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from tests.store.qualify import SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.store.qualify import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
 
 from nurture.errors import Conflict, NurtureError
 from nurture.stages import desk, hand_off, score
@@ -120,9 +121,6 @@ def test_accept_against_reject_leaves_one_of_them(store: Store, store_url: str) 
 
 
 def test_the_daily_limit_holds_across_workers(store: Store, store_url: str) -> None:
-    from dataclasses import replace
-
-    from tests.store.qualify import AGREEMENT
 
     few = replace(AGREEMENT, max_new_handoffs_per_day=2)
     leads = [add_lead(store, now=NOW, email=f"p{n}@example.org") for n in range(6)]

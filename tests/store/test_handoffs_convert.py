@@ -1,0 +1,198 @@
+"""Lead to account, contact and opportunity; and what comes back of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
+
+from nurture.errors import Conflict, Refused
+from nurture.model.consent import ConsentEntry
+from nurture.model.words import ConsentAction, ConsentStatus, Purpose, Stage
+from nurture.stages import conversion, desk, results
+from nurture.stages.conversion import Choice, Deal
+from nurture.store import Store, accounts, consent, handoffs, lifecycle
+from nurture.store.tables import LeadRow
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def row(store: Store, lead_id: int) -> Any:
+    with store.read() as conn:
+        return conn.execute(select(LeadRow.__table__).where(LeadRow.__table__.c.id == lead_id)).one()
+
+
+def qualified(store: Store, *, email: str = "anna@acme.example", fields: dict[str, Any] | None = None) -> tuple[int, int]:
+    """A lead in `sql` with its hand-off."""
+    who = add_lead(store, now=NOW, email=email, fields={**GOOD, **(fields or {})})
+    happened(store, who, *[(k, d, {**m, "key": f"{email}{k}{d}"}) for k, d, m in (*SEED, WEBINAR)], now=NOW)
+    world = parts(store)
+    tick(world, now=NOW)
+    with store.read() as conn:
+        found = handoffs.open_of(conn, who)
+    assert found is not None
+    by = found.owner or "jana"
+    desk.accept(world, found.id, by=by, now=NOW)
+    desk.qualify(world, found.id, bant={"need": "yes", "timeline": "partly"}, notes={"timeline": "2027-02-15"}, by=by, now=NOW)
+    return who, found.id
+
+
+def test_a_new_account_contact_and_deal(store: Store) -> None:
+    who, number = qualified(store)
+    world = parts(store)
+    done = conversion.convert(world, number, Choice(deal=Deal(amount=5_000_00, currency="EUR")), by="jana", now=NOW)
+    assert done.stage == "converted" and done.more["account_how"] == "new"
+    with store.read() as conn:
+        account = accounts.get(conn, done.more["account"])
+        deal = accounts.deal(conn, done.more["deal"])
+        contact = accounts.contact(conn, done.more["contact"])
+        assert account is not None and account.name == "Acme" and account.owner == "jana"
+        assert deal is not None and deal["close_on"] == date(2027, 2, 15) and deal["name"].startswith("Acme – ")
+        assert contact is not None and contact["role"] == "head of IT"
+        assert handoffs.get(conn, number).state == "converted"
+    again = conversion.convert(world, number, Choice(), by="jana", now=NOW)
+    assert again.repeated and again.more["account"] == done.more["account"]
+    with pytest.raises(Conflict):
+        desk.recycle(world, number, reason="no_budget", by="jana", now=NOW)
+
+
+def test_only_from_the_conversion_point_and_by_a_human(store: Store) -> None:
+    """V20, S4-16."""
+    who = add_lead(store, now=NOW)
+    happened(store, who, *SEED, WEBINAR, now=NOW)
+    world = parts(store)
+    tick(world, now=NOW)
+    with store.read() as conn:
+        found = handoffs.open_of(conn, who)
+    assert found is not None
+    with pytest.raises(Refused) as early:
+        conversion.convert(world, found.id, Choice(), by="jana", now=NOW)
+    assert early.value.code == "not_from_here"
+    desk.accept(world, found.id, by="jana", now=NOW)
+    with pytest.raises(Refused):
+        conversion.convert(world, found.id, Choice(), by="jana", now=NOW)
+    with pytest.raises(Refused) as nobody:
+        conversion.convert(world, found.id, Choice(), by="robot", now=NOW)
+    assert nobody.value.code == "needs_human"
+    sooner = parts(store, agreement=replace(AGREEMENT, conversion_point="sal"))
+    assert conversion.convert(sooner, found.id, Choice(), by="jana", now=NOW).stage == "converted"
+
+
+def test_a_domain_we_know_is_suggested_and_a_second_account_needs_a_reason(store: Store) -> None:
+    _, first = qualified(store)
+    world = parts(store)
+    made = conversion.convert(world, first, Choice(), by="jana", now=NOW)
+    who, second = qualified(store, email="bo@mail.acme.example", fields={"first_name": "Bo", "company": "ACME Sp. z o.o."})
+    seen = conversion.candidates(world, who, now=NOW)
+    assert [(a["id"], a["how"]) for a in seen["accounts"]] == [(made.more["account"], "domain")]
+    with pytest.raises(Refused) as double:
+        conversion.convert(world, second, Choice(account="new"), by="piotr", now=NOW)
+    assert double.value.code == "duplicate_account"
+    done = conversion.convert(world, second, Choice(), by="piotr", now=NOW)
+    assert done.more["account"] == made.more["account"] and done.more["contact"] != made.more["contact"]
+    view = conversion.account_view(world, done.more["account"], roles=("CIO", "head of IT"))
+    assert len(view["people"]) == 2 and view["roles"] == {"CIO": False, "head of IT": True}
+
+
+def test_free_mail_is_no_employer(store: Store) -> None:
+    for n, name in enumerate(("one", "two")):
+        _, number = qualified(store, email=f"{name}@gmail.com", fields={"company": f"Company {name}"})
+        done = conversion.convert(parts(store), number, Choice(), by="jana", now=NOW + timedelta(minutes=n))
+        assert done.more["account_how"] == "new"
+
+
+def test_v22_the_most_restrictive_consent_wins_and_filled_fields_stay(store: Store) -> None:
+    """Salesforce leaves the contact opted in here."""
+    first, number = qualified(store, fields={"phone": "+48 1"})
+    world = parts(store)
+    made = conversion.convert(world, number, Choice(), by="jana", now=NOW)
+    second, other = qualified(store, email="a.nowak@acme.example", fields={"phone": "+48 2", "city": "Gdynia"})
+    later = NOW + timedelta(minutes=5)
+    with store.begin() as conn:
+        proof = {"source": "form", "box": "ticked"}
+        consent.append(conn, [
+            ConsentEntry(first, Purpose.COMMERCIAL_OFFERS, ConsentAction.GRANT, NOW, "person", proof=proof),
+            ConsentEntry(second, Purpose.COMMERCIAL_OFFERS, ConsentAction.WITHDRAW, NOW, "person"),
+        ], now=NOW, keys=KEYS)
+    done = conversion.convert(world, other, Choice(contact=made.more["contact"]), by="jana", now=later)
+    assert [c["changed"] for c in done.more["consent"] if c["purpose"] == "commercial_offers"] == ["contact"]
+    with store.read() as conn:
+        states = consent.states(conn, [first])[first]
+        contact = accounts.contact(conn, made.more["contact"])
+    assert {s.status for (p, _), s in states.items() if p is Purpose.COMMERCIAL_OFFERS} == {ConsentStatus.WITHDRAWN}
+    assert contact is not None and contact["fields"]["phone"] == "+48 1" and contact["fields"]["city"] == "Gdynia"
+    assert [(c["field"], c["kept"], c["offered"]) for c in done.more["conflicts"] if c["field"] == "phone"] == [
+        ("phone", "+48 1", "+48 2")
+    ]
+
+
+def test_a_contact_of_another_account_is_moved_or_doubled_by_choice(store: Store) -> None:
+    who, number = qualified(store)
+    world = parts(store)
+    with store.begin() as conn:
+        old = accounts.create(conn, name="Former", name_key="former", country=None, owner=None, domains=[], now=NOW)
+        accounts.add_contact(conn, {"lead_id": who, "account_id": old, "email_key": "anna@acme.example", "fields": {},
+                                    "created_at": NOW, "created_by": "jana"})
+    with pytest.raises(Refused) as which:
+        conversion.convert(world, number, Choice(account="new"), by="jana", now=NOW)
+    assert which.value.code == "which_contact"
+    done = conversion.convert(world, number, Choice(account="new", affiliation="second"), by="jana", now=NOW)
+    with store.read() as conn:
+        assert len(accounts.contacts_of(conn, old)) == 1 and len(accounts.contacts_of(conn, done.more["account"])) == 1
+
+
+def test_a_deal_must_belong_to_the_account(store: Store) -> None:
+    _, number = qualified(store)
+    with store.begin() as conn:
+        other = accounts.create(conn, name="Other", name_key="other", country=None, owner=None, domains=[], now=NOW)
+        deal = accounts.add_deal(conn, {"account_id": other, "name": "x", "state": "open", "opened_at": NOW})
+    with pytest.raises(Refused) as foreign:
+        conversion.convert(parts(store), number, Choice(deal=Deal(id=deal)), by="jana", now=NOW)
+    assert foreign.value.code == "not_theirs"
+    with store.read() as conn:
+        assert handoffs.get(conn, number).state == "accepted", "nothing of it was written"
+
+
+def test_won_lost_and_churned_come_back_once(store: Store) -> None:
+    """T20, T21, T22; S4-15."""
+    who, number = qualified(store)
+    world = parts(store)
+    conversion.convert(world, number, Choice(deal=Deal()), by="jana", now=NOW)
+    read, wrong = results.read_csv(
+        "result,lead,reason,amount,currency,date\n"
+        "won,anna@acme.example,,\"12 500,50\",EUR,2026-12-01\n"
+        "won,anna@acme.example,,\"12 500,50\",EUR,2026-12-01\n"
+        "lost,nobody@example.org,price,,,\n"
+        "won,anna@acme.example,,much,EUR,2026-12-01\n"
+    )
+    assert len(read) == 3 and wrong == ["line 5: `much` is not an amount"]
+    states = [o.state for o in results.record(world, read, now=NOW)]
+    assert states == ["applied", "repeated", "refused"]
+    assert row(store, who).stage == Stage.CUSTOMER
+    with store.read() as conn:
+        deal = accounts.deals_of_lead(conn, who)[0]
+        assert (deal["state"], deal["amount"]) == ("won", 12_500_50)
+    later = NOW + timedelta(days=300)
+    gone = results.record(world, [results.Result("churned", lead="anna@acme.example")], now=later)
+    assert gone[0].state == "applied"
+    back = row(store, who)
+    assert (back.stage, back.cycle, back.track, back.recycles) == (Stage.RECYCLED, 2, "win_back", 0)
+    with store.read() as conn:
+        cycles = [m["cycle"] for m in lifecycle.history(conn, who)]
+        assert cycles[-1] == 2 and set(cycles[:-1]) == {1}
+        assert handoffs.get(conn, number).cycle == 1
+
+
+def test_a_lost_deal_needs_a_reason_and_starts_over(store: Store) -> None:
+    who, number = qualified(store)
+    world = parts(store)
+    conversion.convert(world, number, Choice(deal=Deal()), by="jana", now=NOW)
+    assert results.record(world, [results.Result("lost", lead=str(who))], now=NOW)[0].state == "refused"
+    assert results.record(world, [results.Result("lost", lead=str(who), reason="price")], now=NOW)[0].state == "applied"
+    back = row(store, who)
+    assert (back.stage, back.cycle, back.recycle_reason) == (Stage.RECYCLED, 2, "opp_lost:price")
+    assert back.baseline_at == NOW and back.cool_off_until == NOW + timedelta(days=120)
