@@ -78,8 +78,7 @@ def _erase_in(conn: Connection, parts: Parts, person: rights.Person, *, by: str,
 
 def compact(parts: Parts) -> None:
     """Rewrite the database file, so that nothing of what was erased can be read from it."""
-    with parts.store.engine.connect() as conn:
-        erasure.compact(conn)
+    erasure.compact(parts.store)
 
 
 def rectify(parts: Parts, lead_id: int, values: Mapping[str, Any], *, by: str, now: datetime) -> bool:

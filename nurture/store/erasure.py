@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store import outbox
 from nurture.store.consent import forget_proofs, without_network
+from nurture.store.engine import Store
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,
@@ -109,11 +110,16 @@ def prepare(conn: Connection) -> None:
         conn.execute(text("PRAGMA secure_delete=ON"))
 
 
-def compact(conn: Connection) -> None:
-    """Rewrite the file, so that no earlier version of a row remains in it (SQLite; outside a transaction)."""
-    if conn.dialect.name == "sqlite":
-        conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
-        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+def compact(store: Store) -> None:
+    """Rewrite the file, so that no earlier version of a row remains in its free space (SQLite)."""
+    if not store.is_sqlite:
+        return
+    raw = store.engine.raw_connection()
+    try:
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            raw.cursor().execute(statement)
+    finally:
+        raw.close()
 
 
 def suppress(conn: Connection, address_hash: str, *, reason: str, source: str, now: datetime) -> None:

@@ -35,6 +35,7 @@ from nurture.store.tables import (
     OpportunityRow,
     OutboxRow,
     SalesDecisionRow,
+    ShadowScoreRow,
     SlaTimerRow,
     SuppressionRow,
     TransitionRow,
@@ -66,6 +67,7 @@ SECTIONS: Final[Mapping[str, Any]] = {
     "contacts": ContactRow,
     "visits": VisitorRow,
     "notices": OutboxRow,
+    "trial_scores": ShadowScoreRow,
 }
 """Section -> table with a `lead_id`. A test holds this against the schema: a new table must be listed or excused."""
 HIDDEN: Final = frozenset(
