@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +27,8 @@ class Columns:
     leak_risk: Sequence[str] = ()
     yes_no: Sequence[str] = ()
     not_used: Mapping[str, str] | None = None
+    counts: Collection[str] = ()
+    """Columns that count something, however few their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,18 @@ class Calibration:
     """The proposed model as YAML."""
 
 
-def learn(columns: Columns, *, name: str, now: datetime, places: int | None = None) -> Calibration | str:
+def learn(
+    columns: Columns, *, name: str, now: datetime, places: int | None = None, fields: Collection[str] | None = None
+) -> Calibration | str:
     """Learn from `columns`; a text instead says why there is not enough to learn from.
 
-    `places` is how many of these leads sales could have taken.
+    `places` is how many of these leads sales could have taken; `fields` are the columns that a fit criterion can name
+    (default: all).
     """
     lacking = calibrate.enough(columns.outcomes)
     if lacking:
         return lacking
-    numeric = {field: bins.is_number(values) for field, values in columns.values.items()}
+    numeric = {field: field in columns.counts or bins.is_number(values) for field, values in columns.values.items()}
     model = calibrate.learn(columns.values, columns.outcomes, numeric=numeric)
     if not model.lines:
         return "not enough data: no column makes a difference that could not be chance"
@@ -77,7 +82,7 @@ def learn(columns: Columns, *, name: str, now: datetime, places: int | None = No
         quality=quality(judged, validated), labels=columns.labels,
         leak_risk=[field for field in columns.leak_risk if field in model.columns], yes_no=columns.yes_no,
     )
-    block = model_yaml(model, about, bands)
+    block = model_yaml(model, about, bands, fields=fields)
     chosen = for_capacity(cuts, places) if places is not None else None
     return Calibration(model, validated, judged, tuple(cuts), chosen, bands, block)
 

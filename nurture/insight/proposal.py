@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nurture.decide.bins import Groups
@@ -32,7 +32,10 @@ class About:
     """Fields that hold yes or no and no text."""
 
 
-def model_yaml(model: PointModel, about: About, bands: Mapping[str, int], *, name: str = "calibrated") -> str:
+def model_yaml(
+    model: PointModel, about: About, bands: Mapping[str, int], *, name: str = "calibrated",
+    fields: Collection[str] | None = None,
+) -> str:
     """The proposed scoring model as an entry of `models:` in `scoring.yaml`: a shadow, which decides nothing."""
     share = about.good / about.rows if about.rows else 0.0
     told = f"{about.rows:,} leads, {about.good:,} won ({share:.1%})"
@@ -44,9 +47,11 @@ def model_yaml(model: PointModel, about: About, bands: Mapping[str, int], *, nam
     ]
     lines += [f"  # Leak risk: `{name}` may have been written after the outcome was known." for name in about.leak_risk]
     lines += [f"  - model: {name}", "    shadow: true", "    fit:"]
-    for groups in model.groups:
+    used = [groups for groups in model.groups if fields is None or groups.column in fields]
+    for groups in used:
         lines += _criterion(groups, model, about)
-    negative = [line for line in model.lines if line.points < 0]
+    names = {groups.column for groups in used}
+    negative = [line for line in model.lines if line.points < 0 and line.column in names]
     if negative:
         lines.append("    subtract:")
         lines += [_subtraction(line, line.column in about.yes_no) for line in negative]

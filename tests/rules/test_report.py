@@ -29,13 +29,14 @@ def day(n: int) -> datetime:
 
 
 def journey(lead: int, acquired: int, *detours: str, source: str = "fair", cycle: int = 1, **reached: int) -> Journey:
-    return Journey(lead, cycle, day(acquired), {name: day(n) for name, n in reached.items()}, frozenset(detours), source)
+    entered = {name: day(n) for name, n in reached.items()}
+    return Journey(lead, cycle, day(acquired), entered, frozenset(detours), source)
 
 
 def test_every_rate_has_two_denominators() -> None:
     found = funnel(
-        [journey(1, 300, early=299, fit=290, mql=280, sal=279),
-         journey(2, 300, early=299, fit=250), journey(3, 300, "disqualified", early=299), journey(4, 300)],
+        [journey(1, 300, early=299, fit=290, mql=280, sal=279), journey(2, 300, early=299, fit=250),
+         journey(3, 300, "disqualified", early=299), journey(4, 300)],
         now=NOW,
     ).total
     fit, mql = found.step("fit"), found.step("mql")
