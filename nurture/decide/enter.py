@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from nurture.decide.calendar import add
 from nurture.decide.condition import ALWAYS, evaluate
+from nurture.decide.resolver import in_holdout
 from nurture.decide.variant import in_control
 from nurture.decide.window import zone_of
 from nurture.model.campaign import Campaign, Condition, Duration, LeaveRule, Trigger
@@ -89,11 +90,21 @@ def may_enter(
     busy, leaves = _tracks(campaign, snapshot, [run for run in past if run.campaign != campaign.id], tracks, now)
     if busy:
         return EntryDecision(False, busy, campaign.id, trigger)
-    control = in_control(snapshot.lead.id, campaign)
+    held_out = _held_out(campaign, snapshot, tracks)
+    control = held_out is not None or in_control(snapshot.lead.id, campaign)
     return EntryDecision(
-        True, f"in the control group ({campaign.control_group} %)" if control else say(trigger), campaign.id, trigger,
+        True, held_out or (f"in the control group ({campaign.control_group} %)" if control else say(trigger)),
+        campaign.id, trigger,
         control, _starts(snapshot, now), leaves, max((run.run for run in own), default=0) + 1,
     )
+
+
+def _held_out(campaign: Campaign, snapshot: Snapshot, tracks: Tracks | None) -> str | None:
+    """Whether this lead belongs to the share that gets nothing of the track, to measure what the track is worth."""
+    track = tracks.tracks.get(campaign.track) if tracks else None
+    if track is None or not in_holdout(snapshot.lead.id, track.id, track.holdout):
+        return None
+    return f"in the holdout of the track {track.id} ({track.holdout} %)"
 
 
 def choose(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -209,7 +209,7 @@ def in_force(agreement: Agreement, *, on_day: date) -> Finding:
     if on_day < agreement.effective_from:
         return Finding("fail", f"agreement {agreement.version} begins on {agreement.effective_from}", evidence,
                        f"{(agreement.effective_from - on_day).days} days")
-    if on_day > agreement.next_review + timedelta(days=agreement.grace_days):
+    if (on_day - agreement.next_review).days > agreement.grace_days:
         return Finding("fail", f"the review of agreement {agreement.version} was due on {agreement.next_review}",
                        evidence | {"overdue": True}, "a reviewed and signed agreement")
     late = on_day > agreement.next_review

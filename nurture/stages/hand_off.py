@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,8 @@ BATCH: Final = 500
 ASKABLE: Final = frozenset({Stage.EARLY, Stage.NURTURING, Stage.RECYCLED, Stage.DORMANT})
 WORKED: Final = frozenset({Stage.SAL, Stage.SQL})
 WEEK: Final = timedelta(days=7)
+LONG_AGO: Final = date(2000, 1, 1)
+"""Before this nothing was recycled; an agreement without a date begins at the beginning of time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _around(
 ) -> Circumstances:
     agreement, sales = parts.library.agreement, parts.library.sales
     lead = snapshot.lead
-    since = datetime.combine(agreement.effective_from, datetime.min.time(), ZoneInfo(agreement.calendar.zone))
+    since = datetime.combine(max(agreement.effective_from, LONG_AGO), time(), ZoneInfo(agreement.calendar.zone))
     active, passive = lifecycle.recycles_since(conn, lead.id, since, cycle=lead.cycle) if lead.baseline_at else (0, 0)
     chosen = assign.queue_named(sales, queue)
     load = opening.load_of(conn, chosen, agreement)

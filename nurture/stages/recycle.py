@@ -5,7 +5,7 @@ Cool-offs that end and leads that fall asleep are moves of the score stage; the 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from nurture.decide import recycle as recycling
@@ -20,7 +20,8 @@ from nurture.store.handoffs import Handoff
 from nurture.store.lifecycle import SYSTEM
 
 BATCH: Final = 200
-REVIEW_SOON: Final = timedelta(days=14)
+REVIEW_SOON: Final = 14
+"""Days before its review an agreement begins to ask for it."""
 _SAYS: Final = {
     "decision": "Nobody has decided on this lead in time.",
     "first_touch": "You accepted this lead and have not been in touch yet.",
@@ -163,11 +164,11 @@ def review_text(agreement: Agreement, now: datetime) -> tuple[str, str] | None:
     """What there is to say about the review of the agreement, or None."""
     today = now.date()
     name = f"agreement {agreement.version}"
-    if today > agreement.next_review + timedelta(days=agreement.grace_days):
+    if (today - agreement.next_review).days > agreement.grace_days:
         effect = "nothing is handed over" if agreement.enforce == "block" else "hand-offs go on"
         return "agreement_overdue", f"The review of {name} was due on {agreement.next_review}; {effect}."
     if today > agreement.next_review:
         return "agreement_due", f"The review of {name} was due on {agreement.next_review}."
-    if today > agreement.next_review - REVIEW_SOON:
+    if (agreement.next_review - today).days < REVIEW_SOON:
         return "agreement_soon", f"The review of {name} is due on {agreement.next_review}."
     return None
