@@ -131,8 +131,13 @@ def _compile_copy(
         compile_copy(face.html, html=True)
         compile_copy(face.text)
     return CompiledCopy(
-        copy.language, compile_copy(copy.subject), compile_copy(copy.preheader or ""), faces[0], faces[1],
-        copy.subject, copy.preheader or "",
+        copy.language,
+        compile_copy(copy.subject),
+        compile_copy(copy.preheader or ""),
+        faces[0],
+        faces[1],
+        copy.subject,
+        copy.preheader or "",
     )
 
 

@@ -143,6 +143,10 @@ class PipelinedSession:
         if not self.alive or self._last:
             await self.close()
 
+    def living(self) -> bool:
+        """`alive`, asked anew: it changes while answers are read."""
+        return self.alive
+
     def _next(self, more: More, answer: Answer) -> Outgoing | None:
         if not self.alive or self._last:
             return None
@@ -162,13 +166,16 @@ class PipelinedSession:
         reset, self._reset = self._reset, b""
         self._reset_sent = bool(reset)
         return b"%bMAIL FROM:<%b>%b\r\nRCPT TO:<%b>\r\nDATA\r\n" % (
-            reset, message.sender.encode(), option, message.recipient.encode()
+            reset,
+            message.sender.encode(),
+            option,
+            message.recipient.encode(),
         )
 
     async def _open(self, message: Outgoing) -> Reply | None:
         """Read the answers to an envelope that was written. None: the server waits for the message."""
         wait = self.route.timeouts.command
-        if not self.alive:
+        if not self.living():
             return Reply(Phase.MAIL, None, "the connection ended before this message began")
         if self._reset_sent:
             self._reset_sent = False
@@ -181,7 +188,7 @@ class PipelinedSession:
             reply = await self._said(phase, wait)
             if first_no is None and reply.code not in _OK:
                 first_no = reply
-            if not self.alive:
+            if not self.living():
                 return first_no
         data = await self._said(Phase.DATA, wait)
         if first_no is not None:

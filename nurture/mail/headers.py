@@ -68,6 +68,9 @@ def _fold(text: str, used: int) -> str | None:
 def encoded_words(text: str, used: int) -> str:
     """RFC 2047 base64 words of whole characters, each at most 75 long, each on a line of at most 76."""
     overhead = len("=?utf-8?b??=")
+    whole = text.encode("utf-8", "replace")
+    if len(whole) <= _payload(min(LONGEST_WORD, WIDTH - used) - overhead):
+        return f"=?utf-8?b?{b2a_base64(whole, newline=False).decode('ascii')}?="
     words, chunk = [], b""
     limit = _payload(min(LONGEST_WORD, WIDTH - used) - overhead)
     for character in text:

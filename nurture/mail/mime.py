@@ -7,12 +7,33 @@ from collections.abc import Sequence
 from typing import Final
 
 CRLF: Final = b"\r\n"
+LONGEST_LINE: Final = 76
 
 
 def quoted_printable(text: str) -> bytes:
     """Text with any line ends as quoted-printable lines of at most 76 octets, CRLF, with one at the end."""
-    lines = "\r\n".join(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n"))
-    return b2a_qp(f"{lines}\r\n".encode("utf-8", "replace"), istext=True)
+    return b"\r\n".join(encoded_lines(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"))) + CRLF
+
+
+def encoded_lines(text: str) -> list[bytes]:
+    """Each line of text (LF) as one or more quoted-printable lines."""
+    raw = text.replace("\n", "\r\n").encode("utf-8", "replace")
+    # The encoder takes its line ends from the first one it meets; a lone CRLF in front settles that.
+    lines = b2a_qp(CRLF + raw, istext=True).split(CRLF)[1:]
+    if all(len(line) <= LONGEST_LINE for line in lines):
+        return lines
+    return [part for line in lines for part in cut(line, LONGEST_LINE)]
+
+
+def cut(line: bytes, most: int) -> list[bytes]:
+    """A quoted-printable line in pieces of at most `most` octets. The library makes lines too long where a blank at
+    the end of a full one becomes `=20`; a cut never goes through an `=XX`."""
+    if len(line) <= most:
+        return [line]
+    at = most - 1
+    while b"=" in line[at - 2 : at]:
+        at -= 1
+    return [line[:at] + b"=", *cut(line[at:], most)]
 
 
 def boundary(digest: str) -> str:
@@ -27,13 +48,22 @@ def assemble(fields: Sequence[str], text: bytes, html: bytes, *, limit: str) -> 
         [*fields, "MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{limit}"']
     ).encode("utf-8")
     mark = limit.encode("ascii")
-    return b"".join((
-        head, b"\r\n\r\n--", mark,
-        b'\r\nContent-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n', text,
-        b"\r\n--", mark,
-        b'\r\nContent-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n', html,
-        b"\r\n--", mark, b"--\r\n",
-    ))
+    return b"".join(
+        (
+            head,
+            b"\r\n\r\n--",
+            mark,
+            b'\r\nContent-Type: text/plain; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n',
+            text,
+            b"\r\n--",
+            mark,
+            b'\r\nContent-Type: text/html; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n',
+            html,
+            b"\r\n--",
+            mark,
+            b"--\r\n",
+        )
+    )
 
 
 def stuffed(raw: bytes) -> bytes:

@@ -9,7 +9,6 @@ A body made this way decodes to what the sandbox alone would have printed; `test
 from __future__ import annotations
 
 import re
-from binascii import b2a_qp
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +18,7 @@ from jinja2 import TemplateError, Undefined, nodes
 from jinja2.visitor import NodeTransformer
 from markupsafe import escape
 
+from nurture.mail.mime import LONGEST_LINE, cut, encoded_lines
 from nurture.model import sandbox
 from nurture.model.sandbox import CopyError, Sandbox
 
@@ -27,19 +27,22 @@ KEPT: Final = 20_000
 """Encoded values that are remembered; first names and companies come back."""
 
 _SAFE: Final = re.compile(r"[!-<>-~](?:[ -<>-~]{0,70}[!-<>-~])?\Z")
-_NAMES: Final = frozenset({"click_url", "pixel_url", "honeypot_url", "unsubscribe_url", "preferences_url", "reason",
-                           "subject", "preheader"})
+_NAMES: Final = frozenset(
+    {"click_url", "pixel_url", "honeypot_url", "unsubscribe_url", "preferences_url", "reason", "subject", "preheader"}
+)
+_OWN: Final = frozenset({"click_url", "pixel_url", "honeypot_url", "unsubscribe_url", "preferences_url"})
+_OWN_ADDRESS: Final = re.compile(r"https?://[A-Za-z0-9_./:-]{1,66}\Z")
 Words = Mapping[str, Any]
 Encode = Callable[[str], str]
 
 
 def encode(text: str) -> str:
     """A piece of text as quoted-printable that begins at column 0 and leaves the next piece at column 0."""
-    raw = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
-    # The encoder takes its line ends from the first one it meets; a lone CRLF in front settles that.
-    lines = b2a_qp(b"\r\n" + raw, istext=True).decode("ascii").split("\r\n")[1:]
-    done = "\r\n".join(_undotted(line) for line in lines)
-    return done if not lines[-1] else done + SOFT
+    *lines, last = encoded_lines(text.replace("\r\n", "\n").replace("\r", "\n"))
+    # The piece's last line needs room for its own soft break.
+    lines += cut(last, LONGEST_LINE - 1)
+    done = "\r\n".join(_undotted(line.decode("ascii")) for line in lines)
+    return done + SOFT if last else done
 
 
 def _undotted(line: str) -> str:
@@ -120,53 +123,75 @@ class Snippet:
     made: Filled
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Text, slots and words in a row. `holes` are the places in `parts` that a value belongs to; slots come encoded."""
+
+    parts: tuple[str, ...]
+    holes: tuple[tuple[int, str], ...]
+    words: tuple[tuple[int, Word], ...]
+
+
 Piece = str | Word | Slot | Choice | Snippet
+Context = Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """The message's own values, plain (for tests) and encoded for one sheet."""
+
+    plain: Mapping[str, str]
+    encoded: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A body in pieces. `escaped` and `ready` encode a value that is not, or is already, markup."""
+    """A body in stretches. `escaped` and `ready` encode a value that is not, or is already, markup."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Stretch | Choice | Snippet, ...]
     escaped: Memory
     ready: Memory
 
     def constant(self) -> str | None:
         """The whole text, where it is the same for every lead; else None."""
-        texts = [piece for piece in self.pieces if isinstance(piece, str)]
-        return "".join(texts) if len(texts) == len(self.pieces) else None
+        fixed = ["".join(p.parts) for p in self.pieces if isinstance(p, Stretch) and not p.words and not p.holes]
+        return "".join(fixed) if len(fixed) == len(self.pieces) else None
 
-    def fill(self, lead: Words, values: Mapping[str, str], context: Callable[[], dict[str, Any]]) -> str:
+    def slots(self, values: Mapping[str, str]) -> Slots:
+        """Encode the message's own values. Addresses with tokens come once only and are not remembered."""
+        encoded = {
+            name: value + SOFT if name in _OWN and _OWN_ADDRESS.match(value) else self.escaped[value]
+            for name, value in values.items()
+        }
+        return Slots(values, encoded)
+
+    def fill(self, lead: Words, slots: Slots, context: Context) -> str:
         """The whole text. `context` makes the sandbox's own context, where a snippet needs it.
 
         Raises CopyError where the lead lacks a word without a default.
         """
         out: list[str] = []
-        self._fill(out, lead, values, context)
+        self._fill(out, lead, slots, context)
         return "".join(out)
 
-    def _fill(
-        self, out: list[str], lead: Words, values: Mapping[str, str], context: Callable[[], dict[str, Any]]
-    ) -> None:
+    def _fill(self, out: list[str], lead: Words, slots: Slots, context: Context) -> None:
         escaped = self.escaped
         for piece in self.pieces:
-            kind = type(piece)
-            if kind is str:
-                out.append(piece)  # type: ignore[arg-type]  # `kind` says so, and isinstance costs more
-            elif isinstance(piece, Word):
-                out.append(escaped[piece.text(lead)])
-            elif isinstance(piece, Slot):
-                out.append(escaped[values[piece.name]])
+            if isinstance(piece, Stretch):
+                parts, values = list(piece.parts), slots.encoded
+                for at, word in piece.words:
+                    parts[at] = escaped[word.text(lead)]
+                for at, name in piece.holes:
+                    parts[at] = values[name]
+                out += parts
             elif isinstance(piece, Choice):
-                branch = piece.then if _holds(piece.test, lead, values, context) else piece.otherwise
-                branch._fill(out, lead, values, context)
-            elif isinstance(piece, Snippet):
+                branch = piece.then if _holds(piece.test, lead, slots.plain, context) else piece.otherwise
+                branch._fill(out, lead, slots, context)
+            else:
                 out.append(self.ready[_render(piece.made, context())])
 
 
-def _holds(
-    test: Word | Slot | Filled, lead: Words, values: Mapping[str, str], context: Callable[[], dict[str, Any]]
-) -> bool:
+def _holds(test: Word | Slot | Filled, lead: Words, values: Mapping[str, str], context: Context) -> bool:
     if isinstance(test, Word):
         return bool(lead.get(test.name))
     if isinstance(test, Slot):
@@ -237,18 +262,36 @@ class _Cutter:
         self.environment, self.escaped, self.ready, self.encode_text = environment, escaped, ready, encode_text
 
     def sheet(self, body: Iterable[nodes.Node]) -> Sheet:
-        made: list[Piece] = []
+        made: list[Stretch | Choice | Snippet] = []
+        parts: list[str] = []
+        holes: list[tuple[int, str]] = []
+        words: list[tuple[int, Word]] = []
         text = ""
+
+        def close(*, stretch: bool) -> None:
+            nonlocal text
+            if text:
+                parts.append(self.encode_text(text))
+                text = ""
+            if stretch and parts:
+                made.append(Stretch(tuple(parts), tuple(holes), tuple(words)))
+                for filled in (parts, holes, words):
+                    filled.clear()
+
         for part in self._parts(body):
             if isinstance(part, str):
                 text += part
                 continue
-            if text:
-                made.append(self.encode_text(text))
-            made.append(part)
-            text = ""
-        if text:
-            made.append(self.encode_text(text))
+            close(stretch=isinstance(part, Choice | Snippet))
+            if isinstance(part, Word):
+                words.append((len(parts), part))
+                parts.append("")
+            elif isinstance(part, Slot):
+                holes.append((len(parts), part.name))
+                parts.append("")
+            else:
+                made.append(part)
+        close(stretch=True)
         return Sheet(tuple(made), self.escaped, self.ready)
 
     def _parts(self, body: Iterable[nodes.Node]) -> Iterable[Piece]:
@@ -303,5 +346,3 @@ def _word(node: nodes.Node) -> Word | None:
 
 def _slot(node: nodes.Node) -> Slot | None:
     return Slot(node.name) if isinstance(node, nodes.Name) and node.name in _NAMES else None
-
-

@@ -14,7 +14,7 @@ from typing import Any, Final
 from nurture.mail import headers
 from nurture.mail.compile import CompiledCopy, CompiledMail
 from nurture.mail.mime import boundary
-from nurture.mail.precompiled import Sheet, precompile
+from nurture.mail.precompiled import Sheet, Slots, precompile
 from nurture.mail.render import Frame, Letter, display_name
 from nurture.model import sandbox
 from nurture.model.sandbox import CopyError
@@ -27,11 +27,23 @@ class Press:
     """`subject` is a variant's own (Jinja), instead of the copy's. Raises CopyError for copy that does not read."""
 
     def __init__(
-        self, mail: CompiledMail, copy: CompiledCopy, frame: Frame, *, company: Mapping[str, str],
-        campaign: Mapping[str, str], topic: Mapping[str, str], tracked: bool, subject: str | None = None,
+        self,
+        mail: CompiledMail,
+        copy: CompiledCopy,
+        frame: Frame,
+        *,
+        company: Mapping[str, str],
+        campaign: Mapping[str, str],
+        topic: Mapping[str, str],
+        tracked: bool,
+        subject: str | None = None,
     ) -> None:
         self.constants: dict[str, Any] = {
-            "company": company, "sender": frame.sender, "campaign": campaign, "topic": topic, "language": copy.language,
+            "company": company,
+            "sender": frame.sender,
+            "campaign": campaign,
+            "topic": topic,
+            "language": copy.language,
             "links": {link.name: link.url for link in mail.links if link.name},
         }
         self.subject = precompile(subject or copy.subject_source, self.constants, html=False, encoded=False)
@@ -49,10 +61,16 @@ class Press:
 
     def _shape(self, frame: Frame, limit: str) -> None:
         part = 'Content-Type: text/{}; charset="utf-8"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n'
-        self._fields = "\r\n".join([
-            *frame.fields, "MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{limit}"', "",
-            f"--{limit}", part.format("plain"),
-        ])
+        self._fields = "\r\n".join(
+            [
+                *frame.fields,
+                "MIME-Version: 1.0",
+                f'Content-Type: multipart/alternative; boundary="{limit}"',
+                "",
+                f"--{limit}",
+                part.format("plain"),
+            ]
+        )
         self._between = f"\r\n--{limit}\r\n{part.format('html')}"
         self._end = f"\r\n--{limit}--\r\n"
 
@@ -60,18 +78,25 @@ class Press:
         """The whole message for one lead. Raises CopyError where copy needs a word this lead does not have."""
         lead, own = letter.lead, letter.addresses
         values = {
-            "unsubscribe_url": own.unsubscribe, "preferences_url": own.preferences, "reason": letter.reason,
-            "click_url": own.click or "", "honeypot_url": own.honeypot or "", "pixel_url": own.pixel or "",
-            "subject": "", "preheader": "",
+            "unsubscribe_url": own.unsubscribe,
+            "preferences_url": own.preferences,
+            "reason": letter.reason,
+            "click_url": own.click or "",
+            "honeypot_url": own.honeypot or "",
+            "pixel_url": own.pixel or "",
+            "subject": "",
+            "preheader": "",
         }
 
         def context() -> dict[str, Any]:
             made = {**self.constants, **values, "lead": {n: v for n, v in lead.items() if v not in (None, "")}}
             return {name: sandbox.plain(value) for name, value in made.items()}
 
-        subject = values["subject"] = self.subject.fill(lead, values, context)
-        values["preheader"] = self.preheader.fill(lead, values, context)
-        text, html = self.text.fill(lead, values, context), self.html.fill(lead, values, context)
+        plain = Slots(values, dict(values))
+        subject = values["subject"] = plain.encoded["subject"] = self.subject.fill(lead, plain, context)
+        values["preheader"] = self.preheader.fill(lead, plain, context)
+        text = self.text.fill(lead, self.text.slots(values), context)
+        html = self.html.fill(lead, self.html.slots(values), context)
         if len(text) + len(html) > MOST:
             raise CopyError(f"it grows beyond {sandbox.OUTPUT_LIMIT} characters", code="template-too-large")
         whole = (self._head(letter, subject), self._fields, text, "\r\n", self._between, html, "\r\n", self._end)

@@ -58,8 +58,16 @@ class Rendered:
 
 
 def frame(
-    company: Company, *, sender: str, domain: str, kind: ContentKind, reply_to: str | None = None,
-    topic_id: str | None = None, topic_name: str | None = None, campaign: str = "", step: str = "",
+    company: Company,
+    *,
+    sender: str,
+    domain: str,
+    kind: ContentKind,
+    reply_to: str | None = None,
+    topic_id: str | None = None,
+    topic_name: str | None = None,
+    campaign: str = "",
+    step: str = "",
 ) -> Frame:
     """The fields that every message of a step shares. Raises headers.BadAddress for a sender that is none."""
     display, address = headers.parse_mailbox(sender)
@@ -100,10 +108,19 @@ def render(
     """Fill in one message. Raises sandbox.CopyError for copy that needs a word this lead does not have."""
     addresses = letter.addresses
     context = sandbox.context(
-        lead=letter.lead, company=company, sender=step.sender, campaign=letter.campaign, topic=letter.topic,
-        links={link.name: link.url for link in mail.links if link.name}, unsubscribe_url=addresses.unsubscribe,
-        preferences_url=addresses.preferences, reason=letter.reason, language=letter.language,
-        click_url=addresses.click or "", honeypot_url=addresses.honeypot or "", pixel_url=addresses.pixel or "",
+        lead=letter.lead,
+        company=company,
+        sender=step.sender,
+        campaign=letter.campaign,
+        topic=letter.topic,
+        links={link.name: link.url for link in mail.links if link.name},
+        unsubscribe_url=addresses.unsubscribe,
+        preferences_url=addresses.preferences,
+        reason=letter.reason,
+        language=letter.language,
+        click_url=addresses.click or "",
+        honeypot_url=addresses.honeypot or "",
+        pixel_url=addresses.pixel or "",
     )
     subject = sandbox.render(_subject(letter.subject) if letter.subject else copy.subject, context, limit=4000)
     context["subject"] = subject
@@ -148,5 +165,3 @@ def company_words(company: Company) -> dict[str, str]:
     """What copy may print of the company."""
     words = sandbox.NAMES["company"] or ()
     return {name: str(getattr(company, name)) for name in words}
-
-

@@ -46,8 +46,13 @@ async def connect(route: Route, *, helo: str, tls: ssl.SSLContext | None = None)
     """A client that has said EHLO, switched to TLS and logged in as its route wants. Raises ConnectFailed."""
     context = tls or (_context(route) if route.security != "none" else None)
     client = aiosmtplib.SMTP(
-        hostname=route.host, port=route.port, use_tls=route.security == "tls", start_tls=False, tls_context=context,
-        timeout=route.timeouts.command, local_hostname=helo,
+        hostname=route.host,
+        port=route.port,
+        use_tls=route.security == "tls",
+        start_tls=False,
+        tls_context=context,
+        timeout=route.timeouts.command,
+        local_hostname=helo,
     )
     phase = Phase.CONNECT
     try:

@@ -22,8 +22,13 @@ class SmtpTransport:
     """Hands messages to SMTP servers. Not for use from two threads at once: a second `pump` waits for the first."""
 
     def __init__(
-        self, routes: Sequence[Route], *, helo: str = "localhost.localdomain", depth: int = 4,
-        tls: ssl.SSLContext | None = None, loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+        self,
+        routes: Sequence[Route],
+        *,
+        helo: str = "localhost.localdomain",
+        depth: int = 4,
+        tls: ssl.SSLContext | None = None,
+        loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
     ) -> None:
         if not routes:
             raise ValueError("a transport needs at least one route")

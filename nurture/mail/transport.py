@@ -66,7 +66,9 @@ class Route:
 
 
 _SCHEMES: Mapping[str, tuple[Literal["none", "starttls", "tls"], int]] = {
-    "smtp": ("none", 25), "smtp+starttls": ("starttls", 587), "smtps": ("tls", 465),
+    "smtp": ("none", 25),
+    "smtp+starttls": ("starttls", 587),
+    "smtps": ("tls", 465),
 }
 
 
@@ -90,15 +92,21 @@ def parse_route(name: str, url: str) -> Route:
         )
     try:
         return Route(
-            name=name, host=parts.hostname, port=parts.port or port, security=security,
+            name=name,
+            host=parts.hostname,
+            port=parts.port or port,
+            security=security,
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             senders=frozenset(d for d in options.get("from", "").lower().split(",") if d),
-            connections=int(options.get("connections", 10)), per_connection=int(options.get("per_connection", 1000)),
+            connections=int(options.get("connections", 10)),
+            per_connection=int(options.get("per_connection", 1000)),
             per_hour=float(options["per_hour"]) if "per_hour" in options else None,
-            verify=options.get("verify", "yes") != "no", pipelining=options.get("pipelining", "yes") != "no",
+            verify=options.get("verify", "yes") != "no",
+            pipelining=options.get("pipelining", "yes") != "no",
             timeouts=Timeouts(
-                connect=float(options.get("connect_timeout", 30)), command=float(options.get("command_timeout", 300)),
+                connect=float(options.get("connect_timeout", 30)),
+                command=float(options.get("command_timeout", 300)),
                 body=float(options.get("body_timeout", 600)),
             ),
         )

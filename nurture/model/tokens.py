@@ -141,7 +141,24 @@ def verify(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None:
 
 def sign_lower(keys: Keys, purpose: str, *ids: int) -> str:
     """A token of `a-z2-7` for local parts of addresses: 31 characters for one id."""
-    return base64.b32encode(_seal(keys, purpose, ids)).rstrip(b"=").decode("ascii").lower()
+    return _lower(_seal(keys, purpose, ids))
+
+
+def sign_both(keys: Keys, purpose: str, *ids: int) -> tuple[str, str]:
+    """The same token in both spellings, `sign` and `sign_lower`, for the price of one MAC."""
+    sealed = _seal(keys, purpose, ids)
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii"), _lower(sealed)
+
+
+_PAIRS: Final = tuple(a + b for a in "abcdefghijklmnopqrstuvwxyz234567" for b in "abcdefghijklmnopqrstuvwxyz234567")
+
+
+def _lower(sealed: bytes) -> str:
+    """Base32 in lower case without padding, ten bits at a time: a fifth of the library's price, per message."""
+    length = -(-len(sealed) * 8 // 5)
+    pairs = -(-len(sealed) * 8 // 10)
+    number = int.from_bytes(sealed, "big") << (pairs * 10 - len(sealed) * 8)
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range((pairs - 1) * 10, -1, -10)])[:length]
 
 
 def verify_lower(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None:

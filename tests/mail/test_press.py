@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any, cast
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.mail import headers
@@ -83,6 +83,7 @@ def assert_wire(raw: bytes) -> None:
     assert all(len(line) <= 76 and line[-1:] not in (b" ", b"\t") for line in body.split(b"\r\n"))
 
 
+@settings(deadline=None)
 @given(lead=leads, name=st.sampled_from(sorted(MAILS)), clicks=st.booleans(), opens=st.booleans())
 def test_press_and_sandbox_agree(lead: dict[str, Any], name: str, clicks: bool, opens: bool) -> None:
     fast, plain = both(MAILS[name], lead, clicks=clicks, opens=opens)
@@ -92,6 +93,7 @@ def test_press_and_sandbox_agree(lead: dict[str, Any], name: str, clicks: bool, 
     assert b"\r\n." not in fast, "nothing to dot-stuff"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs"]), max_size=400))
 def test_pieces_decode_to_themselves_wherever_they_stand(text: str) -> None:
     import quopri

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -113,24 +113,28 @@ class World:
     def add(
         self, n: int = 1, *, step: str = "guide", due_at: datetime = NOW, first: int = 1,
         lead: Mapping[str, Any] | None = None, message: Mapping[str, Any] | None = None,
+        each: Sequence[Mapping[str, Any]] = (),
         purposes: Iterable[Purpose] = (Purpose.NURTURE_EMAIL, Purpose.CLICK_TRACKING),
     ) -> None:
-        """n leads with ids from `first`, each with consent, an enrollment and one due message of `step`."""
+        """n leads with ids from `first`, each with consent, an enrollment and one due message of `step`.
+
+        `lead` and `message` change every row, `each` one lead's own.
+        """
         people, states, inside, mails = [], [], [], []
         for i in range(first, first + n):
             email = f"lead{i}@example{i % 7}.org"
             people.append({
-                "id": i, "email": email, "email_key": email, "email_hash": address_hash(KEYS, email), "stage": "nurturing",
-                "fields": {"first_name": {"v": f"Anna{i}"}, "company": {"v": "Müller & Söhne"}},
-                "created_at": NOW, "updated_at": NOW, **(lead or {}),
+                "id": i, "email": email, "email_key": email, "email_hash": address_hash(KEYS, email),
+                "stage": "nurturing", "fields": {"first_name": {"v": f"Anna{i}"}, "company": {"v": "Müller & Söhne"}},
+                "created_at": NOW, "updated_at": NOW, **(lead or {}), **(each[i - first] if each else {}),
             })
             states += [
                 {"lead_id": i, "purpose": p, "channel": "email", "status": "granted", "since": NOW - timedelta(days=9)}
                 for p in purposes
             ]
             inside.append({
-                "id": i, "lead_id": i, "campaign": "guide", "track": "education", "version_entered": 1, "version_now": 1,
-                "step_id": step, "anchor_at": NOW, "entered_at": NOW,
+                "id": i, "lead_id": i, "campaign": "guide", "track": "education", "version_entered": 1,
+                "version_now": 1, "step_id": step, "anchor_at": NOW, "entered_at": NOW,
             })
             mails.append({
                 "lead_id": i, "enrollment_id": i, "campaign": "guide", "track": "education", "step_id": step,
