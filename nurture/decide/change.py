@@ -340,7 +340,11 @@ def _still_waits(standing: Standing, target: str, redirects: Mapping[str, Redire
 
 
 def _timing_effect(row: StepEffect, count: int, was: datetime | None, due: datetime | None, now: datetime) -> None:
-    if due is None or was is None or due == was:
+    if due is None or was is None:
+        return
+    # What is overdue either way is due now either way.
+    due, was = max(due, now), max(was, now)
+    if due == was:
         return
     if due < was:
         row.earlier += count

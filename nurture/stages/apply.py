@@ -12,8 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection
-
 from nurture.authoring.reading import Reading, kind_of, read_file, read_sources, template_name
 from nurture.decide import change
 from nurture.decide.enter import leave
@@ -22,7 +20,7 @@ from nurture.model.campaign import Campaign, Send
 from nurture.model.change import Ask, Change, Effect, Redirect, Standing
 from nurture.model.library import Library
 from nurture.model.words import CampaignStatus, EnrollmentState
-from nurture.store import Store, campaigns, enrollments, messages, snapshots, wakeups
+from nurture.store import Connection, Store, campaigns, enrollments, messages, snapshots, wakeups
 from nurture.store.campaigns import Version
 
 Retire = Literal["finish", "leave"]
@@ -158,7 +156,7 @@ def rollback(conn: Connection, campaign: str, n: int | None = None) -> Draft:
                          fix=f"see `nurture status {campaign}`")
     sources = {**campaigns.live_sources(conn), campaigns.path_of(campaign): old.source}
     for name, texts in campaigns.template_sources(conn, old.templates.values()).values():
-        sources = {path: text for path, text in sources.items() if not _is_copy_of(path, name)}
+        sources = {path: text for path, text in sources.items() if _copy_name(path) != name}
         sources.update(texts)
     return Draft(_read(sources), sources, rollback={campaign: old.n})
 
@@ -176,11 +174,10 @@ def retirement(conn: Connection, campaign: str, how: Retire) -> Draft:
     return Draft(_read(sources), sources, {campaign: how})
 
 
-def _is_copy_of(path: str, name: str) -> bool:
-    if kind_of(path) != "copy":
-        return False
-    parsed = template_name(path)
-    return parsed is not None and parsed[0] == name
+def _copy_name(path: str) -> str | None:
+    """The template a file is a copy of."""
+    parsed = template_name(path) if kind_of(path) == "copy" else None
+    return None if parsed is None else parsed[0]
 
 
 # -- plan ---------------------------------------------------------------------------------------------------------
@@ -442,10 +439,13 @@ def _retire(conn: Connection, campaign: str, how: Retire, *, now: datetime) -> N
 
 def _template_rows(conn: Connection, draft: Draft, made: Plan) -> list[dict[str, Any]]:
     """The draft's templates, and those of campaigns that go on without a file."""
-    rows = []
-    for name, template in draft.library.templates.items():
-        texts = {path: text for path, text in draft.sources.items() if _is_copy_of(path, name)}
-        rows.append({"digest": template.digest, "name": name, "sources": texts})
+    texts: dict[str, dict[str, str]] = {}
+    for path, text in draft.sources.items():
+        texts.setdefault(_copy_name(path) or "", {})[path] = text
+    rows: list[dict[str, Any]] = [
+        {"digest": template.digest, "name": name, "sources": texts[name]}
+        for name, template in draft.library.templates.items()
+    ]
     without = {*made.gone, *(one.campaign for one in made.campaigns if one.kind == "retired")}
     live = campaigns.live_versions(conn)
     kept = {name: digest for c in without if c in live for name, digest in live[c].templates.items()}

@@ -9,15 +9,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
 from nurture.decide import change
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign, HandOff, WaitFor
 from nurture.model.change import Redirect
 from nurture.model.intents import Position, Tally
 from nurture.parts import Parts
-from nurture.store import campaigns, enrollments, messages, snapshots
+from nurture.store import Connection, campaigns, enrollments, messages, snapshots
 from nurture.store.campaigns import Version
 from nurture.store.enrollments import Enrolled
 
@@ -96,13 +94,14 @@ def sweep(
 def _due(
     enrolled: Enrolled, campaign: Campaign, position: Position, version: Version, now: datetime, due: datetime | None
 ) -> datetime | None:
-    """The new due time; what is due already is spread over the hours after the edit."""
+    """The new due time; what is due already is spread over the hours after the edit, but never put off by that."""
     step = flow_of(campaign)[position.step_id or ""].step
     asked = position.waiting_since is not None and isinstance(step.action, WaitFor | HandOff)
     if due is None:
         return enrolled.due_at
     if due <= now or asked:
-        soon = max(now, change.spread(enrolled.id, version.n, start=version.applied_at))
+        soon = change.spread(enrolled.id, version.n, start=version.applied_at)
+        soon = max(now, min(soon, enrolled.due_at or soon))
         return soon if due <= now else min(due, soon)
     return due
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text
 
 from nurture import pipeline
 from nurture.assembly import refresh
@@ -86,8 +86,14 @@ def _step(step: S) -> list[str]:
 
 def template_file(name: str, words: str = "words") -> str:
     front = "\n".join(
-        [f"content: {name}", "kind: educational", "depth: awareness", "topics: [product-education]",
-         f"subject: About {name}", "preheader: More"]
+        [
+            f"content: {name}",
+            "kind: educational",
+            "depth: awareness",
+            "topics: [product-education]",
+            f"subject: About {name}",
+            "preheader: More",
+        ]
     )
     return f'---\n{front}\n---\nHello, {words}: [read](https://www.example.com/{name} "read")\n'
 
@@ -115,9 +121,12 @@ class World:
     transport: MemoryTransport = field(default_factory=MemoryTransport)
     parts: Parts = field(init=False)
     now: datetime = START
+    used: bool = False
+    """Whether other examples ran in this database before."""
 
     def __post_init__(self) -> None:
-        self.clear()
+        if self.used:
+            self.clear()
         library = read_sources({}).draft
         assert library is not None
         self.parts = Parts(self.store, library, KEYS, self.transport, "https://go.example.com")
@@ -125,7 +134,11 @@ class World:
     def clear(self) -> None:
         """An empty database, so that examples of one test do not see each other."""
         with self.store.begin() as conn:
-            for table in reversed(metadata.sorted_tables):
+            names = [table.name for table in metadata.sorted_tables]
+            if not self.store.is_sqlite:
+                conn.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in names)))
+                return
+            for table in metadata.sorted_tables:
                 conn.execute(delete(table))
 
     def plan(self, made: Draft) -> Plan:
@@ -201,11 +214,25 @@ class World:
     def people_at(self, lead_id: int, *, version: int) -> None:
         """One more lead, on the first step of a version."""
         with self.store.begin() as conn:
-            conn.execute(insert(LeadRow), [{"id": lead_id, "stage": "nurturing", "created_at": self.now, "updated_at": self.now}])
-            conn.execute(insert(EnrollmentRow), [{
-                "id": lead_id, "lead_id": lead_id, "campaign": "drip", "track": "education", "version_entered": version,
-                "version_now": version, "step_id": "s1", "anchor_at": self.now, "entered_at": self.now,
-            }])
+            conn.execute(
+                insert(LeadRow), [{"id": lead_id, "stage": "nurturing", "created_at": self.now, "updated_at": self.now}]
+            )
+            conn.execute(
+                insert(EnrollmentRow),
+                [
+                    {
+                        "id": lead_id,
+                        "lead_id": lead_id,
+                        "campaign": "drip",
+                        "track": "education",
+                        "version_entered": version,
+                        "version_now": version,
+                        "step_id": "s1",
+                        "anchor_at": self.now,
+                        "entered_at": self.now,
+                    }
+                ],
+            )
 
     def tag(self, lead_id: int, word: str) -> None:
         with self.store.begin() as conn:

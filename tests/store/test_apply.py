@@ -65,7 +65,7 @@ def test_new_copy_reaches_people_at_their_next_send(world: World) -> None:
     assert plan.campaigns[0].effect.counts()["new_copy"] == 1
     world.apply(edited)
     world.run("plan", "send")
-    assert b"new words" in world.transport.sent[0].content
+    assert b"new words" in world.transport.sent[0].raw
 
 
 def test_a_plan_is_stale_when_the_files_change(world: World) -> None:
@@ -149,14 +149,17 @@ def test_a_mail_planned_for_a_step_that_was_taken_out_does_not_leave(world: Worl
 
 def test_finish_pins_people_inside_and_new_people_take_the_new_version(world: World) -> None:
     world.people([("s1", 8), ("s2", 1)])
-    edited = draft(campaign_file([DRIP[0], S("s6", 1)], top="in_flight: finish"), **{"templates/t/s1.en.md": template_file("s1", "new words")})
+    edited = draft(
+        campaign_file([DRIP[0], S("s6", 1)], top="in_flight: finish"),
+        **{"templates/t/s1.en.md": template_file("s1", "new words")},
+    )
     plan = world.plan(edited)
     assert plan.campaigns[0].effect.counts()["pinned"] == 2
     world.apply(edited)
     assert set(world.parts.pinned) == {("drip", 1)}
     world.run("rebase", "plan", "send")
     assert world.sent() == [(1, 1, "s1")]
-    assert b"new words" not in world.transport.sent[0].content, "their copy is pinned, too"
+    assert b"new words" not in world.transport.sent[0].raw, "their copy is pinned, too"
     assert {version for *_, version in world.positions().values()} == {1}
     follow = draft(campaign_file([DRIP[0], S("s6", 1)]))
     world.apply(follow)
@@ -232,7 +235,7 @@ def test_rolling_back_is_a_new_version_with_the_old_copy(world: World) -> None:
     assert world.parts.versions == {"drip": 3}
     assert [s.id for s in world.parts.library.campaigns["drip"].steps] == ["s0", "s1", "s2", "s3"]
     world.run("plan", "send")
-    assert b"new words" not in world.transport.sent[0].content
+    assert b"new words" not in world.transport.sent[0].raw
 
 
 def test_there_must_be_something_to_go_back_to(world: World) -> None:

@@ -25,6 +25,7 @@ from nurture.store import Store
 from nurture.store.tables import ConsentStateRow
 from tests.store.applying import POOL, S, World, campaign_file, draft, template_file
 
+consent = ConsentStateRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 QUICK = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -93,7 +94,7 @@ def stand(world: World, file: list[S], crowd: list[tuple[int, float]]) -> None:
 def test_p3_every_position_is_a_step_or_the_end(
     store: Store, history: list[list[S]], crowd: list[tuple[int, float]]
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(history[0])))
     stand(world, history[0], crowd)
     for file in history[1:]:
@@ -109,7 +110,7 @@ def test_p3_every_position_is_a_step_or_the_end(
 def test_p4_the_plan_says_what_apply_does(
     store: Store, file: list[S], data: st.DataObject, crowd: list[tuple[int, float]]
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(file)))
     stand(world, file, crowd)
     edited = data.draw(edits(file))
@@ -129,7 +130,7 @@ def test_p4_the_plan_says_what_apply_does(
         elif place is None:
             found["leaves"] += 1
         else:
-            found["renamed" if renames.get(step) == place else "moved"] += 1
+            found["renamed" if renames.get(step or "") == place else "moved"] += 1
         new_due = after[i][2]
         if place is not None and due is not None and new_due is not None:
             found["earlier"] += max(new_due, world.now) < max(due, world.now)
@@ -153,7 +154,7 @@ def test_p5_following_late_is_following_at_once(
         assume(not seen & set(names_of(after)))
     places = []
     for eager in (False, True):
-        world = World(store)
+        world = World(store, used=True)
         world.apply(draft(campaign_file(history[0])))
         stand(world, history[0], crowd)
         for file in history[1:]:
@@ -169,7 +170,7 @@ def test_p5_following_late_is_following_at_once(
 def test_p6_a_longer_wait_makes_nobody_earlier(
     store: Store, file: list[S], more: list[int], crowd: list[tuple[int, float]]
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(file)))
     stand(world, file, crowd)
     before = world.positions()
@@ -189,7 +190,7 @@ def test_p6_a_longer_wait_makes_nobody_earlier(
 def test_p7_an_edit_taken_back_before_anybody_woke_never_was(
     store: Store, history: list[list[S]], crowd: list[tuple[int, float]]
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(history[0])))
     stand(world, history[0], crowd)
     before = world.lazily()
@@ -209,7 +210,7 @@ def test_p7_an_edit_taken_back_before_anybody_woke_never_was(
 def test_p1_nothing_is_sent_twice_under_any_edits(
     store: Store, history: list[list[S]], crowd: list[tuple[int, float]], gaps: list[int], back: bool
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(history[0])))
     stand(world, history[0], crowd)
     for turn, gap in enumerate(gaps):
@@ -233,7 +234,7 @@ def test_p1_nothing_is_sent_twice_under_any_edits(
 def test_p2_nothing_is_sent_after_consent_ends(
     store: Store, history: list[list[S]], crowd: list[tuple[int, float]], until: int
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(history[0])))
     stand(world, history[0], crowd)
     allowed = 0
@@ -243,11 +244,8 @@ def test_p2_nothing_is_sent_after_consent_ends(
         if turn == until:
             allowed = len(world.transport.sent)
             with store.begin() as conn:
-                conn.execute(
-                    update(ConsentStateRow)
-                    .where(ConsentStateRow.purpose == Purpose.NURTURE_EMAIL)
-                    .values(status="withdrawn")
-                )  # type: ignore[arg-type]  # a column, not a bool
+                mails = consent.c.purpose == Purpose.NURTURE_EMAIL
+                conn.execute(update(consent).where(mails).values(status="withdrawn"))
         world.apply(draft(campaign_file(file)))
         if turn >= until:
             world.run()
@@ -262,7 +260,7 @@ def test_p2_nothing_is_sent_after_consent_ends(
 def test_p9_applying_twice_is_applying_once(
     store: Store, file: list[S], data: st.DataObject, crowd: list[tuple[int, float]]
 ) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file(file)))
     stand(world, file, crowd)
     made = draft(campaign_file(data.draw(edits(file))))
@@ -296,7 +294,7 @@ def dying_at(store: Store, statement: int) -> Iterator[dict[str, int]]:
 
 
 def test_p10_a_crash_at_any_statement_leaves_old_or_new_and_nothing_between(store: Store) -> None:
-    world = World(store)
+    world = World(store, used=True)
     world.apply(draft(campaign_file([S("s0", 0), S("s1", 3), S("s2", 5)], extra="leave_when: [{ did: booked-demo }]")))
     world.people([("s1", 1), ("s2", 2), ("s0", 0)])
     made = draft(
