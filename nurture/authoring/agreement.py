@@ -137,8 +137,8 @@ def read_agreement(root: Node, desk: Desk) -> Agreement:
         desk.spots["gate", key] = gate.place(key)
     return Agreement(
         version=block.get("version", v.whole(1, 100_000), 1),
-        effective_from=block.get("effective_from", v.day, date.min),
-        next_review=block.get("next_review", v.day, date.max),
+        effective_from=block.get("effective_from", v.day, date(2000, 1, 1)),
+        next_review=block.get("next_review", v.day, date(2199, 1, 1)),
         review_every=block.get("review_every", v.choice("monthly", "quarterly"), "quarterly"),
         grace_days=block.get("grace_days", v.whole(0, 365), 30),
         enforce=block.get("enforce", v.choice("warn", "block"), "warn"),

@@ -22,6 +22,9 @@ class Rule:
     fix: str
 
 
+MOST = 200
+"""Findings kept of one file."""
+
 Spots = dict[tuple[Any, ...], Place]
 """Where a word stands: `("step", "guide", "send")` -> place, for findings that only show when files are compared."""
 
@@ -35,7 +38,11 @@ class Desk:
     spots: Spots = field(default_factory=dict)
 
     def find(self, code: str, place: Place, message: str, fix: str = "") -> None:
-        self.problems.append(problem(code, place, message, fix))
+        if len(self.problems) < MOST:
+            self.problems.append(problem(code, place, message, fix))
+        elif len(self.problems) == MOST:
+            self.problems.append(problem("too-many", place, f"more than {MOST} problems in this file; the rest is not shown",
+                                         "mend the first ones; many follow from one"))
 
 
 def problem(code: str, place: Place, message: str, fix: str = "") -> Problem:

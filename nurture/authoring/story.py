@@ -97,7 +97,7 @@ def _starts(node: Node, desk: Desk) -> datetime | None:
         made = datetime.fromisoformat(found.group(2)) if found else None  # local on purpose: the lead's zone
     except ValueError:
         made = None
-    if found is None or made is None:
+    if found is None or made is None or not 1900 <= made.year <= 2200:
         v.not_like(node, desk, "Fri 2026-06-05 17:00", "2026-06-05 17:00")
         return None
     if found.group(1) and found.group(1) != _WEEKDAYS[made.weekday()]:

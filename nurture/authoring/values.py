@@ -235,7 +235,11 @@ def day(node: Node, desk: Desk) -> date | None:
     """`2026-11-01`."""
     try:
         if node.kind == "text" and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", node.text):
-            return date.fromisoformat(node.text)
+            found = date.fromisoformat(node.text)
+            if not 1900 <= found.year <= 2200:
+                desk.find("out-of-range", node.place, f"`{node.text}` is not in a year between 1900 and 2200")
+                return None
+            return found
     except ValueError:
         desk.find("bad-form", node.place, f"`{node.text}` is not in the calendar", "check day and month")
         return None
@@ -247,7 +251,9 @@ def moment(node: Node, desk: Desk) -> str | None:
     """`2027-03-04 10:00`, a local date and time without zone -> ISO text."""
     try:
         if node.kind == "text" and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}", node.text):
-            return datetime.fromisoformat(node.text).isoformat(timespec="minutes")  # local on purpose: the lead's zone
+            found = datetime.fromisoformat(node.text)  # local on purpose: the lead's zone
+            if 1900 <= found.year <= 2200:
+                return found.isoformat(timespec="minutes")
     except ValueError:
         desk.find("bad-form", node.place, f"`{node.text}` is not in the calendar", "check day, month and time")
         return None

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from nurture.authoring import read_sources
 from nurture.authoring.check import check
 from nurture.authoring.rulebook import RULES
-from tests.authoring.folders import CASES, TODAY, findings, good, shown
+from tests.authoring.folders import CASES, HERE, TODAY, findings, good, shown
 
-BUILT = frozenset({"too-large", "template-too-large"})
+ROOT = HERE.parent.parent
+
+BUILT = frozenset({"too-large", "template-too-large", "too-many"})
 """Rules about size: their wrong files are made in `test_bad_input`."""
 
 
@@ -32,3 +36,11 @@ def test_every_rule_has_a_wrong_folder_and_a_page() -> None:
 
 def test_the_good_folder_has_no_problem() -> None:
     assert check(read_sources(good()), today=TODAY) == ()
+
+
+def test_every_code_that_is_printed_is_in_the_book() -> None:
+    source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "nurture" / "authoring").rglob("*.py"))
+    printed = set(re.findall(r"""(?:find|problem|unknown|Fault)\(\s*"([a-z]+(?:-[a-z0-9]+)+|[a-z]+)",""", source))
+    printed |= set(re.findall(r'''code="([a-z-]+)"''', (ROOT / "nurture" / "model" / "sandbox.py").read_text(encoding="utf-8")))
+    assert len(printed) > 100
+    assert printed <= set(RULES)

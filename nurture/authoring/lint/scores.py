@@ -163,7 +163,7 @@ def _dates(file: File, today: date | None) -> Iterator[Problem]:
     if agreement.next_review > agreement.effective_from + period and file.whole:
         yield problem("review-too-far", place, f"{agreement.next_review} is more than {agreement.review_every} after "
                       f"{agreement.effective_from}", f"at the latest {agreement.effective_from + period}")
-    if today is None:
+    if today is None or not file.whole:
         return
     if agreement.effective_from > today:
         yield problem("not-yet-effective", file.spot("effective_from"), f"in force from {agreement.effective_from} only", "")
