@@ -7,6 +7,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 import httpx
@@ -88,5 +89,11 @@ def _without_heartbeat() -> contextvars.Context:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     context = contextvars.copy_context()
-    context.run(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}).__enter__)
+    for_good = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    context.run(for_good.__enter__)
+    _entered.append(for_good)
     return context
+
+
+_entered: list[AbstractContextManager[Any]] = []
+"""Kept from being collected: that would leave them, in a context that is not theirs."""
