@@ -15,18 +15,22 @@ from typing import Any, Final
 
 from nurture.decide import score
 from nurture.decide.fit import fit
-from nurture.decide.scored import Holds, action, choose_model, holding, profile
+from nurture.decide.scored import HANDOFF, Holds, action, choose_model, holding, profile
 from nurture.errors import Refused
 from nurture.model.campaign import Condition
 from nurture.model.facts import Lead, Snapshot
 from nurture.model.library import Library
 from nurture.model.scoring import Model
 from nurture.model.words import ENGAGED, EventKind, Stage
+from nurture.parts import Parts
 from nurture.store import Store, open_store, rescoring, snapshots, wakeups
 from nurture.store.rescoring import RawLead
 
 CHUNK: Final = 20_000
 """Leads per transaction."""
+SLICE: Final = 10_000
+"""Leads per look of the running system, between its other stages."""
+ASKED: Final = frozenset({Stage.EARLY, Stage.NURTURING, Stage.RECYCLED, Stage.DORMANT})
 _PLAIN_FACTS: Final = frozenset({"field", "lifecycle_is", "in_track", "all", "any", "not"})
 
 Progress = Callable[[int, int], None]
@@ -79,6 +83,34 @@ def _results(
             yield future.result()
 
 
+def after_a_change(parts: Parts, *, now: datetime) -> int:
+    """One slice of rescoring, where the company's files changed since everybody was scored. Returns leads looked at.
+
+    Two workers at once do the same slice twice, which changes nothing; none is left out when one of them dies.
+    """
+    rules = parts.library.config_sha
+    with parts.store.read() as conn:
+        before = rescoring.position(conn)
+        first, last = rescoring.span(conn)
+    if before == (rules, -1):
+        return 0
+    start = before[1] if before[0] == rules else first
+    end = start + SLICE - 1
+    done = _slice(parts, start, end, now)
+    with parts.store.begin() as conn:
+        rescoring.advance(conn, before=before, rules=rules, upto=-1 if end >= last else end + 1, now=now)
+    return done
+
+
+def _slice(parts: Parts, first: int, last: int, now: datetime) -> int:
+    if all(m.applies_if is None or _plain(m.applies_if) for m in parts.library.scoring.models):
+        return _part(parts.store, parts.library, first, last, now, True, ready=True).leads
+    with parts.store.begin() as conn:
+        ids = rescoring.ids(conn, first, last)
+        wakeups.wake(conn, ids, now=now)
+    return len(ids)
+
+
 _held: dict[str, Any] = {}
 
 
@@ -90,7 +122,10 @@ def _in_worker(first: int, last: int, now: datetime, wake: bool) -> Rescored:
     return _part(_held["store"], _held["library"], first, last, now, wake)
 
 
-def _part(store: Store, library: Library, first: int, last: int, now: datetime, wake: bool) -> Rescored:
+def _part(
+    store: Store, library: Library, first: int, last: int, now: datetime, wake: bool, *, ready: bool = False
+) -> Rescored:
+    """Score one span of leads. `ready` wakes those in a hand-off cell too: the gate itself may have changed."""
     holds = holding(library.company)
     kinds = wanted_kinds(library)
     changed, moved, seen = [], [], 0
@@ -101,8 +136,8 @@ def _part(store: Store, library: Library, first: int, last: int, now: datetime, 
             after = tuple(row[name] for name in rescoring.WRITTEN)
             if after != raw.before:
                 changed.append({"id": raw.id, **row})
-                if row["action"] != raw.before[8]:
-                    moved.append(raw.id)
+            if row["action"] != raw.before[8] or (ready and row["action"] == HANDOFF and raw.stage in ASKED):
+                moved.append(raw.id)
     with store.begin() as conn:
         rescoring.write(conn, changed, at=now, scored_with=library.scoring.sha)
         rescoring.mark(conn, first, last, at=now, scored_with=library.scoring.sha)

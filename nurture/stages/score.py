@@ -19,7 +19,7 @@ from nurture.model.intents import Tally
 from nurture.model.library import Library
 from nurture.model.words import BEYOND_MARKETING, MAIL_PURPOSES, Channel, Purpose, Stage
 from nurture.parts import Parts
-from nurture.stages import tracks
+from nurture.stages import rescore, tracks
 from nurture.store import Connection, enrollments, handoffs, lifecycle, scores, snapshots, wakeups
 from nurture.store.lifecycle import Actor
 
@@ -28,18 +28,23 @@ _TRACKLESS: Final = BEYOND_MARKETING | {Stage.IDENTIFIED}
 
 
 def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
-    """Score up to `limit` woken leads. Counts: scored, moved, tracked."""
+    """Score up to `limit` woken leads; with time left, a slice of everybody where the rules changed.
+
+    Counts: scored, moved, tracked, rescored.
+    """
     tally = Tally()
     holds = scored.holding(parts.library.company)
     while limit > 0:
         with parts.store.begin() as conn:
             woken = wakeups.claim(conn, "score", now=now, limit=min(limit, BATCH), owner=owner)
             if not woken:
-                return tally
+                break
             _batch(parts.library, conn, [w.lead_id for w in woken], holds, now, tally)
             wakeups.hand_on(conn, woken, "score")
         tally.count("scored", len(woken))
         limit -= len(woken)
+    if limit > 0 and (rescored := rescore.after_a_change(parts, now=now)):
+        tally.count("rescored", rescored)
     return tally
 
 
@@ -133,7 +138,8 @@ def _move(
     if due.trigger == "cool_off_over":
         columns = {"cool_off_mode": None}
     track = None
-    if due.trigger != "cool_off_over" and isinstance(after, Stage) and after not in _TRACKLESS and not (inside and after is Stage.NURTURING):
+    stays = due.trigger == "cool_off_over" or (inside and after is Stage.NURTURING)
+    if isinstance(after, Stage) and after not in _TRACKLESS and not stays:
         choice = _choice(library, snapshot, result, holds, now, stage=after)
         track = choice.track
     lifecycle.apply(

@@ -26,10 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType
 
 from nurture.model.words import Depth
-from nurture.store.tables import EventRow, LeadRow
+from nurture.store.tables import EventRow, LeadRow, NoteRow
 
 _lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
 _event = EventRow.__table__  # type: ignore[attr-defined]
+_note = NoteRow.__table__  # type: ignore[attr-defined]
 FETCH: Final = 5000
 NOTHING: Final[dict[str, Any]] = {}
 WRITTEN: Final = (
@@ -79,10 +80,36 @@ class RawLead(NamedTuple):
     events: list[RawEvent]
 
 
+POSITION: Final = "rescore"
+
+
+def position(conn: Connection) -> tuple[str, int]:
+    """The rules by which everybody was scored last, and the first lead that was not yet (-1: all were)."""
+    held = conn.execute(select(_note.c.value).where(_note.c.key == POSITION)).scalar()
+    return (held["rules"], held["next"]) if held else ("", -1)
+
+
+def advance(conn: Connection, *, before: tuple[str, int], rules: str, upto: int, now: datetime) -> bool:
+    """Note how far a rescore has come; False where another worker was faster."""
+    if position(conn) != before:
+        return False
+    value = {"rules": rules, "next": upto}
+    if before[0] or conn.execute(select(_note.c.key).where(_note.c.key == POSITION)).first():
+        conn.execute(update(_note).where(_note.c.key == POSITION).values(value=value, at=now))
+    else:
+        conn.execute(_note.insert().values(key=POSITION, value=value, at=now))
+    return True
+
+
 def span(conn: Connection) -> tuple[int, int]:
     """Smallest and largest lead id."""
     low, high = conn.execute(select(func.min(_lead.c.id), func.max(_lead.c.id))).one()
     return (low or 0, high or -1)
+
+
+def ids(conn: Connection, first: int, last: int) -> list[int]:
+    query = select(_lead.c.id).where(_lead.c.id.between(first, last), _lead.c.erased_at.is_(None))
+    return list(conn.execute(query).scalars())
 
 
 def leads(conn: Connection, first: int, last: int, *, kinds: Iterable[str], at: datetime) -> Iterator[RawLead]:
@@ -91,8 +118,8 @@ def leads(conn: Connection, first: int, last: int, *, kinds: Iterable[str], at: 
     Two cursors side by side: nothing is held in memory but one batch.
     """
     sqlite = conn.dialect.name == "sqlite"
-    lead_rows = _rows(conn, _lead_query(first, last, sqlite))
-    event_rows = _rows(conn, _event_query(first, last, sorted(kinds), at, sqlite))
+    lead_rows = _rows(conn, _lead_query(first, last, sqlite), "rescore_leads")
+    event_rows = _rows(conn, _event_query(first, last, sorted(kinds), at, sqlite), "rescore_events")
     grouped = groupby(event_rows, itemgetter(0))
     pending = next(grouped, None)
     depths: dict[str | None, Depth | None] = {None: None, **{d.value: d for d in Depth}}
@@ -138,13 +165,19 @@ def _raw(of: Any, names: Iterable[str], sqlite: bool) -> list[Any]:
     return [cast(of.c[n], Text) if n in texts else type_coerce(of.c[n], NullType()) for n in names]
 
 
-def _rows(conn: Connection, query: Select[Any]) -> Iterator[Any]:
-    """Tuples of the driver, streamed."""
-    result = conn.execution_options(stream_results=True, max_row_buffer=FETCH).execute(query)
-    cursor: Any = result.cursor
+def _rows(conn: Connection, query: Select[Any], name: str) -> Iterator[Any]:
+    """Tuples of the driver, streamed: making a row object of each costs more than scoring it."""
+    cursor: Any
+    if conn.dialect.name == "postgresql":
+        raw: Any = conn.connection.dbapi_connection
+        compiled = query.compile(dialect=conn.dialect, compile_kwargs={"render_postcompile": True})
+        cursor = raw.cursor(name=name)
+        cursor.execute(str(compiled), compiled.params)
+    else:
+        cursor = conn.execute(query).cursor
     while batch := cursor.fetchmany(FETCH):
         yield from batch
-    result.close()
+    cursor.close()
 
 
 def _moment(value: Any, sqlite: bool) -> datetime | None:

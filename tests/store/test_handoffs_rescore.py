@@ -1,0 +1,98 @@
+"""Scoring everybody again gives what scoring one by one gives, and a new model is ramped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
+
+from nurture.model.agreement import Sla
+from nurture.model.campaign import Condition
+from nurture.model.scoring import Scoring
+from nurture.stages import rescore, score
+from nurture.store import Store, handoffs, scores
+from nurture.store.rescoring import WRITTEN
+from nurture.store.tables import HandoffRow, LeadRow
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+FACTS = (*SEED, WEBINAR, ("email_click", 3, {"message_id": 4}), ("points", 2, {"points": 7_000, "data": {"because": "x"}}))
+
+
+def cached(store: Store) -> list[tuple[Any, ...]]:
+    t = LeadRow.__table__
+    with store.read() as conn:
+        return [tuple(r) for r in conn.execute(select(t.c.id, *(t.c[n] for n in WRITTEN)).order_by(t.c.id))]
+
+
+def people(store: Store, n: int, **columns: Any) -> list[int]:
+    made = [add_lead(store, now=NOW, email=f"p{i}@example.org", **columns) for i in range(n)]
+    for i, lead in enumerate(made):
+        happened(store, lead, *[(k, d + i, {**m, "key": f"{lead}/{k}/{d}"}) for k, d, m in FACTS[i % 3:]], now=NOW)
+    return made
+
+
+def test_the_stream_gives_the_same_scores_as_one_by_one(store: Store) -> None:
+    people(store, 7)
+    people_back = add_lead(store, now=NOW, email="back@example.org", baseline_at=NOW - timedelta(days=4), carryover=0.5)
+    happened(store, people_back, *FACTS, now=NOW)
+    world = parts(store)
+    done = rescore.rescore(store, world.library, now=NOW, wake=False)
+    streamed = cached(store)
+    score.run(world, now=NOW, limit=100, owner="a")
+    assert cached(store) == streamed and done.leads == 8 and done.changed == 8
+    assert rescore.rescore(store, world.library, now=NOW, wake=False).changed == 0
+
+
+def test_a_new_model_wakes_who_moved_and_the_daily_limit_ramps_them(store: Store) -> None:
+    """§3.5, trap 14: a published model cannot flood sales."""
+    hard = replace(MODEL, engagement_bands={1: 99, 2: 98, 3: 97})
+    few = replace(AGREEMENT, max_new_handoffs_per_day=2, sla=Sla(expire=False))
+    people(store, 5)
+    before = parts(store, scoring=Scoring((hard,), sha="old"), agreement=few)
+    before.library = replace(before.library, config_sha="old")
+    tick(before, now=NOW)
+    after = parts(store, scoring=Scoring((MODEL,), sha="new"), agreement=few)
+    after.library = replace(after.library, config_sha="new")
+    seen = []
+    for day in range(4):
+        tick(after, now=NOW + timedelta(days=day))
+        with store.read() as conn:
+            seen.append(conn.execute(select(func.count()).select_from(HandoffRow.__table__)).scalar_one())
+    assert seen == [2, 4, 5, 5]
+    with store.read() as conn:
+        assert handoffs.next_in_queue(conn, limit=9) == []
+
+
+def test_a_shadow_model_is_kept_beside_and_decides_nothing(store: Store) -> None:
+    lead = people(store, 1)[0]
+    strict = replace(MODEL, id="strict", shadow=True, engagement_bands={1: 99, 2: 98, 3: 97})
+    world = parts(store, scoring=Scoring((strict, MODEL), sha="s"))
+    tick(world, now=NOW)
+    with store.read() as conn:
+        kept = scores.shadows_of(conn, lead)
+        assert [(s["model"], s["cell"]) for s in kept] == [("strict", "A4")]
+        assert scores.disagreements(conn, "strict")[0]["live_action"] == "handoff"
+        assert handoffs.open_of(conn, lead) is not None
+
+
+def test_a_change_of_model_is_written_down_with_both_scores(store: Store) -> None:
+    lead = people(store, 1)[0]
+    tick(parts(store), now=NOW)
+    small = replace(MODEL, id="small", applies_if=Condition("field", "employees", args={"at_most": 300}))
+    tick(parts(store, scoring=Scoring((small, MODEL), sha="b")), now=NOW)
+    happened(store, lead, ("page_view", 0, {"path": "/z"}), now=NOW)
+    tick(parts(store, scoring=Scoring((small, MODEL), sha="b")), now=NOW)
+    t = LeadRow.__table__
+    with store.read() as conn:
+        assert conn.execute(select(t.c.model).where(t.c.id == lead)).scalar_one() == "small"
+
+
+def test_two_processes_share_the_work(store: Store, monkeypatch: Any) -> None:
+    people(store, 6)
+    monkeypatch.setattr(rescore, "CHUNK", 2)
+    told: list[tuple[int, int]] = []
+    done = rescore.rescore(store, library(), now=NOW, workers=2, progress=lambda a, b: told.append((a, b)), wake=False)
+    assert done.leads == 6 and told[-1] == (6, 6)
