@@ -73,20 +73,26 @@ class Clockwork:
         if self.lost.is_set():
             return books
         refresh(self.work.parts)
+        due = self._due(None)
         for job in SCHEDULE:
-            due = due_now(self.work.parts, now=self.work.clock.now(), funnel_stage=job.funnel_stage)
             if not any(due.get(stage) for stage in job.stages):
+                continue
+            if job.funnel_stage is not None and not any(self._due(job.funnel_stage).get(stage) for stage in job.stages):
                 continue
             try:
                 found = self.engine.run(job)
             except RunFailed as failed:
                 log.error("%s: %s; it is tried again with the next tick", job.name, failed)
                 continue
+            due = self._due(None)  # what one job did may be work for the next
             if self.observer is not None:
                 self.observer(job, found)
             for stage, tally in found.items():
                 books.setdefault(stage, Tally()).add(tally)
         return books
+
+    def _due(self, funnel_stage: str | None) -> dict[str, int]:
+        return due_now(self.work.parts, now=self.work.clock.now(), funnel_stage=funnel_stage)
 
     def start(self, seconds: float) -> None:
         """Tick every `seconds` in the background until `stop`."""

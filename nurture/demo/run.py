@@ -27,8 +27,8 @@ from nurture.web.hooks import own_secret
 
 WEEKS = 8
 MOST_RUNS = 400
-TICKS = 100
-"""About two a day; the clock never waits for the next one, it jumps."""
+TICKS = 72
+"""A little more than one a day; the clock never waits for the next one, it jumps."""
 STRANGERS = 36
 SHORTEST_GAP = timedelta(hours=4)
 Progress = Callable[[datetime, str], None]

@@ -1,4 +1,4 @@
-"""The salesperson of the demo: looks at the list every working day and decides through the command line, by name."""
+"""The salesperson of the demo: looks at the list every second working day and decides through the command line, by name."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Seller:
         self._accepted: dict[int, datetime] = {}
 
     def is_due(self, now: datetime) -> bool:
-        """Once a working day, from nine o'clock."""
-        return now.weekday() < 5 and now.hour >= 8 and now.date() != self._day
+        """Every second working day."""
+        rested = self._day is None or (now.date() - self._day).days >= 2
+        return now.weekday() < 5 and rested
 
     def work(self, now: datetime) -> None:
         """One morning: decide what is new, go on with what was taken on."""
