@@ -74,7 +74,8 @@ def _visit(node: nodes.Node, local: frozenset[str], sure: frozenset[str], walk: 
             for child in [*elifs, *otherwise]:
                 _visit(child, local, sure | no, walk)
         case nodes.For(target=target, iter=over, body=body, else_=otherwise):
-            _expression(over, local, sure, walk)
+            if not (isinstance(over, nodes.Name) and over.name == "links"):
+                _expression(over, local, sure, walk)
             names = {n.name for n in target.find_all(nodes.Name)} | ({target.name} if isinstance(target, nodes.Name) else set())
             for child in body:
                 _visit(child, local | names | {"loop"}, sure, walk)
