@@ -109,13 +109,13 @@ class Letters:
 
     def make(self, message: Claimed, ask: Ask, fresh: Fresh, *, now: datetime) -> Ready:
         """Raises NoTemplate, compile.CompileError, sandbox.CopyError or headers.BadAddress."""
-        snapshot, lead = fresh.snapshot, fresh.snapshot.lead
-        to, utf8 = headers.mailable(lead.email or "")
+        snapshot = fresh.snapshot
+        to, utf8 = headers.mailable(fresh.email)
         tracks = ask.kind is not ContentKind.OPERATIONAL
         clicks = tracks and snapshot.consents_to(Purpose.CLICK_TRACKING, now)
         opens = tracks and snapshot.consents_to(Purpose.OPEN_TRACKING, now)
-        step = self.step(message, ask, lead.language, clicks)
-        addresses = self.addressing.of(message.id, lead.id, ask.purpose, clicks=clicks, opens=opens)
+        step = self.step(message, ask, snapshot.lead.language, clicks)
+        addresses = self.addressing.of(message.id, message.lead_id, ask.purpose, clicks=clicks, opens=opens)
         letter = Letter(
             to=to, lead=fresh.words, message_id=self.message_id(message), addresses=addresses, now=now,
             reason=self._reason(snapshot, ask, step), language=step.copy.language,

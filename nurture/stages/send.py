@@ -24,7 +24,7 @@ from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, Mess
 from nurture.parts import Parts
 from nurture.stages.letters import Letters, Ready
 from nurture.store import Connection, brakes, events, imports, messages, outgoing
-from nurture.store.outgoing import Claimed, Ending, Fresh
+from nurture.store.outgoing import Claimed, Ending, Fresh, Start
 
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
 RESEND_AFTER: Final = timedelta(hours=4)
@@ -39,10 +39,9 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     tally = Tally()
     with parts.store.begin() as conn:
         _recover(parts, conn, now)
-        halt = brakes.active(conn, now=now)
+        halt, stopped = outgoing.halts(conn, now=now)
         if brakes.ALL in halt:
             return tally
-        stopped = brakes.paused_campaigns(conn)
         claimed = outgoing.claim(conn, now=now, limit=limit, owner=owner, stopped=stopped, only=only)
     if not claimed:
         return tally
@@ -58,8 +57,8 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
 
 def _recover(parts: Parts, conn: Connection, now: datetime) -> None:
     """Rows of workers that ended in the middle: claimed ones go back, started ones are unknown."""
-    messages.release_expired(conn, now=now)
     lost = messages.lost(conn, now=now)
+    messages.release_expired(conn, now=now)
     again = [id_ for id_, _, campaign in lost if _resends(parts, campaign)]
     messages.resend_later(conn, again, at=now + RESEND_AFTER)
     outgoing.wake(conn, {e: 0 for id_, e, _ in lost if e is not None and id_ not in set(again)}, now=now)
@@ -78,7 +77,9 @@ class _Job:
         self.parts, self.now, self.owner, self.tally = parts, now, owner, tally
         self.letters = Letters(parts)
         self.waiting = deque(claimed)
-        self.started: dict[int, tuple[Claimed, str]] = {}
+        self.started: dict[int, tuple[Claimed, Start]] = {}
+        self.flight = f"{owner}#{claimed[0].id}"
+        """The key of our start mark. Nobody else can claim this message before that mark has been dealt with."""
         self.endings: list[Ending] = []
         self.brakes: dict[str, tuple[timedelta, str]] = {}
         self.working: set[str] = set()
@@ -87,35 +88,41 @@ class _Job:
     def take(self, n: int) -> list[Outgoing]:
         """Up to n messages that the guard has just permitted, durably marked as started."""
         while self.waiting:
-            with self.parts.store.begin() as conn:
-                self._write(conn)
-                written = len(self.endings)
-                ready = self._group(conn, n)
-                ours = outgoing.mark_started(conn, [r.start for _, r in ready], now=self.now, owner=self.owner)
+            batch = self._next(n)
+            written = len(self.endings)
+            try:
+                with self.parts.store.begin() as conn:
+                    self._write(conn)
+                    ready = self._group(conn, batch)
+                    flying = [*self.started, *(m.id for m, _ in ready)]
+                    outgoing.fly(conn, self.flight, flying, now=self.now, owner=self.owner)
+            except BaseException:
+                ended = {e.id for e in self.endings[written:]}
+                self.waiting.extendleft(m for m in reversed(batch) if m.id not in ended)
+                raise
             self._written(written)
-            going = [(m, r) for m, r in ready if m.id in ours]
             self.tally.in_flight += len(ready)
-            for message, made in going:
-                self.started[message.id] = (message, made.start.domain_group)
-            if going:
-                return [made.outgoing for _, made in going]
+            for message, made in ready:
+                self.started[message.id] = (message, made.start)
+            if ready:
+                return [made.outgoing for _, made in ready]
         return []
 
     def done(self, delivery: Delivery) -> None:
         """Note how one message ended; written with the next group, or at the end."""
-        message, group = self.started.pop(delivery.id)
+        message, start = self.started.pop(delivery.id)
         self.tally.in_flight -= 1
         verdict = judge(
             delivery.reply, now=self.now,
             attempt=Attempt(message.attempt + 1, message.first_tried_at or self.now, _jitter(message.id)),
         )
         if verdict.pause_group is not None:
-            self.brakes[brakes.group_key(group)] = (verdict.pause_group, verdict.why)
+            self.brakes[brakes.group_key(start.domain_group)] = (verdict.pause_group, verdict.why)
         if verdict.pause_route is not None and delivery.route:
             self.brakes[brakes.route_key(delivery.route)] = (verdict.pause_route, verdict.why)
         if verdict.suppress is not None:
             self.bounced.append((message, verdict.suppress))
-        self.endings.append(self._ending(message, delivery, verdict))
+        self.endings.append(self._ending(message, start, delivery, verdict))
 
     def finish(self) -> None:
         """Write what is left to write and give back what was never begun."""
@@ -126,6 +133,7 @@ class _Job:
             try:
                 with self.parts.store.begin() as conn:
                     self._write(conn)
+                    outgoing.fly(conn, self.flight, list(self.started), now=self.now, owner=self.owner)
                 self._written(len(self.endings))
                 return
             except Unavailable:
@@ -134,17 +142,20 @@ class _Job:
                     raise
                 time.sleep(wait)
 
-    def _group(self, conn: Connection, n: int) -> list[tuple[Claimed, Ready]]:
-        """The next messages that may go, guard asked on rows of this very transaction. At most one per lead."""
-        batch = self._next(n)
-        fresh = outgoing.fresh(conn, batch, now=self.now)
+    def _group(self, conn: Connection, batch: Sequence[Claimed]) -> list[tuple[Claimed, Ready]]:
+        """Which of these may go, the guard asked on rows of this very transaction."""
+        leads, ours = outgoing.fresh(conn, batch, now=self.now, owner=self.owner, flying=self.started)
         states = outgoing.enrollment_states(conn, [m.enrollment_id for m in batch])
-        halt, paused = brakes.active(conn, now=self.now), brakes.paused_campaigns(conn)
+        halt, paused = outgoing.halts(conn, now=self.now)
         ready: list[tuple[Claimed, Ready]] = []
         for message in batch:
-            lead = fresh.get(message.lead_id)
+            lead = leads.get(message.lead_id)
             if lead is None:
                 self._refuse(message, Refusal(RefusalCode.ERASED, "the lead is no longer there"))
+                continue
+            if message.id not in ours:
+                # Our lease ran out and somebody else has it: theirs to count and to send.
+                self.tally.in_flight += 1
                 continue
             state = states.get(message.enrollment_id) if message.enrollment_id is not None else "active"
             no = self._halted(message, halt, paused) or self._left(message, state)
@@ -224,7 +235,7 @@ class _Job:
         ))
         setattr(self.tally, book, getattr(self.tally, book) + 1)
 
-    def _ending(self, message: Claimed, delivery: Delivery, verdict: Judgement) -> Ending:
+    def _ending(self, message: Claimed, start: Start, delivery: Delivery, verdict: Judgement) -> Ending:
         said = f"{delivery.reply.code or ''} {delivery.reply.text}".strip()[:400]
         tried = not delivery.untried and delivery.reply.phase not in OF_THE_ROUTE
         match verdict.fate:
@@ -246,7 +257,7 @@ class _Job:
             due_at, reason = self.now + RESEND_AFTER, messages.RESENDS
         return Ending(
             message.id, state, self.now, message.enrollment_id, reply=clean(said), due_at=due_at, route=delivery.route,
-            reason=reason, undo=not tried,
+            reason=reason, start=start if tried else None,
             text=None if state is MessageState.SENT else clean(verdict.why),
         )
 
@@ -254,7 +265,6 @@ class _Job:
         """Write every ending so far, and what they mean for others. Forgotten only once that is committed."""
         outgoing.record(conn, self.endings, now=self.now, owner=self.owner)
         brakes.put(conn, self.brakes, now=self.now)
-        brakes.release(conn, [brakes.route_key(r) for r in self.working])
         if self.bounced:
             self._bounces(conn)
 

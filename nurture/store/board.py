@@ -126,6 +126,14 @@ def leads(conn: Connection, *, search: str, stage: str | None, page: int) -> tup
     return found, len(rows) > PAGE
 
 
+def lead_head(conn: Connection, lead_id: int) -> dict[str, Any]:
+    """Name, stage and version of one lead; empty words for one that is not there."""
+    row = conn.execute(select(_lead).where(_lead.c.id == lead_id)).first()
+    if row is None:
+        return {"who": f"lead {lead_id}", "stage": "", "version": 0}
+    return {"who": name_of(row.fields, lead_id), "stage": row.stage, "version": row.version}
+
+
 def with_handoff_in(conn: Connection, lead_id: int, *, queues: Collection[str], owner: str) -> bool:
     """Whether this seller has, or ever had, to do with the lead."""
     query = select(_handoff.c.id).where(

@@ -16,6 +16,8 @@ _campaign = CampaignRow.__table__  # type: ignore[attr-defined]
 
 ALL = "all"
 LONGEST = timedelta(hours=6)
+FORGIVEN_AFTER = timedelta(hours=1)
+"""Quiet for so long after its last brake, a key starts anew."""
 
 
 def group_key(group: str) -> str:
@@ -46,7 +48,9 @@ def put(conn: Connection, wanted: Mapping[str, tuple[timedelta, str]], *, now: d
     rows = []
     for key in sorted(wanted):
         span, why = wanted[key]
-        failures = before[key].failures + 1 if key in before else 1
+        last = before.get(key)
+        again = last is not None and (last.until is None or now - last.until < FORGIVEN_AFTER)
+        failures = last.failures + 1 if last is not None and again else 1
         until = now + min(span * 2 ** min(failures - 1, 8), max(LONGEST, span))
         rows.append({"key": key, "until": until, "why": why[:400], "failures": failures, "at": now})
     conn.execute(statement, rows)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Connection, delete, func, select, tuple_, update
 from sqlalchemy.sql import Select
 
-from nurture.model.change import Redirect, Standing
+from nurture.model.change import Redirect
 from nurture.model.words import CampaignStatus, EnrollmentState
 from nurture.store.tables import (
     CampaignRow,
@@ -94,7 +94,7 @@ _VERSION = tuple(_version.c[name] for name in Version.__dataclass_fields__)
 
 
 def _pairs(conn: Connection, query: Select[Any]) -> dict[Any, Any]:
-    return {key: value for key, value in conn.execute(query)}  # noqa: C416  # rows are not tuples to the type checker
+    return {key: value for key, value in conn.execute(query)}  # rows are not tuples to the type checker
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -129,19 +129,10 @@ def history(conn: Connection, campaign: str) -> list[Version]:
 
 def live_versions(conn: Connection) -> dict[str, Version]:
     """The version that runs, by campaign."""
-    query = select(*_VERSION).join(_campaign, (_campaign.c.id == _version.c.campaign) & (_campaign.c.version == _version.c.n))
-    return {row.campaign: Version(*row) for row in conn.execute(query)}
-
-
-def followed(conn: Connection, only: Iterable[str] | None = None) -> dict[tuple[str, int], int]:
-    """(campaign, version) -> people inside who follow it. Counts an index, so this is for plans, status and loading."""
-    query = (
-        select(_enrollment.c.campaign, _enrollment.c.version_now, func.count())
-        .where(_enrollment.c.state.in_(INSIDE)).group_by(_enrollment.c.campaign, _enrollment.c.version_now)
+    query = select(*_VERSION).join(
+        _campaign, (_campaign.c.id == _version.c.campaign) & (_campaign.c.version == _version.c.n)
     )
-    if only is not None:
-        query = query.where(_enrollment.c.campaign.in_(list(only)))
-    return {(campaign, n): count for campaign, n, count in conn.execute(query)}
+    return {row.campaign: Version(*row) for row in conn.execute(query)}
 
 
 def live_sources(conn: Connection) -> dict[str, str]:
@@ -160,7 +151,9 @@ def path_of(campaign: str) -> str:
 
 def template_sources(conn: Connection, digests: Iterable[str]) -> dict[str, tuple[str, dict[str, str]]]:
     """Digest -> (name, path -> text) of applied templates, older ones included."""
-    query = select(_template.c.digest, _template.c.name, _template.c.sources).where(_template.c.digest.in_(list(digests)))
+    query = select(_template.c.digest, _template.c.name, _template.c.sources).where(
+        _template.c.digest.in_(list(digests))
+    )
     return {digest: (name, sources) for digest, name, sources in conn.execute(query)}
 
 
@@ -181,64 +174,11 @@ def applied_digest(conn: Connection) -> str:
     return str(value["digest"]) if value else ""
 
 
-def stands(conn: Connection, campaign: str, n: int) -> dict[str | None, int]:
-    """Step -> people inside who stand on it, among those who follow version `n`."""
-    query = (
-        select(_enrollment.c.step_id, func.count())
-        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now == n)
-        .group_by(_enrollment.c.step_id)
-    )
-    return _pairs(conn, query)
-
-
-def standings(
-    conn: Connection, campaign: str, n: int, steps: Iterable[str], *, fields: Iterable[str] = ()
-) -> Iterator[Standing]:
-    """The people on these steps one by one, without their names. `fields` are date fields that `until` asks for."""
-    wanted = tuple(fields)
-    columns = [_enrollment.c.step_id, _enrollment.c.anchor_at, _enrollment.c.waiting_since, _lead.c.timezone, _lead.c.country]
-    query = (
-        select(*columns, *([_lead.c.fields] if wanted else []))
-        .join(_lead, _lead.c.id == _enrollment.c.lead_id)
-        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now == n,
-               _enrollment.c.step_id.in_(list(steps)))
-    )
-    for row in conn.execution_options(yield_per=5000).execute(query):
-        step, anchor, waiting, zone, country = row[:5]
-        known = {f: str(row[5][f]["v"]) for f in wanted if f in row[5]} if wanted else {}
-        yield Standing(step, 1, anchor, waiting, zone, country, known)
-
-
-def on_list(conn: Connection, list_name: str) -> list[int]:
-    """Leads on a list, by id."""
-    query = select(_list.c.lead_id).where(_list.c.list_name == list_name).order_by(_list.c.lead_id)
-    return list(conn.execute(query).scalars())
-
-
-def sent_by_step(conn: Connection, campaign: str) -> dict[str, int]:
-    """Step -> mails that left."""
-    query = (
-        select(_message.c.step_id, func.count()).where(_message.c.campaign == campaign, _message.c.state == "sent")
-        .group_by(_message.c.step_id)
-    )
-    return _pairs(conn, query)
-
-
-def due(conn: Connection, *, now: datetime) -> dict[str, tuple[int, datetime | None]]:
-    """Campaign -> (people due now, the next moment something is due)."""
-    query = (
-        select(_enrollment.c.campaign, func.count().filter(_enrollment.c.due_at <= now), func.min(_enrollment.c.due_at))
-        .where(_enrollment.c.state == EnrollmentState.ACTIVE, _enrollment.c.due_at.is_not(None))
-        .group_by(_enrollment.c.campaign)
-    )
-    return {campaign: (count, first) for campaign, count, first in conn.execute(query)}
-
-
 # -- applying -----------------------------------------------------------------------------------------------------
 
 
 def add_version(conn: Connection, row: Mapping[str, Any]) -> None:
-    """One immutable version: campaign, n, digest, source, templates, git_commit, applied_by, applied_at, plan_id, in_flight, sweep."""
+    """One immutable version; `row` has every column of `campaign_version`."""
     conn.execute(_version.insert().values(**row))
 
 
@@ -251,13 +191,16 @@ def put_running(conn: Connection, campaign: str, values: Mapping[str, Any]) -> N
 def put_redirects(conn: Connection, campaign: str, n: int, found: Iterable[Redirect]) -> None:
     """Replace the redirects of a campaign by those that lead to version `n`."""
     conn.execute(delete(_redirect).where(_redirect.c.campaign == campaign))
-    rows = [{"campaign": campaign, "from_version": n, "step": r.step, "to_step": r.to_step, "renamed": r.renamed} for r in found]
+    rows = [
+        {"campaign": campaign, "from_version": n, "step": r.step, "to_step": r.to_step, "renamed": r.renamed}
+        for r in found
+    ]
     if rows:
         conn.execute(_redirect.insert(), rows)
 
 
 def put_templates(conn: Connection, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> None:
-    """Make these the templates that run: rows of (digest, name, sources). All others are kept for those who need them."""
+    """Make these the templates that run: rows of (digest, name, sources). All others are kept for who needs them."""
     conn.execute(update(_template).where(_template.c.live).values(live=False))
     known = set(conn.execute(select(_template.c.digest)).scalars())
     fresh = {row["digest"]: row for row in rows}
@@ -270,7 +213,10 @@ def put_templates(conn: Connection, rows: Sequence[Mapping[str, Any]], *, now: d
 
 def put_config(conn: Connection, sources: Mapping[str, str], *, by: str, now: datetime) -> list[str]:
     """Make these the company files, forms, wordings and layouts that run. Returns the paths that changed."""
-    live = {path: (n, digest) for path, n, digest in conn.execute(select(_config.c.path, _config.c.n, _config.c.digest).where(_config.c.live))}
+    live = {
+        path: (n, digest)
+        for path, n, digest in conn.execute(select(_config.c.path, _config.c.n, _config.c.digest).where(_config.c.live))
+    }
     highest = _pairs(conn, select(_config.c.path, func.max(_config.c.n)).group_by(_config.c.path))
     digests = {path: digest_of(text) for path, text in sources.items()}
     changed = [path for path, digest in digests.items() if live.get(path, (0, ""))[1] != digest]
@@ -278,8 +224,18 @@ def put_config(conn: Connection, sources: Mapping[str, str], *, by: str, now: da
     stale = [(path, live[path][0]) for path in (*changed, *gone) if path in live]
     if stale:
         conn.execute(update(_config).where(tuple_(_config.c.path, _config.c.n).in_(stale)).values(live=False))
-    rows = [{"path": path, "n": highest.get(path, 0) + 1, "digest": digests[path], "source": sources[path], "live": True,
-             "applied_by": by, "applied_at": now} for path in changed]
+    rows = [
+        {
+            "path": path,
+            "n": highest.get(path, 0) + 1,
+            "digest": digests[path],
+            "source": sources[path],
+            "live": True,
+            "applied_by": by,
+            "applied_at": now,
+        }
+        for path in changed
+    ]
     if rows:
         conn.execute(_config.insert(), rows)
     return sorted([*changed, *gone])
@@ -324,7 +280,9 @@ def plan(conn: Connection, plan_id: str) -> Planned | None:
 
 def newest_plan(conn: Connection) -> Planned | None:
     columns = [_plan.c[name] for name in Planned.__dataclass_fields__]
-    row = conn.execute(select(*columns).where(_plan.c.applied_at.is_(None)).order_by(_plan.c.made_at.desc()).limit(1)).first()
+    row = conn.execute(
+        select(*columns).where(_plan.c.applied_at.is_(None)).order_by(_plan.c.made_at.desc()).limit(1)
+    ).first()
     return None if row is None else Planned(*row)
 
 
@@ -340,46 +298,17 @@ def set_state(conn: Connection, campaign: str, values: Mapping[str, Any]) -> boo
     return bool(conn.execute(update(_campaign).where(_campaign.c.id == campaign).values(**values)).rowcount)
 
 
-def overdue(conn: Connection, campaign: str, *, now: datetime) -> tuple[list[int], list[int]]:
-    """(enrollments, messages) of a campaign that came due and wait."""
-    people = select(_enrollment.c.id).where(
-        _enrollment.c.campaign == campaign, _enrollment.c.state == EnrollmentState.ACTIVE, _enrollment.c.due_at <= now
-    )
-    mails = select(_message.c.id).where(
-        _message.c.campaign == campaign, _message.c.state.in_(("planned", "deferred")), _message.c.due_at <= now
-    )
-    return list(conn.execute(people).scalars()), list(conn.execute(mails).scalars())
-
-
-def postpone(conn: Connection, enrollments: Mapping[int, datetime], mails: Mapping[int, datetime]) -> None:
-    """Give overdue enrollments and messages a later moment each."""
-    for table, moments in ((_enrollment, enrollments), (_message, mails)):
-        rows = [{"b_id": i, "b_due": at} for i, at in moments.items()]
-        if rows:
-            statement = update(table).where(table.c.id == bindparam("b_id"))
-            conn.execute(statement.values(due_at=bindparam("b_due", type_=table.c.due_at.type)), rows)
-
-
 # -- following an edit --------------------------------------------------------------------------------------------
 
 
 def unswept(conn: Connection) -> list[Version]:
     """Versions whose people on moved steps have not all been looked at."""
-    query = select(*_VERSION).join(_campaign, (_campaign.c.id == _version.c.campaign) & (_campaign.c.version == _version.c.n))
-    return [Version(*row) for row in conn.execute(query.where(_version.c.swept_at.is_(None)).order_by(_version.c.campaign))]
-
-
-def behind(conn: Connection, campaign: str, n: int, steps: Sequence[str], *, limit: int, lock: bool = True) -> list[int]:
-    """Enrollments on these steps that still follow a version older than `n`, locked unless another worker has them."""
-    query = (
-        select(_enrollment.c.id)
-        .where(_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE), _enrollment.c.version_now < n,
-               _enrollment.c.step_id.in_(list(steps)))
-        .order_by(_enrollment.c.id).limit(limit)
+    query = select(*_VERSION).join(
+        _campaign, (_campaign.c.id == _version.c.campaign) & (_campaign.c.version == _version.c.n)
     )
-    if lock and conn.dialect.name == "postgresql":
-        query = query.with_for_update(skip_locked=True)
-    return list(conn.execute(query).scalars())
+    return [
+        Version(*row) for row in conn.execute(query.where(_version.c.swept_at.is_(None)).order_by(_version.c.campaign))
+    ]
 
 
 def mark_swept(conn: Connection, campaign: str, n: int, *, now: datetime) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.words import (
-    MESSAGE_WAITING,
     MessageState,
     RefusalCode,
 )
 from nurture.store.literal import is_one_of, word
-from nurture.store.tables import EnrollmentRow, EventRow, LeadRow, LinkRow, MessageRow
+from nurture.store.tables import EventRow, FlightRow, LeadRow, LinkRow, MessageRow
 
 _t = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
 _event = EventRow.__table__  # type: ignore[attr-defined]
+_flight = FlightRow.__table__  # type: ignore[attr-defined]
 _lead = LeadRow.__table__  # type: ignore[attr-defined]
 _link = LinkRow.__table__  # type: ignore[attr-defined]
 
@@ -53,25 +53,39 @@ def _by_keys(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[Ma
     return found
 
 
-def release_expired(conn: Connection, *, now: datetime) -> int:
-    """Give back claims of workers that died before sending. Returns how many."""
-    statement = (
-        update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.CLAIMED, _t.c.lease_until < now)
-        .values(state=MessageState.PLANNED, owner=None, lease_until=None)
-    )
-    return int(conn.execute(statement).rowcount)
-
-
 def lost(conn: Connection, *, now: datetime) -> list[tuple[int, int | None, str | None]]:
-    """(id, enrollment id, campaign) of messages whose worker died between start mark and answer; they become
-    unknown, and nobody else's."""
-    statement = (
-        update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.STARTED, _t.c.lease_until < now)
-        .values(state=MessageState.UNKNOWN, owner=None, lease_until=None, ended_at=_t.c.started_at,
-                reason="worker_lost", reason_text="the worker ended before the server's answer was written down")
-        .returning(_t.c.id, _t.c.enrollment_id, _t.c.campaign)
-    )
-    return [(row.id, row.enrollment_id, row.campaign) for row in conn.execute(statement)]
+    """(id, enrollment id, campaign) of messages whose worker died between start mark and answer; they are unknown
+    from now on. Exactly those its `flight` row names, and nobody else's."""
+    found: list[tuple[int, int | None, str | None]] = []
+    for flight in conn.execute(select(_flight).where(_flight.c.lease_until < now)).all():
+        statement = (
+            update(_t)
+            .where(_t.c.id.in_(json.loads(flight.ids)), _t.c.owner == flight.owner, _t.c.state == word("claimed"))
+            .values(
+                state=MessageState.UNKNOWN, owner=None, lease_until=None, started_at=flight.started_at,
+                first_tried_at=func.coalesce(_t.c.first_tried_at, flight.started_at), ended_at=flight.started_at,
+                attempt=_t.c.attempt + 1, reason="worker_lost",
+                reason_text="the worker ended before the server's answer was written down",
+            )
+            .returning(_t.c.id, _t.c.enrollment_id, _t.c.campaign)
+        )
+        found += [(row.id, row.enrollment_id, row.campaign) for row in conn.execute(statement)]
+        conn.execute(delete(_flight).where(_flight.c.key == flight.key))
+    return found
+
+
+def flying(conn: Connection) -> set[int]:
+    """Messages that some worker has on the wire."""
+    return {id_ for ids in conn.execute(select(_flight.c.ids)).scalars() for id_ in json.loads(ids)}
+
+
+def release_expired(conn: Connection, *, now: datetime) -> int:
+    """Give back claims of workers that died before sending. Returns how many. Ask `lost` first."""
+    statement = update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.CLAIMED, _t.c.lease_until < now)
+    flown = flying(conn)
+    if flown:
+        statement = statement.where(_t.c.id.not_in(sorted(flown)))
+    return int(conn.execute(statement.values(state=MessageState.PLANNED, owner=None, lease_until=None)).rowcount)
 
 
 def resend_later(conn: Connection, ids: Sequence[int], *, at: datetime) -> None:

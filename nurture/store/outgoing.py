@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
@@ -54,19 +55,27 @@ class Claimed(NamedTuple):
     first_tried_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(NamedTuple):
     """One lead as the guard and the copy need it, read in the transaction that marks the start.
 
-    `snapshot` holds no events and no profile; `words` are the profile values by name.
+    `snapshot` holds no events and no profile, and its lead stands for all who differ in nothing the guard asks;
+    `words` are the profile values by name.
     """
 
     snapshot: Snapshot
     words: dict[str, Any]
+    email: str
+
+
+class Group(NamedTuple):
+    """What one transaction sees: leads by id (absent: erased or merged away) and the messages still claimed by us."""
+
+    leads: dict[int, Fresh]
+    ours: set[int]
 
 
 class Start(NamedTuple):
-    """What is written down before a message's first byte leaves."""
+    """What went onto the envelope, kept with the answer."""
 
     id: int
     message_id: str
@@ -92,8 +101,8 @@ class Ending:
     text: str | None = None
     due_at: datetime | None = None
     route: str | None = None
-    undo: bool = False
-    """It was marked as started and not a byte of it left (route down, shutdown): that was no attempt."""
+    start: Start | None = None
+    """What was on the envelope, where it was really tried: that counts as an attempt."""
 
 
 _CLAIM = """
@@ -141,52 +150,95 @@ SELECT lead_id, purpose, status, since, until FROM consent_state WHERE channel =
 """
 _LEDGER = """
 SELECT lead_id, id, content, edition, coalesce(sent_at, started_at, planned_at), campaign, track, run, step_id, kind,
-  state
+  state, owner
 FROM message WHERE lead_id {among} AND state IN ('planned','claimed','started','sent','deferred','unknown')
   AND (sent_at IS NULL OR sent_at > ? OR content {contents})
 """
+_NOTHING: frozenset[str] = frozenset()
 _PURPOSES = {p.value: p for p in Purpose}
 _STATUSES = {s.value: s for s in ConsentStatus}
 _STAGES = {s.value: s for s in Stage}
 
 
-def fresh(conn: Connection, batch: Sequence[Claimed], *, now: datetime) -> dict[int, Fresh]:
-    """The leads of these messages as they are in this transaction, by lead id. Absent: erased or merged away."""
+def fresh(
+    conn: Connection, batch: Sequence[Claimed], *, now: datetime, owner: str, flying: Collection[int] = ()
+) -> Group:
+    """The leads of these messages, and which messages are still ours, as this transaction sees them.
+
+    `flying` are this worker's own messages on the wire: they count as started, like whatever others have claimed.
+    """
     lite = _is_sqlite(conn)
     among, ids = _among(lite), _list(lite, [m.lead_id for m in batch])
     join = "group_concat(s.reason || ':' || s.scope)" if lite else "string_agg(s.reason || ':' || s.scope, ',')"
     consents: dict[int, dict[tuple[Purpose, Channel], ConsentState]] = {}
-    for lead_id, purpose, status, since, until in _all(conn, lite, _CONSENTS.format(among=among), [ids]):
-        state = ConsentState(_STATUSES[status], None, _moment(since), _moment(until))
-        consents.setdefault(lead_id, {})[_PURPOSES[purpose], Channel.EMAIL] = state
+    for lead_id, purpose, *state in _all(conn, lite, _CONSENTS.format(among=among), [ids]):
+        consents.setdefault(lead_id, {})[_PURPOSES[purpose], Channel.EMAIL] = _consent(*state)
     ledger: dict[int, list[Sent]] = {}
+    ours: set[int] = set()
     contents = _list(lite, sorted({m.content for m in batch}))
     given = [ids, _bind(lite, now - LOOKS_BACK), contents]
     history = _all(conn, lite, _LEDGER.format(among=among, contents=among), given)
     for lead_id, id_, content, edition, at, *rest in history:
-        campaign, track, run, step, kind, state = rest
+        campaign, track, run, step, kind, state, holder = rest
+        if state == "claimed":
+            if holder != owner or id_ in flying:
+                state = "started"
+            else:
+                ours.add(id_)
         sent = Sent(id_, content, edition, _moment(at) or now, campaign, track, step, run, kind, state)
         ledger.setdefault(lead_id, []).append(sent)
+    if not lite:
+        # Elsewhere nobody else can write now; here the rows are held until the start mark is committed.
+        mine = [_list(lite, [m.id for m in batch]), owner]
+        ours = {row[0] for row in _all(conn, lite, _HOLD_PG, mine)}
     rows = _all(conn, lite, _LEADS.format(among=among, join=join), [ids])
-    return {row[0]: _fresh(row, consents.get(row[0], {}), ledger.get(row[0], [])) for row in rows}
+    return Group({row[0]: _fresh(row, consents.get(row[0], {}), ledger.get(row[0], [])) for row in rows}, ours)
 
 
-def _fresh(
-    row: Sequence[Any], consents: dict[tuple[Purpose, Channel], ConsentState], ledger: list[Sent]
-) -> Fresh:
-    id_, email, stage, fields, language, country, zone, cool, mode, blocked, paused, limit, *rest = row
-    topics, objected, blocks = rest
-    lead = Lead(
-        id=id_, stage=_STAGES[stage], email=email, language=language, country=country, timezone=zone,
-        cool_off_until=_moment(cool), cool_off_mode=mode, mail_paused_until=_moment(paused), mails_per_month=limit,
-        topics_off=frozenset(_json(topics) or ()), objected=bool(objected), contact_blocked=bool(blocked),
+@lru_cache(maxsize=4096)
+def _consent(status: str, since: Any, until: Any) -> ConsentState:
+    return ConsentState(_STATUSES[status], None, _moment(since), _moment(until))
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_lead(domain: str, stage: str, *rest: Any) -> Lead:
+    """Leads that differ only in who they are share one noun: the guard asks nothing that tells them apart."""
+    language, country, zone, cool, mode, blocked, paused, limit, topics, objected = rest
+    return Lead(
+        id=0, stage=_STAGES[stage], email=f"somebody@{domain}" if domain else None, language=language, country=country,
+        timezone=zone, cool_off_until=_moment(cool), cool_off_mode=mode, mail_paused_until=_moment(paused),
+        mails_per_month=limit, topics_off=frozenset(json.loads(topics)), objected=bool(objected),
+        contact_blocked=bool(blocked),
     )
-    suppressed = frozenset(blocks.split(",")) if blocks else frozenset()
-    said = {name: value["v"] for name, value in (_json(fields) or {}).items()}
-    for name, value in (("email", email), ("language", language), ("country", country)):
-        if value is not None:
-            said[name] = value
-    return Fresh(Snapshot(lead, (), consents, ledger, None, suppressed), said)
+
+
+def _fresh(row: Sequence[Any], consents: dict[tuple[Purpose, Channel], ConsentState], ledger: list[Sent]) -> Fresh:
+    _, email, stage, fields, language, country, zone, cool, mode, blocked, paused, limit, *rest = row
+    topics, objected, blocks = rest
+    domain = email.rpartition("@")[2] if email else ""
+    off = topics if isinstance(topics, str) else json.dumps(topics or [])
+    lead = _kind_of_lead(domain, stage, language, country, zone, cool, mode, blocked, paused, limit, off, objected)
+    suppressed = frozenset(blocks.split(",")) if blocks else _NOTHING
+    said = {name: value["v"] for name, value in _json(fields).items()} if fields else {}
+    said["email"] = email
+    if language is not None:
+        said["language"] = language
+    if country is not None:
+        said["country"] = country
+    return Fresh(Snapshot(lead, (), consents, ledger, None, suppressed), said, email or "")
+
+
+_HALTS = """
+SELECT key, until, 1 FROM brake WHERE until IS NULL OR until > ?
+UNION ALL SELECT id, NULL, 0 FROM campaign WHERE state IN ('paused','draft')
+"""
+
+
+def halts(conn: Connection, *, now: datetime) -> tuple[dict[str, datetime | None], frozenset[str]]:
+    """Brakes in force (key -> until, None: until released) and campaigns that may not send now."""
+    lite = _is_sqlite(conn)
+    rows = _all(conn, lite, _HALTS, [_bind(lite, now)])
+    return {row[0]: _moment(row[1]) for row in rows if row[2]}, frozenset(row[0] for row in rows if not row[2])
 
 
 _STATES = "SELECT id, state FROM enrollment WHERE id {among}"
@@ -198,75 +250,74 @@ def enrollment_states(conn: Connection, ids: Iterable[int | None]) -> dict[int, 
     return dict(_all(conn, lite, _STATES.format(among=_among(lite)), [_list(lite, wanted)])) if wanted else {}
 
 
-_MARK_LITE = """
-UPDATE message SET state = 'started', started_at = ?1, lease_until = ?2, attempt = attempt + 1,
-  first_tried_at = coalesce(first_tried_at, ?1), message_id = coalesce(message_id, ?5), address = ?6, domain_group = ?7,
-  opens_visible = ?8, clicks_visible = ?9, size = ?10, template_digest = ?11
-WHERE id = ?4 AND owner = ?3 AND state = 'claimed'
+_FLY = """
+INSERT INTO flight (key, owner, ids, started_at, lease_until) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET ids = excluded.ids, lease_until = excluded.lease_until
 """
-_OURS_LITE = """
-SELECT id FROM message WHERE id IN (SELECT value FROM json_each(?)) AND owner = ? AND state = 'started'
-"""
-_MARK_PG = """
-UPDATE message m SET state = 'started', started_at = %s, lease_until = %s, attempt = attempt + 1,
-  first_tried_at = coalesce(first_tried_at, %s), message_id = coalesce(message_id, d.c1), address = d.c2,
-  domain_group = d.c3, opens_visible = d.c4, clicks_visible = d.c5, size = d.c6, template_digest = d.c7
-FROM (SELECT unnest(%s::bigint[]) c0, unnest(%s::text[]) c1, unnest(%s::text[]) c2, unnest(%s::text[]) c3,
-  unnest(%s::boolean[]) c4, unnest(%s::boolean[]) c5, unnest(%s::integer[]) c6, unnest(%s::text[]) c7) d
-WHERE m.id = d.c0 AND m.owner = %s AND m.state = 'claimed' RETURNING m.id
-"""
+_HOLD_PG = "SELECT id FROM message WHERE id = ANY(?) AND owner = ? AND state = 'claimed' FOR UPDATE"
 
 
-def mark_started(conn: Connection, starts: Sequence[Start], *, now: datetime, owner: str) -> set[int]:
-    """Write down that these are about to leave. Returns the ids that are still ours; only those may be sent."""
-    if not starts:
-        return set()
-    if not _is_sqlite(conn):
-        given = (now, now + STARTED_LEASE, now, *(list(column) for column in zip(*starts, strict=True)), owner)
-        return {row[0] for row in conn.exec_driver_sql(_MARK_PG, given)}
-    at, until = _bind(True, now), _bind(True, now + STARTED_LEASE)
-    done = conn.exec_driver_sql(_MARK_LITE, [(at, until, owner, *start) for start in starts])
-    ids = [s.id for s in starts]
-    if done.rowcount == len(ids):
-        return set(ids)
-    return {row[0] for row in _all(conn, True, _OURS_LITE, [_list(True, ids), owner])}
+def fly(conn: Connection, key: str, ids: Collection[int], *, now: datetime, owner: str) -> None:
+    """The start mark: exactly these messages of this worker are, or are about to be, on the wire. None: it is home."""
+    lite = _is_sqlite(conn)
+    if not ids:
+        _do(conn, lite, "DELETE FROM flight WHERE key = ?", [key])
+        return
+    given = [key, owner, json.dumps(sorted(ids)), _bind(lite, now), _bind(lite, now + STARTED_LEASE)]
+    _do(conn, lite, _FLY, given)
 
 
-_RECORD_LITE = """
-UPDATE message SET state = ?3, reply = ?4, reason = ?5, reason_text = ?6, route = ?7, sent_at = ?8, ended_at = ?9,
-  due_at = coalesce(?10, due_at), attempt = attempt - ?11, owner = NULL, lease_until = NULL
-WHERE id = ?2 AND owner = ?1 AND state IN ('claimed','started')
+_END = """
+UPDATE message AS m SET state = {1}, reply = {2}, reason = {3}, reason_text = {4}, route = {5}, sent_at = {6},
+  ended_at = {7}, due_at = coalesce({8}, m.due_at), owner = NULL, lease_until = NULL{started}
+{source} WHERE m.id = {0} AND m.owner = {owner} AND m.state = 'claimed'
 """
-_RECORD_PG = """
-UPDATE message m SET state = d.c1, reply = d.c2, reason = d.c3, reason_text = d.c4, route = d.c5, sent_at = d.c6,
-  ended_at = d.c7, due_at = coalesce(d.c8, m.due_at), attempt = attempt - d.c9, owner = NULL, lease_until = NULL
-FROM (SELECT unnest(%s::bigint[]) c0, unnest(%s::text[]) c1, unnest(%s::text[]) c2, unnest(%s::text[]) c3,
-  unnest(%s::text[]) c4, unnest(%s::text[]) c5, unnest(%s::timestamptz[]) c6, unnest(%s::timestamptz[]) c7,
-  unnest(%s::timestamptz[]) c8, unnest(%s::integer[]) c9) d
-WHERE m.id = d.c0 AND m.owner = %s AND m.state IN ('claimed','started')
-"""
+_STARTED = """, started_at = {9}, first_tried_at = coalesce(m.first_tried_at, {9}), attempt = m.attempt + 1,
+  message_id = coalesce(m.message_id, {10}), address = {11}, domain_group = {12}, opens_visible = {13},
+  clicks_visible = {14}, size = {15}, template_digest = {16}"""
+_KINDS = ("bigint", *("text",) * 5, *("timestamptz",) * 4, *("text",) * 3, "boolean", "boolean", "integer", "text")
+_SHORT, _LONG = 9, 17
+"""Values of a row whose message never left, and of one that did."""
+
+
+@lru_cache(maxsize=4)
+def _ending_sql(lite: bool, width: int) -> str:
+    names = [f"?{i + 2}" if lite else f"d.c{i}" for i in range(_LONG)]
+    columns = ", ".join(f"unnest(%s::{kind}[]) c{i}" for i, kind in enumerate(_KINDS[:width]))
+    return _END.format(
+        *names, started=_STARTED.format(*names) if width == _LONG else "", owner="?1" if lite else "%s",
+        source="" if lite else f"FROM (SELECT {columns}) d",
+    )
+
+
 _LEFT = (MessageState.SENT, MessageState.REHEARSED)
 
 
 def record(conn: Connection, endings: Sequence[Ending], *, now: datetime, owner: str) -> int:
     """Write how messages of this worker ended, and wake their enrollments. Returns how many were not ours any more."""
-    if not endings:
-        return 0
-    lite = _is_sqlite(conn)
-    rows = [
-        (
-            e.id, str(e.state), e.reply, e.reason, e.text, e.route, _bind(lite, e.at) if e.state in _LEFT else None,
-            None if e.state in MESSAGE_WAITING else _bind(lite, e.at), _bind(lite, e.due_at), int(e.undo),
-        )
-        for e in endings
-    ]
-    if lite:
-        done = conn.exec_driver_sql(_RECORD_LITE, [(owner, *row) for row in rows])
-    else:
-        done = conn.exec_driver_sql(_RECORD_PG, (*(list(c) for c in zip(*rows, strict=True)), owner))
+    lite, missed = _is_sqlite(conn), 0
+    for width in (_LONG, _SHORT):
+        rows = [_row(e, lite, now) for e in endings if (e.start is not None) == (width == _LONG)]
+        if not rows:
+            continue
+        sql = _ending_sql(lite, width)
+        if lite:
+            done = conn.exec_driver_sql(sql, [(owner, *row) for row in rows])
+        else:
+            done = conn.exec_driver_sql(sql, (*(list(c) for c in zip(*rows, strict=True)), owner))
+        missed += len(rows) - max(int(done.rowcount), 0)
     over = {e.enrollment_id: int(e.state is MessageState.SENT) for e in endings if e.state not in MESSAGE_WAITING}
     wake(conn, {i: sent for i, sent in over.items() if i is not None}, now=now)
-    return len(rows) - max(int(done.rowcount), 0)
+    return missed
+
+
+def _row(e: Ending, lite: bool, now: datetime) -> tuple[Any, ...]:
+    at = _bind(lite, e.at)
+    short = (
+        e.id, e.state.value, e.reply, e.reason, e.text, e.route, at if e.state in _LEFT else None,
+        None if e.state in MESSAGE_WAITING else at, _bind(lite, e.due_at),
+    )
+    return short if e.start is None else (*short, _bind(lite, now), *e.start[1:])
 
 
 _WAKE_LITE = """
@@ -303,10 +354,15 @@ def _list(lite: bool, values: Sequence[Any]) -> Any:
     return json.dumps(values) if lite else list(values)
 
 
+def _do(conn: Connection, lite: bool, sql: str, given: Sequence[Any]) -> None:
+    conn.exec_driver_sql(sql if lite else sql.replace("?", "%s"), tuple(given))
+
+
 def _all(conn: Connection, lite: bool, sql: str, given: Sequence[Any]) -> Sequence[Any]:
     return conn.exec_driver_sql(sql if lite else sql.replace("?", "%s"), tuple(given)).fetchall()
 
 
+@lru_cache(maxsize=64)
 def _bind(lite: bool, moment: datetime | None) -> Any:
     """A moment as the columns' own type stores it: SQLite keeps naive UTC text."""
     if moment is None or not lite:

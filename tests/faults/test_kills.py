@@ -23,7 +23,7 @@ from tests.mail.world import NOW, World
 ROOT = Path(__file__).parent.parent.parent
 CONNECTIONS = 3
 IN_FLIGHT = CONNECTIONS * 4
-POINTS = ["in-claim", "before-take", "in-record", "in-mark_started", "marked", "answered", "noted"]
+POINTS = ["in-claim", "before-take", "in-record", "in-fly", "marked", "answered", "noted"]
 
 
 class Zygote:

@@ -63,7 +63,7 @@ class Watched(SmtpTransport):
 
 def watch(at: Callable[[str], None]) -> None:
     """Points inside the transactions, before their commit."""
-    for name in ("claim", "mark_started", "record"):
+    for name in ("claim", "fly", "record"):
         real = getattr(outgoing, name)
 
         def inside(*args: Any, real: Any = real, name: str = name, **words: Any) -> Any:

@@ -29,7 +29,7 @@ from nurture.store.tables.consent import (
     WordingRow,
 )
 from nurture.store.tables.facts import EventRow, HitRow, JournalRow, TransitionRow
-from nurture.store.tables.mail import BrakeRow, InboundRow, LinkRow, MessageRow, RateRow, WebhookSeenRow
+from nurture.store.tables.mail import BrakeRow, FlightRow, InboundRow, LinkRow, MessageRow, RateRow, WebhookSeenRow
 from nurture.store.tables.people import (
     AccountDomainRow,
     AccountRow,
@@ -85,6 +85,7 @@ __all__ = [
     "DrawRow",
     "EnrollmentRow",
     "EventRow",
+    "FlightRow",
     "GateEvaluationRow",
     "HandoffRow",
     "HitRow",

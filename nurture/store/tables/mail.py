@@ -53,7 +53,7 @@ class MessageRow(SQLModel, table=True):
             sqlite_where=text("state = 'unknown'"),
             postgresql_where=text("state = 'unknown'"),
         ),
-        Index("ix_message_campaign", "campaign", "step_id", "state"),
+        Index("ix_message_campaign", "campaign", "step_id"),
     )
 
     id: int | None = serial()
@@ -117,6 +117,23 @@ class LinkRow(SQLModel, table=True):
     name: str | None = None
     url: str
     topic: str | None = None
+
+
+class FlightRow(SQLModel, table=True):
+    """What one worker has on the wire: the durable start mark of every message in `ids`, in one row.
+
+    Written before the first byte leaves and rewritten with each group, so it never names more than may be in flight.
+    Until their answer is recorded these messages stay `claimed`; a row whose lease ran out makes them `unknown`.
+    """
+
+    __tablename__ = "flight"
+
+    key: str = Field(primary_key=True)
+    owner: str
+    ids: str
+    """JSON list of message ids."""
+    started_at: datetime
+    lease_until: datetime
 
 
 class RateRow(SQLModel, table=True):
