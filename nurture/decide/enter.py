@@ -22,18 +22,21 @@ from nurture.model.facts import Event, Snapshot
 from nurture.model.words import (
     BEYOND_MARKETING,
     ENROLLMENT_OPEN,
+    MAIL_PURPOSES,
     CampaignStatus,
+    ConsentStatus,
     EnrollmentState,
     EventKind,
     Stage,
     Truth,
 )
 
+CONFIRM_WITHIN = timedelta(days=14)
+"""How long after a form its consent may be confirmed and still start what the form starts."""
+
 _HAPPENED = frozenset({"form", "did", "attended", "clicked", "visited", "replied"})
 """Triggers that are facts about events: only those since the last look count."""
-_IS_SO = frozenset(
-    {"list", "engagement_at_least", "fit_at_least", "cell", "tag", "in_track", "consent"}
-)
+_IS_SO = frozenset({"list", "engagement_at_least", "fit_at_least", "cell", "tag", "in_track", "consent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,15 @@ class EntryDecision:
 
 
 def may_enter(
-    campaign: Campaign, snapshot: Snapshot, *, past: Sequence[PastRun], trigger_events: Iterable[Event],
-    company: Company, now: datetime, tracks: Tracks | None = None, by_hand: str | None = None,
+    campaign: Campaign,
+    snapshot: Snapshot,
+    *,
+    past: Sequence[PastRun],
+    trigger_events: Iterable[Event],
+    company: Company,
+    now: datetime,
+    tracks: Tracks | None = None,
+    by_hand: str | None = None,
 ) -> EntryDecision:
     """Whether the lead enters now.
 
@@ -93,9 +103,14 @@ def may_enter(
     held_out = _held_out(campaign, snapshot, tracks)
     control = held_out is not None or in_control(snapshot.lead.id, campaign)
     return EntryDecision(
-        True, held_out or (f"in the control group ({campaign.control_group} %)" if control else say(trigger)),
-        campaign.id, trigger,
-        control, _starts(snapshot, now), leaves, max((run.run for run in own), default=0) + 1,
+        True,
+        held_out or (f"in the control group ({campaign.control_group} %)" if control else say(trigger)),
+        campaign.id,
+        trigger,
+        control,
+        _starts(snapshot, now),
+        leaves,
+        max((run.run for run in own), default=0) + 1,
     )
 
 
@@ -108,8 +123,14 @@ def _held_out(campaign: Campaign, snapshot: Snapshot, tracks: Tracks | None) -> 
 
 
 def choose(
-    campaigns: Iterable[Campaign], snapshot: Snapshot, *, past: Sequence[PastRun], trigger_events: Sequence[Event],
-    company: Company, now: datetime, tracks: Tracks | None = None,
+    campaigns: Iterable[Campaign],
+    snapshot: Snapshot,
+    *,
+    past: Sequence[PastRun],
+    trigger_events: Sequence[Event],
+    company: Company,
+    now: datetime,
+    tracks: Tracks | None = None,
 ) -> tuple[EntryDecision | None, tuple[EntryDecision, ...]]:
     """The campaign that takes the lead (lowest `priority` number first), and every decision that was a no.
 
@@ -125,6 +146,20 @@ def choose(
         if decision.trigger is not None:
             refused.append(decision)
     return None, tuple(refused)
+
+
+def waited_for_consent(event: Event, snapshot: Snapshot, past: Iterable[PastRun]) -> bool:
+    """Whether `event` came before the consent it had to wait for, and nothing has come of it yet.
+
+    A form is sent first and its double opt-in confirmed days later: what the form starts, it starts then.
+    """
+    agreed = (
+        state.since
+        for (purpose, _), state in snapshot.consents.items()
+        if purpose in MAIL_PURPOSES and state.status is ConsentStatus.GRANTED and state.since is not None
+    )
+    in_time = any(event.at < since <= event.at + CONFIRM_WITHIN for since in agreed)
+    return in_time and not any(run.entered_at >= event.at for run in past)
 
 
 def leave(
@@ -161,8 +196,12 @@ def _holds(
 
 
 def _triggered(
-    campaign: Campaign, snapshot: Snapshot, past: Sequence[PastRun], events: Iterable[Event],
-    company: Company, now: datetime,
+    campaign: Campaign,
+    snapshot: Snapshot,
+    past: Sequence[PastRun],
+    events: Iterable[Event],
+    company: Company,
+    now: datetime,
 ) -> Trigger | None:
     fresh = replace(snapshot, events=tuple(events))
     last = max((run.entered_at for run in past if run.campaign == campaign.id), default=None)
@@ -173,8 +212,13 @@ def _triggered(
 
 
 def _starts_it(
-    trigger: Trigger, campaign: Campaign, snapshot: Snapshot, fresh: Snapshot, last: datetime | None,
-    company: Company, now: datetime,
+    trigger: Trigger,
+    campaign: Campaign,
+    snapshot: Snapshot,
+    fresh: Snapshot,
+    last: datetime | None,
+    company: Company,
+    now: datetime,
 ) -> bool:
     lead = snapshot.lead
     if trigger.kind in _HAPPENED:

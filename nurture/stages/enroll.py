@@ -54,7 +54,7 @@ def _choose(
     parts: Parts, open_to: Sequence[Campaign], snapshot: Snapshot, runs: Sequence[Enrolled], seen: int, now: datetime
 ) -> tuple[EntryDecision | None, tuple[EntryDecision, ...]]:
     past = [past_run(run) for run in runs]
-    fresh = [event for event in snapshot.events if event.id > seen]
+    fresh = [e for e in snapshot.events if e.id > seen or enter.waited_for_consent(e, snapshot, past)]
     company, tracks = parts.library.company, parts.library.tracks
     decision, refused = enter.choose(
         open_to, snapshot, past=past, trigger_events=fresh, company=company, now=now, tracks=tracks

@@ -1,0 +1,45 @@
+"""A form is sent first, its double opt-in confirmed later: the campaign starts at the confirmation, and once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from nurture.rehearse.happen import happen
+from nurture.rehearse.world import World
+from nurture.store import enrollments
+from tests.rehearse.test_shipped_stories import shipped
+
+START = datetime(2026, 11, 23, 9, tzinfo=UTC)
+
+
+def runs(world: World, lead_id: int) -> list[str]:
+    with world.store.read() as conn:
+        return [run.campaign for run in enrollments.all_of(conn, [lead_id]).get(lead_id, [])]
+
+
+def asked_for_the_guide(confirmed_after: timedelta) -> tuple[World, int]:
+    library = shipped().library
+    assert library is not None
+    world = World(library, start=START)
+    lead_id = world.add_lead(email="marta@works.example.com", fields={}, consents=["privacy_notice"])
+    happen(world, lead_id, "form", "buyers-guide", {})
+    world.run()
+    assert runs(world, lead_id) == [], "nobody gets mail before the address is confirmed"
+    world.run_until(START + confirmed_after)
+    happen(world, lead_id, "consents_to", ["nurture_email"], {})
+    world.run()
+    return world, lead_id
+
+
+def test_the_guide_starts_when_the_address_is_confirmed() -> None:
+    world, lead_id = asked_for_the_guide(timedelta(days=2))
+    assert runs(world, lead_id) == ["awareness-buyers-guide"]
+    world.run_until(START + timedelta(days=60))
+    assert runs(world, lead_id).count("awareness-buyers-guide") == 1
+    world.close()
+
+
+def test_a_form_of_last_year_starts_nothing() -> None:
+    world, lead_id = asked_for_the_guide(timedelta(days=300))
+    assert "awareness-buyers-guide" not in runs(world, lead_id)
+    world.close()
