@@ -19,7 +19,7 @@ from nurture.model.tokens import Keys
 from nurture.model.words import CampaignStatus
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.store import Connection, Store, campaigns
+from nurture.store import Connection, Store, campaigns, inside
 
 
 def assemble(store: Store, settings: Settings, *, transport: Transport | None = None) -> Parts:
@@ -72,7 +72,7 @@ def refresh(parts: Parts) -> bool:
 def _followed(conn: Connection, live: Mapping[str, campaigns.Version]) -> list[campaigns.Version]:
     """Older versions that people inside still follow, because what runs now says `in_flight: finish`."""
     finishing = [name for name, version in live.items() if version.in_flight == "finish"]
-    people = campaigns.followed(conn, finishing) if finishing else {}
+    people = inside.followed(conn, finishing) if finishing else {}
     found = [campaigns.version(conn, name, n) for name, n in people if n != live[name].n]
     return [version for version in found if version is not None]
 

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from nurture.cli.common import FINDINGS, FINE, emit_json, open_database, open_parts, out, plain, settings, table
+from nurture.cli.common import FINDINGS, FINE, emit_json, err, open_database, open_parts, out, plain, settings, table
+from nurture.cli.planned import plan_json, show_plan, sum_up
 from nurture.errors import Refused, UsageError
 
 if TYPE_CHECKING:
-    from nurture.stages.apply import CampaignPlan, Draft, Plan, Retire
+    from nurture.authoring import Reading
+    from nurture.stages.apply import Draft, Plan, Retire
     from nurture.store import Store
 
 JSON = typer.Option(False, "--json", help="Print one JSON document.")
@@ -52,7 +54,7 @@ def plan(retire: list[str] = RETIRE, by: str | None = BY, as_json: bool = JSON) 
         made = applying.plan(conn, draft, now=now)
     if not made.empty:
         applying.keep(store, made, draft, now=now, by=_who(by))
-    _show_plan(made, as_json=as_json)
+    show_plan(made, as_json=as_json)
     raise typer.Exit(FINE)
 
 
@@ -72,13 +74,13 @@ def apply(
         _say(as_json, {"applied": False, "why": "nothing to apply"}, "Nothing to apply: this is what runs already.")
         raise typer.Exit(FINE)
     if not as_json:
-        _show_plan(made, as_json=False, hint=False)
+        show_plan(made, as_json=False, hint=False)
     if not (yes or plan_id):
         _confirm(made)
     done = applying.apply(
         store, draft, now=now, by=_who(by), plan_id=plan_id, accept=_accepted(accept), git_commit=_commit(),
     )
-    _say(as_json, {"applied": True, **_plan_json(done)}, f"Applied. {_sum_up(done)}")
+    _say(as_json, {"applied": True, **plan_json(done)}, f"Applied. {sum_up(done)}")
     raise typer.Exit(FINE)
 
 
@@ -96,13 +98,18 @@ def rollback(
         draft = applying.rollback(conn, campaign, to)
         made = applying.plan(conn, draft, now=now)
     if not as_json:
-        _show_plan(made, as_json=False, hint=False)
-        out.print(Text("Not taken back: mails that were sent, people who left, and moments that were brought forward.", style="yellow"))
+        show_plan(made, as_json=False, hint=False)
+        out.print(
+            Text(
+                "Not taken back: mails that were sent, people who left, and moments that were brought forward.",
+                style="yellow",
+            )
+        )
     if not yes:
         _confirm(made)
     done = applying.apply(store, draft, now=now, by=_who(by), accept=_accepted(accept))
     version = draft.rollback[campaign]
-    _say(as_json, {"applied": True, "back_to": version, **_plan_json(done)},
+    _say(as_json, {"applied": True, "back_to": version, **plan_json(done)},
          f"`{campaign}` runs the content of version {version} again. The file on disk still says something else.")
     raise typer.Exit(FINE)
 
@@ -121,11 +128,11 @@ def retire(
         draft = applying.retirement(conn, campaign, "leave" if leave else "finish")
         made = applying.plan(conn, draft, now=now)
     if not as_json:
-        _show_plan(made, as_json=False, hint=False)
+        show_plan(made, as_json=False, hint=False)
     if not yes:
         _confirm(made)
     done = applying.apply(store, draft, now=now, by=_who(by), accept=_accepted(accept))
-    _say(as_json, {"applied": True, **_plan_json(done)}, f"`{campaign}` is retired. {_sum_up(done)}")
+    _say(as_json, {"applied": True, **plan_json(done)}, f"`{campaign}` is retired. {sum_up(done)}")
     raise typer.Exit(FINE)
 
 
@@ -136,8 +143,25 @@ def _draft(retire: list[str]) -> Draft:
     chosen = settings()
     reading = read_folder(chosen.campaigns_dir, chosen.templates_dir)
     if not reading.sources:
-        raise UsageError(f"no files in {chosen.campaigns_dir}/", fix="run this where your campaigns/ folder is, or set NURTURE_CAMPAIGNS_DIR")
+        raise UsageError(
+            f"no files in {chosen.campaigns_dir}/",
+            fix="run this where your campaigns/ folder is, or set NURTURE_CAMPAIGNS_DIR",
+        )
+    _refuse_findings(reading)
     return applying.draft_of(reading, retire=_retired(retire))
+
+
+def _refuse_findings(reading: Reading) -> None:
+    """What `nurture check` calls an error never runs."""
+    from nurture.authoring.check import check
+    from nurture.model.problem import Severity
+
+    errors = [p for p in check(reading) if p.severity is Severity.ERROR]
+    for problem in errors[:5]:
+        err.print(Text(plain(problem)))
+    if errors:
+        many = f"{len(errors)} errors in the files" if len(errors) > 1 else "an error in the files"
+        raise Refused(f"{many}: nothing was applied", code="check", fix="run `nurture check` and mend them")
 
 
 def _retired(words: list[str]) -> dict[str, Retire]:
@@ -149,7 +173,9 @@ def _retired(words: list[str]) -> dict[str, Retire]:
         elif how == "leave":
             found[name] = "leave"
         else:
-            raise UsageError(f"`--retire {word}` does not read", fix="write --retire NAME=finish or --retire NAME=leave")
+            raise UsageError(
+                f"`--retire {word}` does not read", fix="write --retire NAME=finish or --retire NAME=leave"
+            )
     return found
 
 
@@ -173,7 +199,10 @@ def _accepted(words: list[str]) -> dict[str, int]:
         match = re.fullmatch(r"(leave|due|hand_off)=(\d{1,12})", word)
         if match is None:
             hint = "a percentage is not accepted; " if "%" in word else ""
-            raise UsageError(f"`--accept {word}` does not read", fix=f'{hint}write the number of people, for example --accept "leave=640"')
+            raise UsageError(
+                f"`--accept {word}` does not read",
+                fix=f'{hint}write the number of people, for example --accept "leave=640"',
+            )
         found[match[1]] = int(match[2])
     return found
 
@@ -210,84 +239,12 @@ def _say(as_json: bool, document: Mapping[str, Any], sentence: str) -> None:
         out.print(Text(sentence, style="green"))
 
 
-# -- showing a plan -----------------------------------------------------------------------------------------------
-
-
-def _plan_json(made: Plan) -> dict[str, Any]:
-    return {
-        "plan": made.id, "config": made.config, "templates": made.templates, "gone": made.gone, "asks": made.asks,
-        "campaigns": [
-            {"campaign": one.campaign, "kind": one.kind, "base": one.base, "settings": one.change.settings,
-             "tests_start_anew": one.change.epochs, "counts": one.effect.counts(),
-             "changes": [{"step": s.step, "what": s.what} for s in one.change.steps] if one.kind == "changed" else [],
-             "steps": [{name: getattr(s, name) for name in type(s).__slots__} for s in one.effect.steps]}
-            for one in made.campaigns
-        ],
-    }
-
-
-def _show_plan(made: Plan, *, as_json: bool, hint: bool = True) -> None:
-    if as_json:
-        emit_json(_plan_json(made))
-        return
-    if made.empty:
-        out.print(Text("Nothing to apply: this is what runs already.", style="green"))
-    for one in made.campaigns:
-        _show_campaign(one)
-    for what, names in (("Company files", made.config), ("Templates", made.templates)):
-        if names:
-            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            out.print(Text(f"{what} that change: {', '.join(names[:8])}{more}"))
-    for name in made.gone:
-        out.print(Text(f"The file of `{name}` is gone; it goes on as it is. To end it: --retire {name}=finish or {name}=leave", style="yellow"))
-    if not made.empty:
-        asks = ",".join(f"{what}={n}" for what, n in made.asks.items())
-        if asks:
-            out.print(Text(f'These are many people. To apply, say the numbers back: --accept "{asks}"', style="bold yellow"))
-        if hint:
-            out.print(Text.assemble(("plan ", "dim"), (made.id[:12], "bold"), ("   nurture apply " + made.id[:12], "dim")))
-
-
-def _show_campaign(one: CampaignPlan) -> None:
-    people = one.effect.people
-    head = {"new": "new", "changed": f"version {one.base} -> {one.base + 1}", "retired": "retired", "gone": "gone"}[one.kind]
-    out.print(Text.assemble((one.campaign, "bold"), f"  {head}, {people} people inside"))
-    if one.kind != "new":
-        for step in one.change.steps:
-            out.print(Text(f"  {step.step}: {'; '.join(step.what)}"))
-        for word in one.change.settings:
-            out.print(Text(f"  {'changed: ' if one.kind == 'changed' else ''}{word}"))
-        for test in one.change.epochs:
-            out.print(Text(f"  the test {test} starts anew; who drew keeps the variant"))
-    if one.effect.steps:
-        rows = [(s.step, s.people, s.stays or "", _goes(s), s.leaves or "", s.new_copy or "", s.earlier or "", s.at_once or "", s.later or "", s.asked or "")
-                for s in one.effect.steps]
-        columns = ("step", "people", "stay", "go to", "leave", "new copy", "earlier", "at once", "later", "asked again")
-        out.print(table("", columns, rows, right=(1, 2, 4, 5, 6, 7, 8, 9)))
-        if one.effect.total("at_once"):
-            out.print(Text(f"  {one.effect.total('at_once')} become due within an hour; they are spread over 6 hours"))
-    if one.effect.pinned:
-        out.print(Text(f"  {one.effect.pinned} stay on their version (in_flight: finish)"))
-    if one.effect.by_rules:
-        out.print(Text(f"  {one.effect.by_rules} leave by the new leave rules"))
-
-
-def _goes(step: Any) -> str:
-    if not step.to_step:
-        return ""
-    return f"{step.to_step} ({step.renamed or step.moved}{' renamed' if step.renamed else ''})"
-
-
-def _sum_up(made: Plan) -> str:
-    kinds = [one.kind for one in made.campaigns]
-    said = [f"{kinds.count(kind)} {word}" for kind, word in (("new", "new"), ("changed", "changed"), ("retired", "retired")) if kind in kinds]
-    return (f"Campaigns: {', '.join(said)}. " if said else "") + f"{made.people} people inside."
-
-
 # -- status -------------------------------------------------------------------------------------------------------
 
 
-def status(campaign: str | None = typer.Argument(None, help="One campaign, with its versions and steps."), as_json: bool = JSON) -> None:
+def status(
+    campaign: str | None = typer.Argument(None, help="One campaign, with its versions and steps."), as_json: bool = JSON
+) -> None:
     """What runs, in which version, with how many people; which files on disk say something else."""
     from nurture.insight.running import campaign_status, overview
 
@@ -322,7 +279,17 @@ def _show_status(found: dict[str, Any], *, as_json: bool) -> None:
         emit_json(found)
         return
     out.print(Text.assemble((found["campaign"], "bold"), f"  {found['state']}, version {found['version']}"))
-    versions = [(v["n"], _cell(v["applied_at"]), v["applied_by"], v["people"] or "", v["in_flight"], (v["git_commit"] or "")[:10]) for v in found["versions"]]
+    versions = [
+        (
+            v["n"],
+            _cell(v["applied_at"]),
+            v["applied_by"],
+            v["people"] or "",
+            v["in_flight"],
+            (v["git_commit"] or "")[:10],
+        )
+        for v in found["versions"]
+    ]
     out.print(table("versions", ("n", "applied", "by", "people", "in_flight", "commit"), versions, right=(0, 3)))
     steps = [(s["step"], s["action"], s["people"] or "", s["sent"] or "") for s in found["steps"]]
     out.print(table("steps", ("step", "does", "stand here", "sent"), steps, right=(2, 3)))
@@ -370,7 +337,7 @@ def enroll(
     accept: list[str] = typer.Option([], "--accept", help='Say a large number back: --accept "enter=1200".'),
     yes: bool = YES, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
-    """Bring the people of a list into a campaign: first a plan of who enters and who does not, then, with --yes, do it."""
+    """Bring the people of a list into a campaign: a plan of who enters and who does not; with --yes, do it."""
     from nurture.stages import enlist
 
     parts, clock = open_parts()
@@ -380,9 +347,15 @@ def enroll(
     if not yes:
         raise typer.Exit(FINE)
     if told.asks and f"enter={told.asks}" not in accept:
-        raise Refused(f"{told.asks} people would enter", code="blast_guard", fix=f'say it back: --accept "enter={told.asks}"')
+        raise Refused(
+            f"{told.asks} people would enter", code="blast_guard", fix=f'say it back: --accept "enter={told.asks}"'
+        )
     done = enlist.carry_out(parts, campaign, list_name, now=now, by=_who(by))
-    _say(as_json, {"enrolled": done.enter, "control": done.control, "refused": dict(done.refused)}, f"{done.enter} entered `{campaign}`.")
+    _say(
+        as_json,
+        {"enrolled": done.enter, "control": done.control, "refused": dict(done.refused)},
+        f"{done.enter} entered `{campaign}`.",
+    )
     raise typer.Exit(FINE)
 
 

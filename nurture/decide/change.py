@@ -13,19 +13,13 @@ from hashlib import blake2b
 from typing import Any
 
 from nurture.decide.flow import Node, flow_of
-from nurture.decide.walk import deadline_of, due_at
 from nurture.model.campaign import Campaign, Choose, Duration, HandOff, Send, Step, WaitFor
-from nurture.model.change import Ask, Change, Effect, Redirect, Standing, StepChange, StepEffect
-from nurture.model.company import Company
-from nurture.model.facts import Lead, Value
+from nurture.model.change import Change, Redirect, StepChange
 from nurture.model.intents import Position
-from nurture.model.words import Stage
 
 SPREAD = timedelta(hours=6)
 """Over this long people who became due by an edit, or by resuming, are spread."""
-SOON = timedelta(hours=1)
 MOST_LIVE_VERSIONS = 5
-_ASK_FROM, _ASK_SHARE, _ASK_ALWAYS = 25, 0.05, 500
 _SETTINGS = {
     "enter": "enter rules (for people who come from now on)", "leave_when": "leave rules (for everyone inside)",
     "goal": "goal", "control_group": "control group", "priority": "priority", "track": "track", "name": "name",
@@ -77,14 +71,18 @@ def diff(
     for name in before:
         if name not in after and not (name in redirects and redirects[name].renamed):
             goes = redirects[name].to_step
-            told.append(StepChange(name, (f"removed; people on it go to {goes}" if goes else "removed; people on it leave",)))
+            told.append(
+                StepChange(name, (f"removed; people on it go to {goes}" if goes else "removed; people on it leave",))
+            )
     return Change(
         new.id, tuple(told), redirects, frozenset(timing), frozenset(asked), frozenset(copy),
         _settings(old, new), _epochs(old, new),
     )
 
 
-def _redirects(before: Mapping[str, Node], after: Mapping[str, Node], known: Mapping[str, Redirect]) -> dict[str, Redirect]:
+def _redirects(
+    before: Mapping[str, Node], after: Mapping[str, Node], known: Mapping[str, Redirect]
+) -> dict[str, Redirect]:
     renames = {node.step.was: name for name, node in after.items() if node.step.was and node.step.was not in after}
     for name, node in before.items():
         # Rolled back: the step goes by the name it had before.
@@ -101,7 +99,9 @@ def _redirects(before: Mapping[str, Node], after: Mapping[str, Node], known: Map
     return found
 
 
-def _survivor(name: str, before: Mapping[str, Node], after: Mapping[str, Node], renames: Mapping[str, str]) -> str | None:
+def _survivor(
+    name: str, before: Mapping[str, Node], after: Mapping[str, Node], renames: Mapping[str, str]
+) -> str | None:
     """The next step on the unconditional path that is still there."""
     at = before[name].next_id
     while at is not None:
@@ -116,7 +116,10 @@ def _survivor(name: str, before: Mapping[str, Node], after: Mapping[str, Node], 
 def bare(value: Any) -> Any:
     """A value without places, for comparing what was meant and not where it stands."""
     if is_dataclass(value) and not isinstance(value, type):
-        return (type(value).__name__, *((f.name, bare(getattr(value, f.name))) for f in fields(value) if f.name != "place"))
+        return (
+            type(value).__name__,
+            *((f.name, bare(getattr(value, f.name))) for f in fields(value) if f.name != "place"),
+        )
     if isinstance(value, Mapping):
         return tuple(sorted((str(key), bare(item)) for key, item in value.items()))
     if isinstance(value, list | tuple):
@@ -152,8 +155,14 @@ def _asks(step: Step) -> Any:
 def _copy_changed(old: Step, new: Step, templates: frozenset[str]) -> bool:
     if not isinstance(old.action, Send) or not isinstance(new.action, Send):
         return False
-    used = {new.action.template} | {v.template for v in (new.action.test.variants if new.action.test else ()) if v.template}
-    return old.action.template != new.action.template or bool(used & templates) or _words_of(old.action) != _words_of(new.action)
+    used = {new.action.template} | {
+        v.template for v in (new.action.test.variants if new.action.test else ()) if v.template
+    }
+    return (
+        old.action.template != new.action.template
+        or bool(used & templates)
+        or _words_of(old.action) != _words_of(new.action)
+    )
 
 
 def _words_of(send: Send) -> Any:
@@ -214,8 +223,12 @@ def _settings(old: Campaign, new: Campaign) -> tuple[str, ...]:
 
 
 def _epochs(old: Campaign, new: Campaign) -> tuple[str, ...]:
-    before = {s.action.test.name: s.action.test.digest for s in old.walk() if isinstance(s.action, Send) and s.action.test}
-    after = {s.action.test.name: s.action.test.digest for s in new.walk() if isinstance(s.action, Send) and s.action.test}
+    before = {
+        s.action.test.name: s.action.test.digest for s in old.walk() if isinstance(s.action, Send) and s.action.test
+    }
+    after = {
+        s.action.test.name: s.action.test.digest for s in new.walk() if isinstance(s.action, Send) and s.action.test
+    }
     return tuple(sorted(name for name, digest in after.items() if before.get(name, digest) != digest))
 
 
@@ -261,134 +274,12 @@ def follow(names: Iterable[str], redirects: Mapping[str, Redirect]) -> frozenset
 
 def effective(pinned: Campaign, live: Campaign) -> Campaign:
     """An old version as its people follow it: its own steps, waits and copy, today's rules for leaving and sending."""
-    return replace(pinned, leave_when=live.leave_when, sending=live.sending, status=live.status, in_flight=live.in_flight)
+    return replace(
+        pinned, leave_when=live.leave_when, sending=live.sending, status=live.status, in_flight=live.in_flight
+    )
 
 
 def spread(enrollment_id: int, version: int, *, start: datetime, over: timedelta = SPREAD) -> datetime:
     """A stable moment of its own for each enrollment, even over the whole span."""
     point = int.from_bytes(blake2b(f"{enrollment_id}|{version}".encode(), digest_size=8).digest(), "big") / 2**64
     return start + timedelta(seconds=int(over.total_seconds() * point))
-
-
-# -- what it does to them -----------------------------------------------------------------------------------------
-
-
-def due_of(campaign: Campaign, position: Position, lead: Lead, company: Company) -> datetime | None:
-    """When a position is due on its own. None: a mail on its way, an event, or the end."""
-    step = campaign.step(position.step_id) if position.step_id else None
-    node = flow_of(campaign).get(position.step_id or "")
-    step = node.step if node else step
-    if step is None:
-        return None
-    if position.waiting_since is not None:
-        return deadline_of(campaign, step, position.waiting_since, lead, company)
-    return due_at(campaign, step, position.anchor_at, lead, company)
-
-
-def effect(
-    old: Campaign, new: Campaign, change: Change, standings: Iterable[Standing], *, company: Company, now: datetime,
-    redirects: Mapping[str, Redirect] | None = None, old_company: Company | None = None, into: Effect | None = None,
-) -> Effect:
-    """What the edit does to the people who stand in `old`. Adds to `into` where several versions are live."""
-    redirects = change.redirects if redirects is None else redirects
-    whole = into or Effect()
-    by_step = {step.step: step for step in whole.steps}
-    leads: dict[tuple[str | None, str | None], Lead] = {}
-    for standing in standings:
-        name = standing.step_id or "(done)"
-        row = by_step.get(name)
-        if row is None:
-            row = by_step[name] = StepEffect(name)
-            whole.steps.append(row)
-        target = _target(row, standing, new, redirects)
-        if standing.step_id in change.copy:
-            row.new_copy += standing.count
-        if target is None or standing.anchor_at is None or standing.step_id not in change.moves_people():
-            continue
-        lead = _lead(standing, leads)
-        was = due_of(old, Position(standing.step_id, standing.anchor_at, standing.waiting_since), lead, old_company or company)
-        due = due_of(new, Position(target, standing.anchor_at, _still_waits(standing, target, redirects)), lead, company)
-        _timing_effect(row, standing.count, was, due, now)
-        if standing.step_id in change.asked and standing.waiting_since is not None:
-            row.asked += standing.count
-        if _asked_for_sales(new, target, due, now, standing, change):
-            whole.handed += standing.count
-    return whole
-
-
-def _target(row: StepEffect, standing: Standing, new: Campaign, redirects: Mapping[str, Redirect]) -> str | None:
-    row.people += standing.count
-    if standing.step_id is None or standing.step_id in flow_of(new):
-        row.stays += standing.count
-        return standing.step_id
-    redirect = redirects.get(standing.step_id)
-    if redirect is None or redirect.to_step is None:
-        row.leaves += standing.count
-        return None
-    row.to_step = redirect.to_step
-    if redirect.renamed:
-        row.renamed += standing.count
-    else:
-        row.moved += standing.count
-    return redirect.to_step
-
-
-def _still_waits(standing: Standing, target: str, redirects: Mapping[str, Redirect]) -> datetime | None:
-    redirect = redirects.get(standing.step_id or "")
-    kept = target == standing.step_id or (redirect is not None and redirect.renamed)
-    return standing.waiting_since if kept else None
-
-
-def _timing_effect(row: StepEffect, count: int, was: datetime | None, due: datetime | None, now: datetime) -> None:
-    if due is None or was is None:
-        return
-    # What is overdue either way is due now either way.
-    due, was = max(due, now), max(was, now)
-    if due == was:
-        return
-    if due < was:
-        row.earlier += count
-        row.at_once += count if due <= now + SOON < was else 0
-    else:
-        row.later += count
-
-
-def _asked_for_sales(
-    new: Campaign, target: str, due: datetime | None, now: datetime, standing: Standing, change: Change
-) -> bool:
-    if not isinstance(flow_of(new)[target].step.action, HandOff):
-        return False
-    arrives = target != standing.step_id and due is not None and due <= now + SOON
-    return arrives or (standing.step_id in change.asked and standing.waiting_since is not None)
-
-
-def _lead(standing: Standing, kept: dict[tuple[str | None, str | None], Lead]) -> Lead:
-    if standing.fields:
-        known = {name: Value(value) for name, value in standing.fields.items()}
-        return Lead(0, Stage.NURTURING, timezone=standing.timezone, country=standing.country, fields=known)
-    key = (standing.timezone, standing.country)
-    found = kept.get(key)
-    if found is None:
-        found = kept[key] = Lead(0, Stage.NURTURING, timezone=standing.timezone, country=standing.country)
-    return found
-
-
-# -- the blast guard ----------------------------------------------------------------------------------------------
-
-
-def must_say(effect: Effect) -> tuple[Ask, ...]:
-    """The numbers that `--accept` has to repeat: more than 25 and more than 5 % of those inside, or more than 500."""
-    people = effect.people
-    counts = {"leave": effect.total("leaves") + effect.by_rules, "hand_off": effect.handed, "due": effect.total("at_once")}
-    return tuple(Ask(what, n, people) for what, n in counts.items()
-                 if n > _ASK_ALWAYS or (n > _ASK_FROM and n > _ASK_SHARE * people))
-
-
-def moved_too_far(promised: Mapping[str, int], found: Mapping[str, int], share: float = 0.05) -> list[str]:
-    """Which counts differ from the plan's by more than `share` of what was promised (and by more than one person)."""
-    said = []
-    for name, before in promised.items():
-        after = found.get(name, 0)
-        if abs(after - before) > max(1.0, share * before):
-            said.append(f"{name}: planned {before}, now {after}")
-    return said

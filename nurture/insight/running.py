@@ -10,7 +10,7 @@ from nurture.authoring.reading import File, Reading, read_folder
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign
 from nurture.stages.apply import campaign_of
-from nurture.store import Store, campaigns
+from nurture.store import Store, campaigns, inside
 from nurture.store.campaigns import Running, Version
 
 
@@ -19,17 +19,26 @@ def overview(store: Store, campaigns_dir: Path, templates_dir: Path, *, now: dat
     reading = read_folder(campaigns_dir, templates_dir)
     with store.read() as conn:
         running, live = campaigns.running(conn), campaigns.live_versions(conn)
-        followed, due = campaigns.followed(conn), campaigns.due(conn, now=now)
+        followed, due = inside.followed(conn), inside.due(conn, now=now)
     rows = []
     for name, one in running.items():
-        inside = {n: people for (campaign, n), people in followed.items() if campaign == name}
+        following = {n: people for (campaign, n), people in followed.items() if campaign == name}
         count, first = due.get(name, (0, None))
-        older = {n: people for n, people in inside.items() if n != one.version}
-        rows.append({
-            "campaign": name, "state": _state(one), "version": one.version, "people": sum(inside.values()), "due": count,
-            "next": first, "drains": ", ".join(f"v{n}: {people}" for n, people in sorted(older.items())) or None,
-            "file": _file(reading, live[name], one), "stage": one.funnel_stage, "track": one.track,
-        })
+        older = {n: people for n, people in following.items() if n != one.version}
+        rows.append(
+            {
+                "campaign": name,
+                "state": _state(one),
+                "version": one.version,
+                "people": sum(following.values()),
+                "due": count,
+                "next": first,
+                "drains": ", ".join(f"v{n}: {people}" for n, people in sorted(older.items())) or None,
+                "file": _file(reading, live[name], one),
+                "stage": one.funnel_stage,
+                "track": one.track,
+            }
+        )
     for file in reading.of("campaign"):
         if isinstance(file.noun, Campaign) and file.noun.id not in running:
             rows.append({
@@ -47,11 +56,11 @@ def campaign_status(store: Store, name: str, *, now: datetime) -> dict[str, Any]
         if one is None:
             return None
         past = campaigns.history(conn, name)
-        followed = campaigns.followed(conn, [name])
-        sent = campaigns.sent_by_step(conn, name)
+        followed = inside.followed(conn, [name])
+        sent = inside.sent_by_step(conn, name)
         stands: dict[str, int] = {}
         for _, n in followed:
-            for step, people in campaigns.stands(conn, name, n).items():
+            for step, people in inside.stands(conn, name, n).items():
                 stands[step or ""] = stands.get(step or "", 0) + people
     live = next(v for v in past if v.n == one.version)
     steps = [

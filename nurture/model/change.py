@@ -9,7 +9,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where people who stand on a step go once it is gone. `to_step` None: they leave. `renamed`: the same step, new name."""
+    """Where people who stand on a step go once it is gone.
+
+    `to_step` None: they leave. `renamed`: it is the same step under a new name.
+    """
 
     step: str
     to_step: str | None

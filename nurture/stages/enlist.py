@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from nurture.decide import enter
 from nurture.decide.enter import EntryDecision
 from nurture.errors import UsageError
@@ -17,7 +15,7 @@ from nurture.model.facts import Snapshot
 from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.stages.enroll import enter_lead, past_run
-from nurture.store import campaigns, enrollments, snapshots
+from nurture.store import Connection, campaigns, enrollments, inside, snapshots
 from nurture.store.enrollments import Enrolled
 
 BATCH = 500
@@ -75,7 +73,7 @@ def _campaign(parts: Parts, campaign_id: str) -> Campaign:
 def _decisions(
     parts: Parts, conn: Connection, campaign: Campaign, list_name: str, now: datetime
 ) -> Iterator[tuple[Snapshot, EntryDecision, list[Enrolled]]]:
-    ids = campaigns.on_list(conn, list_name)
+    ids = inside.on_list(conn, list_name)
     if not ids:
         raise UsageError(f"nobody is on the list `{list_name}`", fix="import people with `nurture import --list`")
     for start in range(0, len(ids), BATCH):

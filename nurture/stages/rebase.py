@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from nurture.decide import change
+from nurture.decide.effect import due_of
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign, HandOff, WaitFor
 from nurture.model.change import Redirect
 from nurture.model.intents import Position, Tally
 from nurture.parts import Parts
-from nurture.store import Connection, campaigns, enrollments, messages, snapshots
+from nurture.store import Connection, campaigns, enrollments, inside, messages, snapshots
 from nurture.store.campaigns import Version
 from nurture.store.enrollments import Enrolled
 
@@ -59,10 +60,10 @@ def sweep(
 ) -> int:
     """One batch of people on moved steps, in one transaction. Marks the version when nobody is left; resumable."""
     moved = list(version.sweep) if version.in_flight == "follow" else []
-    ids = campaigns.behind(conn, version.campaign, version.n, moved, limit=limit)
+    ids = inside.behind(conn, version.campaign, version.n, moved, limit=limit)
     if not ids:
         # Rows that another worker holds are not seen above, and are not done either.
-        if not campaigns.behind(conn, version.campaign, version.n, moved, limit=1, lock=False):
+        if not inside.behind(conn, version.campaign, version.n, moved, limit=1, lock=False):
             campaigns.mark_swept(conn, version.campaign, version.n, now=now)
         return 0
     found = enrollments.by_ids(conn, ids)
@@ -80,7 +81,7 @@ def sweep(
         if snapshot is not None and position.step_id is not None:
             company = parts.library.company
             due = _due(enrolled, campaign, position, version, now,
-                       change.due_of(campaign, position, snapshot.lead, company))
+                       due_of(campaign, position, snapshot.lead, company))
         moves.append({
             "b_id": enrolled.id, "step_id": position.step_id, "anchor_at": position.anchor_at,
             "waiting_since": position.waiting_since, "due_at": due, "version_now": version.n,

@@ -8,18 +8,8 @@ from typing import Any
 
 import pytest
 
-from nurture.decide.change import (
-    diff,
-    due_of,
-    effect,
-    effective,
-    follow,
-    moved_too_far,
-    must_say,
-    normalise,
-    rebase,
-    spread,
-)
+from nurture.decide.change import diff, effective, follow, normalise, rebase, spread
+from nurture.decide.effect import count, due_of, moved_too_far, must_say
 from nurture.model.campaign import (
     Branch,
     Campaign,
@@ -59,7 +49,7 @@ def one(step: str, days: float = 3, **more: Any) -> Standing:
 
 
 def counts(change: Change, new: Campaign, *people: Standing, old: Campaign = DRIP) -> dict[str, int]:
-    found = effect(old, new, change, people, company=COMPANY, now=NOW).counts()
+    found = count(old, new, change, people, company=COMPANY, now=NOW).counts()
     return {name: n for name, n in found.items() if n}
 
 

@@ -160,7 +160,7 @@ class World:
         self, stands: Iterable[tuple[str | None, float]], *, purposes: Iterable[Purpose] = (Purpose.NURTURE_EMAIL,)
     ) -> None:
         """One lead per (step, days since the step before was done), due by the version that runs."""
-        from nurture.decide.change import due_of
+        from nurture.decide.effect import due_of
         from nurture.model.facts import Lead
         from nurture.model.intents import Position
         from nurture.model.words import Stage
