@@ -51,17 +51,17 @@ def one_time_link(parts: Parts, user_id: str, *, now: datetime, valid: timedelta
     link_id = secrets.randbits(47)
     token = sign(parts.keys, MAGIC, link_id, int(expires.timestamp()))
     with parts.store.begin() as conn:
-        confirmations.issue(
-            conn, token, purpose=MAGIC, user_id=user_id, now=now, expires_at=expires, data={"to": to}
-        )
+        confirmations.issue(conn, token, purpose=MAGIC, user_id=user_id, now=now, expires_at=expires, data={"to": to})
     return f"{parts.public_url.rstrip('/')}/sign-in/{token}"
 
 
 def demo_link(parts: Parts, *, now: datetime) -> str:
-    """The demo's visitor, who may see everything, and a link to sign in with (a day long)."""
+    """A link (a day long) for the demo's visitor, who sees everything and decides in the first seller's name."""
+    sellers = [s for s in parts.library.sales.sellers.values() if s.role != "marketing"]
+    user_id, name = (sellers[0].id, f"{sellers[0].name} (demo)") if sellers else ("demo", "Demo visitor")
     with parts.store.begin() as conn:
-        sessions.put_user(conn, "demo", address="demo@example.com", name="Demo visitor", roles=["admin"], now=now)
-    return one_time_link(parts, "demo", now=now, valid=timedelta(days=1))
+        sessions.put_user(conn, user_id, address=f"demo-{user_id}@example.com", name=name, roles=["admin"], now=now)
+    return one_time_link(parts, user_id, now=now, valid=timedelta(days=1))
 
 
 def csrf_of(house: House, token: str) -> str:
@@ -195,10 +195,19 @@ def _mail_link(house: House, user: User, to: str, now: datetime) -> None:
     text = f"Hello {user.name},\n\nthis link signs you in, once, within 20 minutes:\n\n{link}\n\nNot you? Do nothing.\n"
     with house.parts.store.begin() as conn:
         key = f"magic:{sessions.hash_of(link)[:32]}"
-        outbox.put(conn, [outbox.row(
-            "staff_mail", user.email_key, key=key, now=now, subject=f"{house.company.name}: your sign-in link",
-            payload={"text": text},
-        )])
+        outbox.put(
+            conn,
+            [
+                outbox.row(
+                    "staff_mail",
+                    user.email_key,
+                    key=key,
+                    now=now,
+                    subject=f"{house.company.name}: your sign-in link",
+                    payload={"text": text},
+                )
+            ],
+        )
 
 
 def _welcome(request: Request, house: House, user: User, to: str) -> Response:

@@ -1,0 +1,250 @@
+"""One hand-off and what a named seller decides about it: as a page and as JSON. GET shows, POST acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from nurture.errors import Conflict, NurtureError, Refused
+from nurture.model.tokens import TokenPurpose
+from nurture.parts import Parts
+from nurture.stages import conversion, desk
+from nurture.stages.desk import Decided
+from nurture.store import board, handoffs, sessions
+from nurture.store.handoffs import Handoff
+from nurture.store.sessions import User
+from nurture.web.answers import gone, page
+from nurture.web.house import House
+from nurture.web.limits import client_key
+from nurture.web.public import read_form, read_token
+from nurture.web.signin import SignedIn, check_post, need
+from nurture.web.staff import queues_of
+
+SELLING = ("sales", "manager")
+
+
+class Choice(BaseModel):
+    """A decision. `key` makes a repeat give the first answer; `version` refuses it when the lead changed since."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=2000)
+
+    reason: str | None = Field(default=None, max_length=64)
+    note: str | None = None
+    revisit_on: date | None = None
+    bant: dict[str, str] = Field(default_factory=dict, max_length=4)
+    kind: str = Field(default="call", max_length=32)
+    outcome: str | None = Field(default=None, max_length=200)
+    key: str | None = Field(default=None, max_length=200)
+    version: int | None = None
+
+
+Act = Callable[[Parts, int, Choice, dict[str, Any]], Decided]
+
+ACTS: Mapping[str, Act] = {
+    "accept": lambda p, i, c, m: desk.accept(p, i, note=c.note, expected_version=c.version, **m),
+    "reject": lambda p, i, c, m: desk.reject(p, i, reason=c.reason, note=c.note, expected_version=c.version, **m),
+    "recycle": lambda p, i, c, m: desk.recycle(
+        p, i, reason=c.reason, note=c.note, revisit_on=c.revisit_on, expected_version=c.version, **m
+    ),
+    "qualify": lambda p, i, c, m: desk.qualify(p, i, bant=c.bant, note=c.note, expected_version=c.version, **m),
+    "convert": lambda p, i, c, m: conversion.convert(
+        p, i, conversion.Choice(), note=c.note, expected_version=c.version, **m
+    ),
+    "log": lambda p, i, c, m: desk.log_call(p, i, kind=c.kind, outcome=c.outcome, note=c.note, **m),
+    "undo": lambda p, i, c, m: desk.undo(p, i, **m),
+}
+
+
+def decide(house: House, handoff_id: int, name: str, choice: Choice, user: User) -> Decided:
+    return ACTS[name](house.parts, handoff_id, choice, {"by": user.id, "now": house.now(), "key": choice.key})
+
+
+def visible(house: House, user: User, handoff_id: int) -> Handoff:
+    """The hand-off, if it came to this user. 404 for somebody else's and for none alike."""
+    need(user, *SELLING, "marketing")
+    queues = queues_of(house, user)
+    try:
+        with house.parts.store.read() as conn:
+            found = handoffs.get(conn, handoff_id)
+    except Refused:
+        raise HTTPException(404, "not found") from None
+    if queues is not None and found.queue not in queues and found.owner != user.id:
+        raise HTTPException(404, "not found")
+    return found
+
+
+def routes(house: House) -> APIRouter:
+    router = APIRouter()
+    _pages(router, house)
+    _calls(router, house)
+    return router
+
+
+def _pages(router: APIRouter, house: House) -> None:
+    @router.get("/handoff/{token}", include_in_schema=False)
+    def from_mail(request: Request, token: str, user: SignedIn) -> Response:
+        """The link in a packet's mail: after signing in it shows the hand-off, and does nothing by itself."""
+        ids = read_token(house, TokenPurpose.HANDOFF, token, 2)
+        return gone(request, house) if ids is None else RedirectResponse(f"/queue/{ids[0]}", status_code=303)
+
+    @router.get("/queue/{handoff_id}", include_in_schema=False)
+    def show(request: Request, handoff_id: int, user: SignedIn) -> Response:
+        return _show(request, house, user, visible(house, user, handoff_id))
+
+    @router.post("/queue/{handoff_id}", include_in_schema=False)
+    async def act(request: Request, handoff_id: int, user: SignedIn) -> Response:
+        form = await read_form(request)
+        check_post(request, form)
+        typed = {k: v.strip() for k, v in form.items() if isinstance(v, str) and v.strip()}
+        return await run_in_threadpool(_act, request, house, user, handoff_id, typed)
+
+
+def _act(request: Request, house: House, user: User, handoff_id: int, typed: Mapping[str, str]) -> Response:
+    need(user, *SELLING)
+    found = visible(house, user, handoff_id)
+    name = typed.get("decision", "")
+    bant = {letter: typed[letter] for letter in handoffs.LETTERS if typed.get(letter)}
+    try:
+        if name not in ACTS:
+            raise Refused("Choose what you decided.", code="no_decision")
+        choice = Choice(
+            reason=typed.get(f"{name}_reason"),
+            note=typed.get("note"),
+            bant=bant,
+            kind=typed.get("kind", "call"),
+            revisit_on=_day(typed.get("revisit_on")),
+            version=int(typed["version"]) if typed.get("version", "").isdigit() else None,
+        )
+        decide(house, handoff_id, name, choice, user)
+    except (NurtureError, ValueError) as no:
+        told = f"{no.message} {no.fix}".strip() if isinstance(no, NurtureError) else "This cannot be read."
+        return _show(request, house, user, found, told=told, status=409 if isinstance(no, Conflict) else 422)
+    return RedirectResponse(f"/queue/{handoff_id}", status_code=303)
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+def _show(
+    request: Request, house: House, user: User, handoff: Handoff, *, told: str = "", status: int = 200
+) -> Response:
+    with house.parts.store.read() as conn:
+        decisions = handoffs.decisions_of(conn, handoff.id)
+        lead = board.lead_head(conn, handoff.lead_id)
+    agreement = house.parts.library.agreement
+    return page(
+        request,
+        house,
+        "handoff.html",
+        status=status,
+        user=user,
+        here="queue",
+        csrf=request.state.csrf,
+        handoff=handoff,
+        lead=lead,
+        packet=handoff.packet,
+        decisions=decisions,
+        told=told,
+        letters=handoffs.LETTERS,
+        answers=desk.ANSWERS,
+        rejects=sorted(agreement.reject_reasons.values(), key=lambda r: r.label),
+        recycles=sorted((r for r in agreement.recycle_reasons.values() if r.kind == "active"), key=lambda r: r.label),
+        may_act=user.may(*SELLING) and handoff.closed_at is None,
+    )
+
+
+def by_token(request: Request) -> User:
+    """Whoever calls with an API token (`Authorization: Bearer ...`). A token carries a person, never a machine."""
+    house: House = request.app.state.house
+    now = house.now()
+    key = client_key(request.client.host if request.client else None)
+    if key is not None and not house.limits.call.take(key, now):
+        raise HTTPException(429, "too many calls", headers={"retry-after": "60"})
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token:
+        with house.parts.store.read() as conn:
+            found = sessions.who(conn, token.strip(), now=now, kind="api")
+        if found is not None:
+            return found[0]
+    raise HTTPException(401, "an API token is needed", headers={"www-authenticate": "Bearer"})
+
+
+Caller = Annotated[User, Depends(by_token)]
+
+
+def _calls(router: APIRouter, house: House) -> None:
+    @router.get("/api/handoffs")
+    def listing(user: Caller, done: bool = False) -> list[dict[str, Any]]:
+        """Hand-offs of the caller's queues, the most urgent first."""
+        need(user, *SELLING, "marketing")
+        with house.parts.store.read() as conn:
+            rows = board.queue(conn, queues=queues_of(house, user), owner=user.id, done=done)
+        return [_told(row) for row in rows]
+
+    @router.get("/api/handoffs/{handoff_id}")
+    def one(handoff_id: int, user: Caller) -> dict[str, Any]:
+        """One hand-off with its packet."""
+        found = visible(house, user, _in_range(handoff_id))
+        return {
+            **_told({name: getattr(found, name) for name in found.__dataclass_fields__}),
+            "packet": dict(found.packet),
+        }
+
+    @router.post("/api/handoffs/{handoff_id}/{decision}")
+    def decided(handoff_id: int, decision: str, choice: Choice, user: Caller) -> JSONResponse:
+        """Decide: accept, reject, recycle, qualify, convert, log or undo. In the caller's own name."""
+        need(user, *SELLING)
+        visible(house, user, _in_range(handoff_id))
+        if decision not in ACTS:
+            raise HTTPException(404, "not found")
+        try:
+            done = decide(house, handoff_id, decision, choice, user)
+        except Conflict as no:
+            return JSONResponse({"error": no.message, "fix": no.fix}, status_code=409)
+        except Refused as no:
+            return JSONResponse({"error": no.message, "code": no.code, "fix": no.fix}, status_code=422)
+        return JSONResponse(
+            {
+                "decision": done.decision,
+                "handoff": done.handoff_id,
+                "lead": done.lead_id,
+                "stage": done.stage,
+                "reason": done.reason,
+                "repeated": done.repeated,
+            }
+        )
+
+
+def _in_range(handoff_id: int) -> int:
+    if not 0 < handoff_id < 2**48:
+        raise HTTPException(404, "not found")
+    return handoff_id
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = (
+        "id",
+        "lead_id",
+        "state",
+        "via",
+        "queue",
+        "owner",
+        "cell",
+        "priority",
+        "fast",
+        "note",
+        "opened_at",
+        "due_at",
+        "decided_at",
+        "closed_at",
+        "reason",
+        "version",
+    )
+    return {name: row[name] for name in names if name in row}

@@ -1,0 +1,161 @@
+"""Decisions over the web: a named seller, their own queue; GET shows, POST acts; repeats are harmless."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import insert, text
+
+from nurture.model.agreement import Agreement, RecycleReason, RejectReason
+from nurture.model.company import Queue, Sales, Seller
+from nurture.model.tokens import sign
+from nurture.store import sessions
+from nurture.store.tables import HandoffRow
+from tests.conftest import NOW
+from tests.web.conftest import World
+from tests.web.test_staff import enter, user
+
+SALES = Sales(
+    sellers={n: Seller(n, n.title(), f"{n}@example.com") for n in ("iva", "ota")},
+    queues={"east": Queue("east", "East", ("iva",)), "west": Queue("west", "West", ("ota",))},
+    default_queue="east",
+)
+AGREEMENT = Agreement(
+    1,
+    NOW.date(),
+    NOW.date(),
+    recycle_reasons={"timing": RecycleReason("timing", "Not the right time", cool_off_days=30)},
+    reject_reasons={"spam": RejectReason("spam", "Not a real person")},
+)
+
+
+@pytest.fixture
+def desk(world: World) -> World:
+    world.parts.library = replace(world.parts.library, sales=SALES, agreement=AGREEMENT)
+    lead = world.lead(fields={"first_name": "Ada", "company": "Example"})
+    with world.store.begin() as conn:
+        conn.execute(text("update lead set stage = 'mql'"))
+        conn.execute(
+            insert(HandoffRow).values(
+                lead_id=lead,
+                queue="east",
+                opened_at=world.clock.now(),
+                cell="A1",
+                packet={
+                    "identity": {"fields": {"first_name": "<b>Ada</b>"}, "email": "ada@example.com"},
+                    "may_use": [],
+                    "for": [{"points": 12000, "text": "asked for a demo"}],
+                },
+            )
+        )
+    user(world, "iva", "sales")
+    user(world, "ota", "sales")
+    user(world, "ines", "marketing")
+    return world
+
+
+def form_of(world: World, path: str = "/queue/1") -> dict[str, str]:
+    page = world.client.get(path).text
+    return dict(re.findall(r'<input type="hidden" name="(csrf|version)" value="(\w+)"', page))
+
+
+def stage(world: World) -> str:
+    return str(world.one("select stage from lead"))
+
+
+def token(world: World, name: str) -> dict[str, str]:
+    secret = f"api token of {name}"
+    with world.store.begin() as conn:
+        sessions.open_session(conn, name, secret, now=world.clock.now(), kind="api")
+    return {"authorization": f"Bearer {secret}"}
+
+
+def test_a_seller_accepts_on_the_page_and_get_alone_does_nothing(desk: World) -> None:
+    enter(desk, "iva")
+    shown = desk.client.get("/queue/1")
+    assert shown.status_code == 200 and "&lt;b&gt;Ada" in shown.text and "+12.0 asked for a demo" in shown.text
+    assert desk.client.get("/queue/1?decision=accept").status_code == 200
+    assert stage(desk) == "mql"
+    assert desk.client.post("/queue/1", data={**form_of(desk), "decision": "accept"}).status_code == 303
+    assert stage(desk) == "sal"
+    assert desk.rows("select owner, state from handoff") == [("iva", "accepted")]
+
+
+def test_a_decision_without_its_reason_and_an_unknown_one_are_answered_in_words(desk: World) -> None:
+    enter(desk, "iva")
+    for decision in ("reject", "recycle", "", "drop table"):
+        answer = desk.client.post("/queue/1", data={**form_of(desk), "decision": decision})
+        assert answer.status_code == 422 and 'role="alert"' in answer.text
+    assert stage(desk) == "mql"
+    data = {**form_of(desk), "decision": "recycle", "recycle_reason": "timing", "note": "next year"}
+    assert desk.client.post("/queue/1", data=data).status_code == 303
+    assert stage(desk) == "recycled"
+
+
+def test_a_stale_page_is_a_conflict_and_changes_nothing(desk: World) -> None:
+    enter(desk, "iva")
+    old = form_of(desk)
+    with desk.store.begin() as conn:
+        conn.execute(text("update handoff set version = version + 1"))
+    assert desk.client.post("/queue/1", data={**old, "decision": "accept"}).status_code == 409
+    assert stage(desk) == "mql"
+
+
+def test_nobody_decides_about_what_came_to_somebody_else(desk: World) -> None:
+    enter(desk, "iva")
+    csrf = form_of(desk)
+    desk.client.cookies.clear()
+    enter(desk, "ota")
+    assert desk.client.get("/queue/1").status_code == 404
+    assert desk.client.post("/queue/1", data={**csrf, "decision": "accept"}).status_code == 403
+    own = form_of(desk, "/")
+    assert desk.client.post("/queue/1", data={**own, "decision": "accept"}).status_code == 404
+    desk.client.cookies.clear()
+    enter(desk, "ines")
+    assert desk.client.get("/queue/1").status_code == 200
+    assert desk.client.post("/queue/1", data={**form_of(desk, "/"), "decision": "accept"}).status_code == 403
+    assert stage(desk) == "mql"
+
+
+def test_the_link_in_a_packets_mail_opens_after_signing_in_and_acts_on_nothing(desk: World) -> None:
+    link = f"/handoff/{sign(desk.keys, 'handoff', 1, 0)}"
+    asked = desk.client.get(link)
+    assert asked.status_code == 303 and asked.headers["location"].startswith("/sign-in?to=/handoff/")
+    enter(desk, "iva")
+    assert desk.client.get(link).headers["location"] == "/queue/1"
+    assert desk.client.get(link[:-1] + ("A" if link[-1] != "A" else "B")).status_code == 404
+    assert stage(desk) == "mql"
+
+
+def test_the_api_needs_a_persons_token_and_obeys_the_same_borders(desk: World) -> None:
+    iva, ota, ines = (token(desk, n) for n in ("iva", "ota", "ines"))
+    assert desk.client.get("/api/handoffs").status_code == 401
+    assert desk.client.get("/api/handoffs", headers={"authorization": "Bearer wrong"}).status_code == 401
+    enter(desk, "iva")
+    assert desk.client.get("/api/handoffs").status_code == 401
+    assert [h["id"] for h in desk.client.get("/api/handoffs", headers=iva).json()] == [1]
+    assert desk.client.get("/api/handoffs", headers=ota).json() == []
+    assert desk.client.get("/api/handoffs/1", headers=ota).status_code == 404
+    assert (
+        desk.client.get("/api/handoffs/99", headers=ota).json()
+        == desk.client.get("/api/handoffs/1", headers=ota).json()
+    )
+    assert desk.client.post("/api/handoffs/1/accept", json={}, headers=ota).status_code == 404
+    assert desk.client.post("/api/handoffs/1/accept", json={}, headers=ines).status_code == 403
+    assert desk.client.get("/api/handoffs/1", headers=iva).json()["packet"]["identity"]["email"] == "ada@example.com"
+    assert stage(desk) == "mql"
+
+
+def test_the_api_decides_once_per_key_and_says_conflicts(desk: World) -> None:
+    iva = token(desk, "iva")
+    wrong = desk.client.post("/api/handoffs/1/reject", json={"reason": "no such"}, headers=iva)
+    assert wrong.status_code == 422
+    one = desk.client.post("/api/handoffs/1/accept", json={"key": "k1", "version": 0}, headers=iva)
+    two = desk.client.post("/api/handoffs/1/accept", json={"key": "k1", "version": 0}, headers=iva)
+    assert one.json()["stage"] == "sal" and two.json()["repeated"] is True
+    late = desk.client.post("/api/handoffs/1/recycle", json={"reason": "timing", "version": 0}, headers=iva)
+    assert late.status_code == 409
+    assert desk.client.post("/api/handoffs/1/convince", json={}, headers=iva).status_code == 404
+    assert desk.client.post("/api/handoffs/1/accept", json={"surprise": 1}, headers=iva).status_code == 422
