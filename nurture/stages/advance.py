@@ -51,14 +51,16 @@ def _one(parts: Parts, conn: Connection, snapshot: Snapshot, enrolled: Enrolled,
     gone = snapshot.lead.stage in BEYOND_MARKETING - WITH_SALES
     rule = enter.leave(live or campaign, snapshot, entered_at=enrolled.entered_at, company=company, now=now)
     if gone or rule is not None:
-        _leave(conn, snapshot, enrolled, rule, now)
+        _leave(parts, conn, snapshot, enrolled, rule, now)
         tally.count("left")
     elif enrolled.state == EnrollmentState.ACTIVE and _waits_for_facts(campaign, enrolled):
         enrollments.wake(conn, [enrolled.id], now=now)
         tally.count("woken")
 
 
-def _leave(conn: Connection, snapshot: Snapshot, enrolled: Enrolled, rule: LeaveRule | None, now: datetime) -> None:
+def _leave(
+    parts: Parts, conn: Connection, snapshot: Snapshot, enrolled: Enrolled, rule: LeaveRule | None, now: datetime
+) -> None:
     reason = f"the lead is {snapshot.lead.stage}" if rule is None else f"leave_when: {say(rule)}"
     enrollments.end(conn, [enrolled.id], state=EnrollmentState.LEFT, reason=reason, now=now)
     messages.withdraw(conn, [enrolled.id], text=f"the lead left the campaign ({reason})", now=now)
@@ -78,7 +80,13 @@ def _leave(conn: Connection, snapshot: Snapshot, enrolled: Enrolled, rule: Leave
     )
     if rule is not None and rule.move_to is not None and enrolled.state != EnrollmentState.CONTROL:
         tracks.move(
-            conn, enrolled.lead_id, rule.move_to, now=now, reason=f"{enrolled.campaign}: {reason}", rule="leave_when"
+            parts.library.tracks,
+            conn,
+            enrolled.lead_id,
+            rule.move_to,
+            now=now,
+            reason=f"{enrolled.campaign}: {reason}",
+            rule="leave_when",
         )
     else:
         wakeups.wake(conn, [enrolled.lead_id], now=now, stage="hand_off")

@@ -99,7 +99,7 @@ class _Batch:
         for (state, reason), ids in w.ends.items():
             enrollments.end(self.conn, ids, state=state, reason=reason, now=self.now)
         for lead_id, track, why in w.moves:
-            tracks.move(self.conn, lead_id, track, now=self.now, reason=why)
+            tracks.move(self.parts.library.tracks, self.conn, lead_id, track, now=self.now, reason=why)
         for snapshot, campaign in w.exhausted:
             tracks.exhausted(self.parts, self.conn, snapshot, campaign, now=self.now)
         messages.plan(self.conn, w.messages)

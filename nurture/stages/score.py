@@ -84,8 +84,11 @@ def row_of(
         min((e.at for e in snapshot.events if e.at > now), default=None),
     ]
     return scores.row(
-        snapshot.lead.id, result.scores, scored_with=library.scoring.sha,
-        level=level(snapshot, result, vector, now=now), engaged_at=rules.engaged_at(snapshot, now),
+        snapshot.lead.id,
+        result.scores,
+        scored_with=library.scoring.sha,
+        level=level(snapshot, result, vector, now=now),
+        engaged_at=rules.engaged_at(snapshot, now),
         review_at=min((at for at in looks if at is not None), default=None),
     )
 
@@ -96,12 +99,16 @@ def level(snapshot: Snapshot, result: Scored, vector: tuple[int, str, str] | Non
     passed = {
         "G01": any(snapshot.consents_to(Purpose.PRIVACY_NOTICE, now, channel) for channel in Channel),
         "marketing_consent": any(snapshot.consents_to(purpose, now) for purpose in MAIL_PURPOSES),
-        "G09": "G09+" in signs, "G10": "G10+" in signs,
+        "G09": "G09+" in signs,
+        "G10": "G10+" in signs,
     }
     stage = snapshot.lead.stage
     return scored.level(
-        passed, band=result.scores.fit_band, action_=result.scores.action,
-        bant_set=stage in (Stage.SQL, Stage.CONVERTED, Stage.CUSTOMER), opportunity=snapshot.open_opportunity,
+        passed,
+        band=result.scores.fit_band,
+        action_=result.scores.action,
+        bant_set=stage in (Stage.SQL, Stage.CONVERTED, Stage.CUSTOMER),
+        opportunity=snapshot.open_opportunity,
     )
 
 
@@ -109,8 +116,17 @@ def _shadow_rows(snapshot: Snapshot, library: Library, holds: Holds, now: dateti
     rows = []
     for model in scored.shadows(snapshot, library.scoring, now=now, holds=holds):
         found = scored.scored(snapshot, model, now=now).scores
-        rows.append({"lead_id": snapshot.lead.id, "model": model.id, "engagement": found.engagement,
-                     "fit_low": found.fit_low, "cell": found.cell, "action": found.action, "at": now})
+        rows.append(
+            {
+                "lead_id": snapshot.lead.id,
+                "model": model.id,
+                "engagement": found.engagement,
+                "fit_low": found.fit_low,
+                "cell": found.cell,
+                "action": found.action,
+                "at": now,
+            }
+        )
     return rows
 
 
@@ -120,8 +136,10 @@ def _changed_model(snapshot: Snapshot, result: Scored, now: datetime) -> list[di
         return []
     was, now_is = before.engagement / 1000, after.engagement / 1000
     text = f"scored by {after.model} ({now_is:.1f}) instead of {before.model} ({was:.1f})"
-    data = {"before": {"model": before.model, "engagement": before.engagement, "cell": before.cell},
-            "after": {"model": after.model, "engagement": after.engagement, "cell": after.cell}}
+    data = {
+        "before": {"model": before.model, "engagement": before.engagement, "cell": before.cell},
+        "after": {"model": after.model, "engagement": after.engagement, "cell": after.cell},
+    }
     return [{"lead_id": snapshot.lead.id, "at": now, "kind": "model", "text": text, "data": data}]
 
 
@@ -143,8 +161,16 @@ def _move(
         choice = _choice(library, snapshot, result, holds, now, stage=after)
         track = choice.track
     lifecycle.apply(
-        conn, lead.id, due.trigger, actor=Actor(due.actor), key=f"{due.trigger}/{lead.id}/{lead.version}", now=now,
-        reason=due.reason, columns=columns, track=track, config_sha=library.config_sha,
+        conn,
+        lead.id,
+        due.trigger,
+        actor=Actor(due.actor),
+        key=f"{due.trigger}/{lead.id}/{lead.version}",
+        now=now,
+        reason=due.reason,
+        columns=columns,
+        track=track,
+        config_sha=library.config_sha,
         agreement_version=library.agreement.version,
     )
     return True
@@ -168,5 +194,5 @@ def _track(library: Library, conn: Connection, snapshot: Snapshot, result: Score
     here, there = library.tracks.tracks.get(lead.track or ""), library.tracks.tracks[choice.track]
     if lead.track is not None and (here is None or there.priority >= here.priority):
         return False
-    tracks.move(conn, lead.id, choice.track, now=now, reason=choice.rule, rule=choice.rule)
+    tracks.move(library.tracks, conn, lead.id, choice.track, now=now, reason=choice.rule, rule=choice.rule)
     return True

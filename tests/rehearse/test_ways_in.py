@@ -1,4 +1,4 @@
-"""A form is sent first, its double opt-in confirmed later: the campaign starts at the confirmation, and once."""
+"""Ways in that take two steps, and what runs beside a track: seen through the whole pipeline with all shipped campaigns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from nurture.rehearse.happen import happen
 from nurture.rehearse.world import World
-from nurture.store import enrollments
+from nurture.store import enrollments, snapshots
 from tests.rehearse.test_shipped_stories import shipped
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -42,4 +42,27 @@ def test_the_guide_starts_when_the_address_is_confirmed() -> None:
 def test_a_form_of_last_year_starts_nothing() -> None:
     world, lead_id = asked_for_the_guide(timedelta(days=300))
     assert "awareness-buyers-guide" not in runs(world, lead_id)
+    world.close()
+
+
+def test_mails_around_the_webinar_go_on_beside_the_track() -> None:
+    library = shipped().library
+    assert library is not None
+    world = World(library, start=START)
+    consents = ["privacy_notice", "nurture_email", "click_tracking"]
+    lead_id = world.add_lead(email="jan@works.example.com", fields={}, consents=consents)
+    happen(world, lead_id, "form", "buyers-guide", {})
+    world.run()
+    happen(world, lead_id, "form", "webinar", {})
+    world.run()
+    assert sorted(runs(world, lead_id)) == ["awareness-buyers-guide", "webinar"]
+    happen(world, lead_id, "score", 45, {})
+    world.run_until(START + timedelta(days=1))
+    happen(world, lead_id, "attended", "phones-in-order", {"minutes": 45})
+    world.run_until(START + timedelta(days=4))
+    with world.store.read() as conn:
+        steps = [sent.step for sent in snapshots.ledger(conn, [lead_id])[lead_id] if sent.campaign == "webinar"]
+        track = snapshots.load(conn, [lead_id], now=world.clock.now())[lead_id].lead.track
+    assert track == "business_case", "the score moved the lead on"
+    assert "thank-you" in steps, "and the webinar's mails still came"
     world.close()
