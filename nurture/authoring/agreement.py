@@ -51,21 +51,24 @@ AGREEMENT: Final[Words] = {
     "calendar": Word("When sales works.", ref("calendar")),
     "capacity": Word("How many leads sales can take.", ref("capacity")),
     "cool_off_default": Word("For reasons without their own.", ref("duration")),
-    "exploration": Word("So many percent below the threshold are shown to sales, marked, to see what is missed.", ref("share")),
+    "exploration": Word("So many percent below the threshold are shown to sales, marked, to see what is missed.",
+                        ref("share")),
     "benchmarks": Word("Numbers to compare with.", ANY),
     "recycle_reasons": Word("Sales' not yet: id -> what follows. Changes and extends the built-in table.",
                             table(ref("recycle_reason"))),
     "reject_reasons": Word("Sales' no: id -> what follows.", table(ref("reject_reason"))),
 }
 SIGNATURE: Final[Words] = {
-    "role": Word("Which side.", choice(ROLES), True), "name": Word("Who.", TEXT, True), "on_date": Word("When.", DAY, True),
+    "role": Word("Which side.", choice(ROLES), True), "name": Word("Who.", TEXT, True),
+    "on_date": Word("When.", DAY, True),
 }
 ICP: Final[Words] = {
     "bounds": Word("Known values outside these fail the gate.", ref("bounds")),
     "exceptions": Word("Named ones.", array(ref("exception"))),
 }
 BOUNDS: Final[Words] = {
-    "employees": Word("From, to.", array(whole(0, 10_000_000), 2)), "countries": Word("Two letters each.", array(TEXT, 1)),
+    "employees": Word("From, to.", array(whole(0, 10_000_000), 2)),
+    "countries": Word("Two letters each.", array(TEXT, 1)),
     "industries": Word("As the lead field says them.", array(TEXT, 1)),
 }
 EXCEPTION: Final[Words] = {
@@ -77,7 +80,8 @@ BANT_REQUIRED: Final[Words] = {
 }
 GATE: Final[Words] = {
     "required_fields": Word("Known before a hand-off.", array(SLUG)),
-    "required_events": Word("Segment -> what must have happened; `default` for everybody else.", table(ref("required"))),
+    "required_events": Word("Segment -> what must have happened; `default` for everybody else.",
+                            table(ref("required"))),
     "intent": Word("Any of these shows intent.", array({"type": "object"})),
     "excluded": Word("Whom sales never gets: domains of our people, partners, competitors, tests.", table(array(TEXT))),
     "fresh_after_recycle": Word("Required events must be newer than the return.", YES_NO),
@@ -85,7 +89,8 @@ GATE: Final[Words] = {
     "max_passive": Word("So many missed deadlines, then both managers are told.", whole(0, 100)),
 }
 REQUIRED: Final[Words] = {
-    "any_of": Word("One of these.", array({"type": "object"})), "all_of": Word("All of these.", array({"type": "object"})),
+    "any_of": Word("One of these.", array({"type": "object"})),
+    "all_of": Word("All of these.", array({"type": "object"})),
     "ordered": Word("These, in this order.", array({"type": "object"})),
     "counts_as_intent": Word("Having these also shows intent.", YES_NO),
 }
@@ -97,7 +102,8 @@ SLA: Final[Words] = {
     "expire": Word("Give back what nobody decided. Left out: from three sellers upwards.", YES_NO),
 }
 CALENDAR: Final[Words] = {
-    "zone": Word("The calendar's time zone.", TEXT, True, ("Europe/Warsaw",)), "open": Word("First minute.", ref("clock")),
+    "zone": Word("The calendar's time zone.", TEXT, True, ("Europe/Warsaw",)),
+    "open": Word("First minute.", ref("clock")),
     "close": Word("Last minute.", ref("clock")), "days": Word("Working days.", ref("weekdays")),
     "country": Word("Its public holidays are closed.", TEXT), "holidays": Word("Closed besides.", array(DAY)),
 }
@@ -109,7 +115,8 @@ RECYCLE: Final[Words] = {
     "label": Word("What the seller sees.", TEXT), "kind": Word("Who causes it.", choice(("active", "passive", "crm"))),
     "cool_off": Word("No hand-off for so long.", ref("duration")),
     "before_revisit": Word("With a date to come back: the cool-off ends so long before it.", ref("duration")),
-    "mode": Word("Mail meanwhile: none, one educational a month, or as usual.", choice(("silent", "low_touch", "normal"))),
+    "mode": Word("Mail meanwhile: none, one educational a month, or as usual.",
+                 choice(("silent", "low_touch", "normal"))),
     "track": Word("Where the lead goes; left out: back to where it was.", SLUG),
     "carryover": Word("How much of the old engagement still counts.", {"type": "number", "minimum": 0, "maximum": 1}),
     "note_required": Word("The seller has to write a line.", YES_NO),

@@ -89,7 +89,8 @@ def _trigger(node: Node, desk: Desk) -> Trigger | None:
             desk.find("unknown-trigger", node.pairs[key][0].place, f"`{key[:60]}` cannot start a campaign.{hint}",
                       f"one of {', '.join(TRIGGERS)}")
     if len(kinds) > 1:
-        desk.find("two-triggers", node.pairs[kinds[1]][0].place, "two triggers stand in one entry; any one of a list starts it",
+        desk.find("two-triggers", node.pairs[kinds[1]][0].place,
+                  "two triggers stand in one entry; any one of a list starts it",
                   "make two entries of it; what must also hold belongs under `only_if`")
     kind = next((k for k in kinds if k in TRIGGERS), None)
     if kind is None:
@@ -102,12 +103,11 @@ def _trigger(node: Node, desk: Desk) -> Trigger | None:
     args: dict[str, Any] = {}
     if "min_minutes" in node.pairs and kind == "attended":
         args["min_minutes"] = v.whole(1, 1440)(node.pairs["min_minutes"][1], desk)
-    if "topic" in node.pairs and kind in ("attended", "did"):
-        args["topic"] = v.slug(node.pairs["topic"][1], desk)
     for key in TRIGGER_ARGS:
         if key in node.pairs and key not in args:
             desk.find("stray-word", node.pairs[key][0].place, f"`{key}` says nothing about `{kind}`", "remove it")
-    return None if found is None else Trigger(kind, found, {k: x for k, x in args.items() if x is not None}, value.place)
+    return None if found is None else Trigger(kind, found, {k: x for k, x in args.items() if x is not None},
+                                              value.place)
 
 
 def _leave(node: Node, desk: Desk) -> LeaveRule | None:
@@ -153,4 +153,5 @@ def read_window(node: Node, desk: Desk) -> Window:
     if start == end or start == 24 * 60:
         desk.find("window-never-opens", block.place("until"), "this window never opens: `from` is not before `until`",
                   "for example `from: 08:30, until: 17:30`; an `until` before `from` means over midnight")
-    return Window(block.get("days", v.weekdays, frozenset(range(7))), start, end, block.get("timezone", v.zone_or_lead, "lead"))
+    return Window(block.get("days", v.weekdays, frozenset(range(7))), start, end,
+                  block.get("timezone", v.zone_or_lead, "lead"))

@@ -67,7 +67,8 @@ TRACK: Final[Words] = {
     "min_stay": Word("Before another track may take the lead away.", ref("duration"), False, ("7 days",)),
     "early_leads": Word("May identified and early leads be on it? Then it carries no offer.", YES_NO),
     "on_exhausted": Word("When there is nothing left to send: stay, dormant, move_to TRACK.",
-                         {"type": "string", "pattern": f"^(stay|dormant|move_to {v.SLUG})$"}, False, ("move_to education",)),
+                         {"type": "string", "pattern": f"^(stay|dormant|move_to {v.SLUG})$"}, False,
+                         ("move_to education",)),
     "holdout": Word("So many percent get nothing, to measure what the track is worth.", ref("share")),
 }
 TRACK_RULE: Final[Words] = {
@@ -164,7 +165,8 @@ def _lead_field(name: str, node: Node, desk: Desk) -> LeadField:
     choices = tuple(str(c) for c in block.get("choices", v.many(v.scalar), ()))
     kind: Any = block.get("type", v.choice(*FIELD_TYPES), "text")
     if (kind == "choice") != bool(choices):
-        desk.find("bad-form", node.place, f"`{name}` has {'no choices' if kind == 'choice' else 'choices, but another type'}",
+        desk.find("bad-form", node.place,
+                  f"`{name}` has {'no choices' if kind == 'choice' else 'choices, but another type'}",
                   "write `{ type: choice, choices: [small, big] }`")
     return LeadField(name, kind, block.get("label", v.line, ""), choices, block.get("personal", v.yes_no, True))
 
@@ -262,7 +264,8 @@ def _seller(name: str, node: Node, desk: Desk) -> Seller:
     block = Block(node, desk, SELLER)
     role = v.choice("sdr", "account_executive", "manager", "marketing")
     desk.spots["seller", name, "deputy"] = block.place("deputy")
-    return Seller(name, block.get("name", v.line, name), block.get("email", v.email, ""), block.get("role", role, "sdr"),
+    return Seller(name, block.get("name", v.line, name), block.get("email", v.email, ""),
+                  block.get("role", role, "sdr"),
                   block.get("deputy", v.slug), block.get("timezone", v.zone), block.get("away", v.many(_span), ()))
 
 
@@ -296,7 +299,8 @@ def _queue(name: str, node: Node, desk: Desk) -> Queue:
 def _delivery(node: Node, desk: Desk) -> Mapping[str, Any]:
     found = v.anything(node, desk)
     if not isinstance(found, dict) or len(found) != 1 or next(iter(found)) not in ("mail", "webhook", "csv", "crm"):
-        v.not_like(node, desk, "mail: owner", "webhook: https://crm.example.com/in", "csv: var/handoffs", "crm: salesforce")
+        v.not_like(node, desk, "mail: owner", "webhook: https://crm.example.com/in", "csv: var/handoffs",
+                   "crm: salesforce")
         return {}
     if "webhook" in found and v.web_address_fault(str(found["webhook"])):
         desk.find("not-https", next(iter(node))[1].place, "a webhook needs an absolute https address", "")

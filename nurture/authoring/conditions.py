@@ -10,7 +10,7 @@ from nurture.authoring.desk import Desk, did_you_mean
 from nurture.authoring.tree import Node
 from nurture.authoring.words import CONNECTIVES, FACT_ARGS, FACTS
 from nurture.model.campaign import Condition, Duration
-from nurture.model.words import Depth, Purpose, Stage
+from nurture.model.words import Purpose, Stage
 
 DATED: Final = frozenset({"clicked", "opened", "replied", "visited", "did", "attended", "bounced", "form"})
 """Facts that happen at a moment, so that `in_last` says something about them."""
@@ -32,12 +32,12 @@ FACT_READERS: Final[Mapping[str, v.Reader[Any]]] = {
 }
 
 ARG_READERS: Final[Mapping[str, v.Reader[Any]]] = {
-    "link": v.slug, "min_minutes": v.whole(1, 1440), "topic": v.slug, "depth": v.one_of(Depth),
+    "link": v.slug, "min_minutes": v.whole(1, 1440),
     "is": v.scalar, "one_of": v.many(v.scalar), "at_least": v.scalar, "at_most": v.scalar,
 }
 
 ARGS_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "clicked": ("link",), "attended": ("min_minutes", "topic"), "did": ("topic", "depth"),
+    "clicked": ("link",), "attended": ("min_minutes",),
     "field": ("is", "one_of", "at_least", "at_most"),
 }
 
@@ -117,7 +117,8 @@ def _strays(pairs: dict[str, tuple[Node, Node]], desk: Desk) -> None:
     for name in FACT_ARGS:
         if name in pairs and name not in taken:
             owners = [op for op, args in ARGS_OF.items() if name in args] or sorted(DATED)
-            desk.find("stray-word", pairs[name][0].place, f"`{name}` belongs to {' or '.join(f'`{o}`' for o in owners)}",
+            desk.find("stray-word", pairs[name][0].place,
+                      f"`{name}` belongs to {' or '.join(f'`{o}`' for o in owners)}",
                       "put them into one block")
 
 

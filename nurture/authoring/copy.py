@@ -1,4 +1,4 @@
-"""What copy says, checked against what a lead can hold: names, defaults, and a rendering with nobody and with a nasty somebody."""
+"""Copy checked against what a lead can hold: names, defaults, and a try with nobody and with a nasty somebody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from jinja2 import nodes
 from nurture.authoring.desk import did_you_mean
 from nurture.model.company import LeadField
 from nurture.model.sandbox import (
-    DERIVED, EMPTY_LEAD, FILTERS, NAMES, CopyError, Fault, compile_copy, context, faults, nasty_lead, parse, render,
+    DERIVED,
+    EMPTY_LEAD,
+    FILTERS,
+    NAMES,
+    CopyError,
+    Fault,
+    compile_copy,
+    context,
+    faults,
+    nasty_lead,
+    parse,
+    render,
 )
 
 ALWAYS_KNOWN: Final = frozenset({"email"})
@@ -76,7 +87,8 @@ def _visit(node: nodes.Node, local: frozenset[str], sure: frozenset[str], walk: 
         case nodes.For(target=target, iter=over, body=body, else_=otherwise):
             if not (isinstance(over, nodes.Name) and over.name == "links"):
                 _expression(over, local, sure, walk)
-            names = {n.name for n in target.find_all(nodes.Name)} | ({target.name} if isinstance(target, nodes.Name) else set())
+            names = {n.name for n in target.find_all(nodes.Name)} | ({target.name} if isinstance(target,
+                                                                                                 nodes.Name) else set())
             for child in body:
                 _visit(child, local | names | {"loop"}, sure, walk)
             for child in otherwise:
@@ -86,7 +98,8 @@ def _visit(node: nodes.Node, local: frozenset[str], sure: frozenset[str], walk: 
                 _visit(child, local, sure, walk)
 
 
-def _expression(node: nodes.Node, local: frozenset[str], sure: frozenset[str], walk: _Walk, *, safe: bool = False) -> None:
+def _expression(node: nodes.Node, local: frozenset[str], sure: frozenset[str], walk: _Walk, *,
+                safe: bool = False) -> None:
     """Something that is printed or computed with. `safe`: a default stands around it."""
     match node:
         case nodes.Getattr(node=nodes.Name(name=root), attr=word) if root not in local:
@@ -141,7 +154,8 @@ def _sure(test: nodes.Node) -> tuple[frozenset[str], frozenset[str]]:
             return frozenset({word}), nothing
         case nodes.Test(node=nodes.Getattr(node=nodes.Name(name="lead"), attr=word), name="undefined"):
             return nothing, frozenset({word})
-        case nodes.Compare(expr=nodes.Getattr(node=nodes.Name(name="lead"), attr=word), ops=[nodes.Operand(op="eq" | "in")]):
+        case nodes.Compare(expr=nodes.Getattr(node=nodes.Name(name="lead"), attr=word),
+                           ops=[nodes.Operand(op="eq" | "in")]):
             return frozenset({word}), nothing
         case nodes.Not(node=inner):
             yes, no = _sure(inner)
@@ -154,8 +168,9 @@ def _sure(test: nodes.Node) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _root(name: str, line: int, walk: _Walk) -> None:
-    if name in ("lead", "links") or (name in NAMES and NAMES[name]):
-        walk.found.append(Fault("undefined-variable", f"`{name}` is a block of words, not a text: write `{name}.` and a word", line, name))
+    if name in ("lead", "links") or (NAMES.get(name)):
+        walk.found.append(Fault("undefined-variable",
+                                f"`{name}` is a block of words, not a text: write `{name}.` and a word", line, name))
     elif name not in NAMES:
         hint = f" Did you mean `lead.{name}`?" if name in walk.known.fields else did_you_mean(name, NAMES)
         walk.found.append(Fault("undefined-variable", f"copy knows no `{name}`.{hint}", line, name))

@@ -41,7 +41,8 @@ class Desk:
         if len(self.problems) < MOST:
             self.problems.append(problem(code, place, message, fix))
         elif len(self.problems) == MOST:
-            self.problems.append(problem("too-many", place, f"more than {MOST} problems in this file; the rest is not shown",
+            self.problems.append(problem("too-many", place,
+                                         f"more than {MOST} problems in this file; the rest is not shown",
                                          "mend the first ones; many follow from one"))
 
 

@@ -1,4 +1,4 @@
-"""`nurture new`: a commented campaign for a stage of the funnel, its mails and its story, that check clean as they are."""
+"""`nurture new`: a commented campaign for a stage, its mails and its story, that check clean as they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRACKS: Final[Mapping[FunnelStage, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a new campaign is about. `track`, `topic`, `sender`, `queue` come from the company's files where not given."""
+    """What a new campaign is about; what is not given comes from the company's files."""
 
     id: str
     stage: FunnelStage
@@ -89,7 +89,8 @@ Choose topics or take a break: {{ preferences_url }}
 
 MAILS: Final[Mapping[FunnelStage, Mapping[str, str]]] = {
     FunnelStage.AWARENESS: {"first": "What you asked for", "second": "The mistake most people make"},
-    FunnelStage.CONSIDERATION: {"story": "How somebody like you went about it", "numbers": "What it costs and what it saves",
+    FunnelStage.CONSIDERATION: {"story": "How somebody like you went about it",
+                                "numbers": "What it costs and what it saves",
                                 "short": "The same story in two minutes"},
     FunnelStage.DECISION: {"plan": "A plan for the first two weeks", "questions": "Five questions before you sign"},
     FunnelStage.RECYCLED: {"news": "What is new since we spoke", "still": "Shall we go on?"},
@@ -207,7 +208,7 @@ _STEPS: Final[Mapping[FunnelStage, str]] = {
 }
 
 _ENTER: Final[Mapping[FunnelStage, str]] = {
-    FunnelStage.AWARENESS: "- tag_added: {id}         # change this: form, tag_added, list, did, engagement_at_least ...",
+    FunnelStage.AWARENESS: "- tag_added: {id}  # change this: form, tag_added, list, did, engagement_at_least",
     FunnelStage.CONSIDERATION: "- engagement_at_least: 30",
     FunnelStage.DECISION: "- engagement_at_least: 50",
     FunnelStage.RECYCLED: "- recycled: [{reason}]     # reasons of agreement.yaml",
@@ -222,7 +223,8 @@ def _campaign(draft: Draft) -> str:
         "folder": f"{draft.stage}/{draft.id}",
     }
     enter = indent(_ENTER[draft.stage].format(**words), "    ")
-    return _aligned(_HEAD.format(**words, enter=enter)) + indent(dedent(_STEPS[draft.stage]).format(**words), "  ", lambda line: bool(line.strip()))
+    return _aligned(_HEAD.format(**words, enter=enter)) + indent(dedent(_STEPS[draft.stage]).format(**words), "  ",
+                                                                 lambda line: bool(line.strip()))
 
 
 def _aligned(text: str) -> str:

@@ -18,7 +18,8 @@ from nurture.model.words import ContentKind, Purpose
 
 def company_for(campaigns: Iterable[Campaign]) -> Company:
     """A company called Example, with the topics that campaigns name."""
-    topics = {c.sending.topic: Topic(c.sending.topic, c.sending.topic.replace("-", " ").capitalize()) for c in campaigns}
+    topics = {c.sending.topic: Topic(c.sending.topic, c.sending.topic.replace("-",
+                                                                              " ").capitalize()) for c in campaigns}
     return Company(
         name="Example", legal_name="Example Ltd", postal_address="1 Example Street, Example Town",
         website="https://www.example.com", timezone="UTC", country="GB", language="en",

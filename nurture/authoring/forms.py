@@ -37,7 +37,8 @@ FORM_FIELD: Final[Words] = {
 FORM_CONSENT: Final[Words] = {
     "purpose": Word("What is agreed to.", choice(Purpose), True, ("nurture_email",)),
     "wording": Word("The id of a text in wordings/.", SLUG, True, ("nurture-email",)),
-    "required": Word("Without it the form is not sent. Only for the privacy notice, or what the form itself asks for.", YES_NO),
+    "required": Word("Without it the form is not sent. Only for the privacy notice, or what the form itself asks for.",
+                     YES_NO),
     "channel": Word("For which channel.", choice(("email", "phone", "post"))),
 }
 WORDING: Final[Words] = {
@@ -76,7 +77,8 @@ def _field(node: Node, desk: Desk) -> FormField:
     kind: Any = block.get("type", v.choice(*KINDS), "text")
     choices = tuple(str(c) for c in block.get("choices", v.many(v.scalar), ()))
     if (kind == "choice") != bool(choices) and "choices" not in block.guessed and "type" not in block.guessed:
-        desk.find("bad-form", node.place, f"`{name}` has {'no choices' if kind == 'choice' else 'choices, but another type'}",
+        desk.find("bad-form", node.place,
+                  f"`{name}` has {'no choices' if kind == 'choice' else 'choices, but another type'}",
                   "write `type: choice, choices: [small, big]`")
     desk.spots["field", name] = block.place("field")
     return FormField(name, block.get("label", v.line, name), kind, block.get("required", v.yes_no, False), choices,

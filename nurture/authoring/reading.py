@@ -27,7 +27,8 @@ from nurture.model.problem import Place, Problem, Severity
 from nurture.model.story import Story
 
 T = TypeVar("T")
-Kind = Literal["company", "tracks", "scoring", "agreement", "sales", "campaign", "form", "wording", "story", "copy", "layout"]
+Kind = Literal["company", "tracks", "scoring", "agreement", "sales", "campaign", "form", "wording", "story", "copy",
+               "layout"]
 
 COMPANY_FILES: Final[tuple[Kind, ...]] = ("company", "tracks", "scoring", "agreement", "sales")
 
@@ -130,7 +131,8 @@ def read_sources(sources: Mapping[str, str]) -> Reading:
 def _bytes_of(path: Path, root: Path, name: str, unread: list[Problem]) -> bytes | None:
     try:
         if not path.resolve().is_relative_to(root.resolve()):
-            unread.append(problem("file-name", Place(name), "this link leads out of the folder", "put the file itself here"))
+            unread.append(problem("file-name", Place(name), "this link leads out of the folder",
+                                  "put the file itself here"))
             return None
         if path.stat().st_size > SIZE_LIMIT:
             unread.append(problem("too-large", Place(name), "this file is larger than 1 MB", "split it"))
@@ -151,7 +153,8 @@ def decode(raw: bytes, name: str, unread: list[Problem]) -> str | None:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8", "replace")
         place = Place(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-        unread.append(problem("encoding", place, f"byte 0x{raw[error.start]:02X} is not UTF-8", "save the file as UTF-8"))
+        unread.append(problem("encoding", place, f"byte 0x{raw[error.start]:02X} is not UTF-8",
+                              "save the file as UTF-8"))
         return None
 
 
@@ -202,7 +205,8 @@ def _put_together(sources: Mapping[str, str], unread: list[Problem]) -> Reading:
     whole = {name: f for name, f in files.items() if f.whole}
     draft = _library({name: f for name, f in files.items() if f.noun is not None}, sources)
     library = draft if len(whole) == len(files) else _library(whole, sources)
-    return Reading(None if broken else library, tuple(problems), MappingProxyType(dict(sources)), MappingProxyType(files), draft)
+    return Reading(None if broken else library, tuple(problems), MappingProxyType(dict(sources)),
+                   MappingProxyType(files), draft)
 
 
 def _read_all(sources: Mapping[str, str]) -> dict[str, File]:
@@ -258,4 +262,5 @@ def _address(sources: Mapping[str, str], names: Any) -> str:
     return sha256("".join(lines).encode()).hexdigest()
 
 
-__all__ = ["COMPANY_FILES", "File", "Kind", "Reading", "kind_of", "read_file", "read_folder", "read_sources", "template_name"]
+__all__ = ["COMPANY_FILES", "File", "Kind", "Reading", "kind_of", "read_file", "read_folder", "read_sources",
+           "template_name"]

@@ -96,7 +96,8 @@ def as_sarif(problems: Sequence[Problem], version: str) -> str:
         "tool": {"driver": {
             "name": "nurture", "version": version,
             "rules": [{
-                "id": code, "shortDescription": {"text": RULES[code].title}, "fullDescription": {"text": RULES[code].why},
+                "id": code, "shortDescription": {"text": RULES[code].title},
+                "fullDescription": {"text": RULES[code].why},
                 "help": {"text": RULES[code].fix}, "defaultConfiguration": {"level": levels[RULES[code].severity]},
             } for code in codes],
         }},
@@ -105,7 +106,8 @@ def as_sarif(problems: Sequence[Problem], version: str) -> str:
             "message": {"text": p.message + (f" Fix: {p.fix}" if p.fix else "")},
             "locations": [{"physicalLocation": {
                 "artifactLocation": {"uri": p.place.file},
-                "region": {"startLine": p.place.line, "startColumn": p.place.col, "endColumn": p.place.col + p.place.width},
+                "region": {"startLine": p.place.line, "startColumn": p.place.col,
+                           "endColumn": p.place.col + p.place.width},
             }}],
         } for p in problems],
     }
@@ -115,7 +117,8 @@ def as_sarif(problems: Sequence[Problem], version: str) -> str:
 
 def page(rule: Rule) -> Text:
     """A rule's page: what, why, an example that breaks it, the way out."""
-    made = Text.assemble((f"{rule.code}", "bold"), (f"  {rule.severity}\n", _COLOURS[rule.severity]), f"{rule.title}\n\n")
+    made = Text.assemble((f"{rule.code}", "bold"), (f"  {rule.severity}\n", _COLOURS[rule.severity]),
+                         f"{rule.title}\n\n")
     made.append(f"{rule.why}\n\n")
     if rule.wrong:
         made.append("wrong:\n", style="red")

@@ -32,7 +32,8 @@ FILES: Final[Mapping[str, tuple[Words, str]]] = {
 
 _CONDITION: Final[Words] = {**words.FACTS, **words.FACT_ARGS, **words.CONNECTIVES}
 _HAPPENING: Final[Words] = {
-    "after": Word("How long from the start.", ref("duration"), True, ("4 days",)), **story.HAPPENINGS, **story.HAPPENING_ARGS,
+    "after": Word("How long from the start.", ref("duration"), True, ("4 days",)), **story.HAPPENINGS,
+    **story.HAPPENING_ARGS,
 }
 
 _PARTS: Final[Mapping[str, Words]] = {
@@ -45,9 +46,11 @@ _PARTS: Final[Mapping[str, Words]] = {
     "model": scoring.MODEL, "criterion": scoring.CRITERION, "value_rule": scoring.VALUE_RULE,
     "subtraction": scoring.SUBTRACTION, "engagement": scoring.ENGAGEMENT, "engagement_rule": scoring.ENGAGEMENT_RULE,
     "inactivity": scoring.INACTIVITY, "matrix_cell": scoring.CELL,
-    "agreement": agreement.AGREEMENT, "signature": agreement.SIGNATURE, "icp": agreement.ICP, "bounds": agreement.BOUNDS,
+    "agreement": agreement.AGREEMENT, "signature": agreement.SIGNATURE, "icp": agreement.ICP,
+    "bounds": agreement.BOUNDS,
     "exception": agreement.EXCEPTION, "bant": agreement.BANT_REQUIRED, "gate": agreement.GATE,
-    "required": agreement.REQUIRED, "sla": agreement.SLA, "calendar": agreement.CALENDAR, "capacity": agreement.CAPACITY,
+    "required": agreement.REQUIRED, "sla": agreement.SLA, "calendar": agreement.CALENDAR,
+    "capacity": agreement.CAPACITY,
     "recycle_reason": agreement.RECYCLE, "reject_reason": agreement.REJECT,
     "form_field": forms.FORM_FIELD, "form_consent": forms.FORM_CONSENT,
     "story_lead": story.STORY_LEAD, "happening": _HAPPENING, "expectation": story.EXPECTATION,
@@ -62,7 +65,8 @@ _FACT_NEEDS: Final[Shape] = {
     "minProperties": 1,
     "dependencies": {
         "field": _any_of(ARGS_OF["field"]), "in_last": _any_of(sorted(DATED)),
-        **{arg: _any_of(op for op, args in ARGS_OF.items() if arg in args) for args in ARGS_OF.values() for arg in args},
+        **{arg: _any_of(op for op,
+                        args in ARGS_OF.items() if arg in args) for args in ARGS_OF.values() for arg in args},
     },
 }
 _MORE: Final[Mapping[str, Shape]] = {

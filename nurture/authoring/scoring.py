@@ -32,7 +32,8 @@ MATCHERS: Final = ("topic", "depth", "url", "content", "link", "form", "min_minu
 
 SCORING: Final[Words] = {
     "version": Word("Goes up with every change that sales heard of.", whole(1, 100_000)),
-    "models": Word("The first whose applies_if holds is the lead's model; the last has none.", array(ref("model"), 1), True),
+    "models": Word("The first whose applies_if holds is the lead's model; the last has none.", array(ref("model"), 1),
+                   True),
 }
 MODEL: Final[Words] = {
     "model": Word("Its name.", SLUG, True, ("default",)),
@@ -45,7 +46,8 @@ MODEL: Final[Words] = {
     "fit_bands": Word("From how many points A, B and C begin.", table(whole(0, 100))),
     "engagement": Word("What the lead does.", ref("engagement")),
     "inactivity": Word("Points for silence.", array(ref("inactivity"))),
-    "matrix": Word("Cell A1 ... D4 -> what happens there.", table({"oneOf": [choice(CELL_ACTIONS), ref("matrix_cell")]})),
+    "matrix": Word("Cell A1 ... D4 -> what happens there.", table({"oneOf": [choice(CELL_ACTIONS),
+                                                                             ref("matrix_cell")]})),
 }
 CRITERION: Final[Words] = {
     "field": Word("A field of the lead.", SLUG, True, ("role",)),
@@ -85,7 +87,8 @@ ENGAGEMENT_RULE: Final[Words] = {
     "sequence": Word("An ordered pattern of events.", array({"type": "object"}, 2)),
     "within": Word("With sequence: all of it in this time.", ref("duration")),
     "topic": Word("Only about this topic.", several(SLUG)), "depth": Word("Only this deep.", several(choice(Depth))),
-    "url": Word("Only this page; `*` stands for anything.", several(TEXT)), "content": Word("Only this content.", several(SLUG)),
+    "url": Word("Only this page; `*` stands for anything.", several(TEXT)),
+    "content": Word("Only this content.", several(SLUG)),
     "link": Word("Only this named link.", several(SLUG)), "form": Word("Only this form.", several(SLUG)),
     "min_minutes": Word("Only from so many minutes.", whole(1, 1440)),
 }
@@ -119,7 +122,8 @@ def _model(node: Node, desk: Desk) -> Model:
     desk.spots["model", name] = block.place("model")
     for key in MODEL:
         desk.spots["model", name, key] = block.place(key)
-    engagement = Block(block.at("engagement") or Node("map", node.at), desk, ENGAGEMENT if block.has("engagement") else {})
+    engagement = Block(block.at("engagement") or Node("map", node.at), desk,
+                       ENGAGEMENT if block.has("engagement") else {})
     return Model(
         id=name,
         applies_if=block.get("applies_if", read_condition),
@@ -131,7 +135,8 @@ def _model(node: Node, desk: Desk) -> Model:
         inactivity=tuple(_inactivity(n, desk) for n in block.items("inactivity")),
         groups=_numbers(engagement, "groups"),
         engagement_max=engagement.get("max", v.whole(1, 1000), 100),
-        engagement_bands={1: 75, 2: 50, 3: 25} | {int(k): x for k, x in _numbers(engagement, "bands", ("1", "2", "3")).items()},
+        engagement_bands={1: 75, 2: 50, 3: 25} | {int(k): x for k,
+                                                  x in _numbers(engagement, "bands", ("1", "2", "3")).items()},
         matrix=_matrix(block, name),
         segment=block.get("segment", v.slug),
         offered=block.get("offered", v.many(v.slug), ()),
@@ -177,7 +182,8 @@ def _value_rule(node: Node, desk: Desk) -> ValueRule:
 def _asks(block: Block, points: int) -> ValueRule:
     asked = ("is", "one_of", "at_least", "at_most", "contains")
     if not any(block.has(key) for key in asked) and not block.guessed & {*asked, "otherwise"}:
-        block.desk.find("missing-key", block.node.place, "this rule asks nothing", "add `is:`, `one_of:`, `at_least:` or `contains:`")
+        block.desk.find("missing-key", block.node.place, "this rule asks nothing",
+                        "add `is:`, `one_of:`, `at_least:` or `contains:`")
     return ValueRule(
         points, block.get("is", v.scalar), block.get("one_of", v.many(v.scalar), ()),
         block.get("at_least", v.number(-1e9, 1e9)), block.get("at_most", v.number(-1e9, 1e9)),
@@ -202,7 +208,8 @@ def _rule(node: Node, model: str, desk: Desk) -> Rule:
         desk.spots["rule", model, name, key] = block.place(key)
     desk.spots["rule", model, name] = block.place("rule")
     if block.has("event") == block.has("sequence") and "event" not in block.guessed:
-        desk.find("one-action", node.place, f"rule `{name}` needs one of `event` and `sequence`", "add `event: page_view`")
+        desk.find("one-action", node.place, f"rule `{name}` needs one of `event` and `sequence`",
+                  "add `event: page_view`")
     match = {key: found for key in MATCHERS if (found := block.get(key, _MATCH_READERS[key])) is not None}
     within = block.get("within", v.days)
     if within is not None:

@@ -101,7 +101,8 @@ def _companions(name: str, block: Block) -> None:
     for key, owners in COMPANIONS.items():
         if block.has(key) and not any(block.has(o) or o in block.guessed for o in owners):
             owner = " or ".join(f"`{o}`" for o in owners)
-            block.desk.find("stray-word", block.node.pairs[key][0].place, f"`{key}` belongs to {owner}, which `{name}` has not",
+            block.desk.find("stray-word", block.node.pairs[key][0].place,
+                            f"`{key}` belongs to {owner}, which `{name}` has not",
                             f"remove it, or add {owner}")
 
 
@@ -150,7 +151,8 @@ def _test(node: Node, desk: Desk) -> Test | None:
         return None
     named = {"keep both", *(x.name for x in variants)}
     if winner is not None and winner.otherwise not in named:
-        desk.find("bad-form", block.place("winner"), f"`else: {v.short(winner.otherwise)}` is neither `keep both` nor a variant")
+        desk.find("bad-form", block.place("winner"),
+                  f"`else: {v.short(winner.otherwise)}` is neither `keep both` nor a variant")
     return Test(name, variants, winner, _digest(name, variants))
 
 
@@ -264,7 +266,8 @@ def _hand_off(block: Block) -> Action | None:
     if queue is None:
         return None
     if block.has("if_not") and not block.has("try_for"):
-        block.desk.find("stray-word", block.node.pairs["if_not"][0].place, "`if_not` never comes: there is no `try_for`",
+        block.desk.find("stray-word", block.node.pairs["if_not"][0].place,
+                        "`if_not` never comes: there is no `try_for`",
                         "add `try_for: 30 days`, or put the action into the next step")
     otherwise = _if_not(node, block.desk) if (node := block.at("if_not")) is not None else None
     return HandOff(

@@ -21,7 +21,8 @@ STORY: Final[Words] = {
     "test": Word("What it shows, as a sentence.", TEXT, True, ("clicks, agrees to a call, is handed off",)),
     "campaign": Word("The campaign it walks through.", SLUG, True, ("consideration-proof",)),
     "lead": Word("Who walks through.", ref("story_lead"), False),
-    "starts": Word("Date and time in the lead's zone; a weekday before it is checked.", TEXT, True, ("Fri 2026-06-05 17:00",)),
+    "starts": Word("Date and time in the lead's zone; a weekday before it is checked.", TEXT, True,
+                   ("Fri 2026-06-05 17:00",)),
     "happens": Word("What happens, after how long from the start.", array(ref("happening"))),
     "expect": Word("What must come about.", ref("expectation")),
     "never": Word("What must not.", ref("expectation")),
@@ -43,11 +44,14 @@ HAPPENINGS: Final[Words] = {
     "opened": Word("Opens the mail of this step.", SLUG), "replied": Word("Answers the mail of this step.", SLUG),
     "visited": Word("Is on this page.", TEXT, False, ("/pricing",)), "did": Word("An event of this kind.", SLUG),
     "attended": Word("Is at this webinar or event.", SLUG), "downloaded": Word("Takes this content.", SLUG),
-    "form": Word("Sends this form.", SLUG), "tag_added": Word("Gets this tag.", SLUG), "list": Word("Is put on this list.", SLUG),
-    "consents_to": Word("Agrees to this.", several(choice(Purpose))), "withdraws": Word("Withdraws this.", several(choice(Purpose))),
+    "form": Word("Sends this form.", SLUG), "tag_added": Word("Gets this tag.", SLUG),
+    "list": Word("Is put on this list.", SLUG),
+    "consents_to": Word("Agrees to this.", several(choice(Purpose))),
+    "withdraws": Word("Withdraws this.", several(choice(Purpose))),
     "unsubscribes": Word("From this topic, or all.", TEXT), "complains": Word("Marks a mail as spam.", ANY),
     "bounced": Word("The next mail comes back.", choice(("hard", "soft"))),
-    "sets": Word("Profile values change.", table(SCALAR)), "score": Word("Engagement points, from elsewhere.", ref("points")),
+    "sets": Word("Profile values change.", table(SCALAR)), "score": Word("Engagement points, from elsewhere.",
+                                                                         ref("points")),
     "sales": Word("Sales decides.", choice(("accept", "recycle", "reject", "qualify", "convert"))),
 }
 HAPPENING_ARGS: Final[Words] = {
@@ -58,7 +62,8 @@ HAPPENING_ARGS: Final[Words] = {
 EXPECTATION: Final[Words] = {
     "sent": Word("Steps whose mail left; in `expect` in this order.", several(SLUG)),
     "refused": Word("Steps whose mail the guard refused.", several(SLUG)),
-    "postponed": Word("Steps whose mail waited.", several(SLUG)), "reached": Word("Steps that were done.", several(SLUG)),
+    "postponed": Word("Steps whose mail waited.", several(SLUG)),
+    "reached": Word("Steps that were done.", several(SLUG)),
     "handed_off": Word("The queue, or any.", SLUG), "moved_to": Word("The track.", SLUG),
     "ended": Word("The step that ended it, or any.", SLUG), "left": Word("Left by a rule.", {"type": "boolean"}),
     "stage": Word("The stage in the end.", choice(Stage)), "score_at_least": Word("Points in the end.", whole(0, 100)),
@@ -68,7 +73,8 @@ _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _STARTS: Final = re.compile(r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2})")
 
 _VALUES: Final[Mapping[str, v.Reader[Any]]] = {
-    **dict.fromkeys(("clicked", "opened", "replied", "did", "attended", "downloaded", "form", "tag_added", "list"), v.slug),
+    **dict.fromkeys(("clicked", "opened", "replied", "did", "attended", "downloaded", "form", "tag_added", "list"),
+                    v.slug),
     "visited": v.line, "consents_to": v.many(v.one_of(Purpose)), "withdraws": v.many(v.one_of(Purpose)),
     "unsubscribes": v.line, "complains": v.scalar, "bounced": v.choice("hard", "soft"), "sets": v.anything,
     "score": v.points, "sales": v.choice("accept", "recycle", "reject", "qualify", "convert"),
@@ -87,7 +93,8 @@ def read_story(root: Node, desk: Desk) -> Story | None:
         return None
     return Story(
         name, campaign, block.get("lead", _lead, StoryLead()), starts, happens,
-        block.get("expect", _expectation, Expectation()), block.get("never", _expectation, Expectation()), block.place("test"),
+        block.get("expect", _expectation, Expectation()), block.get("never", _expectation, Expectation()),
+        block.place("test"),
     )
 
 
@@ -101,7 +108,8 @@ def _starts(node: Node, desk: Desk) -> datetime | None:
         v.not_like(node, desk, "Fri 2026-06-05 17:00", "2026-06-05 17:00")
         return None
     if found.group(1) and found.group(1) != _WEEKDAYS[made.weekday()]:
-        desk.find("wrong-weekday", node.place, f"{made:%Y-%m-%d} is a {_WEEKDAYS[made.weekday()]}, not a {found.group(1)}",
+        desk.find("wrong-weekday", node.place,
+                  f"{made:%Y-%m-%d} is a {_WEEKDAYS[made.weekday()]}, not a {found.group(1)}",
                   f"write `{_WEEKDAYS[made.weekday()]} {found.group(2)}`")
         return None
     return made
@@ -128,7 +136,8 @@ def _lead(node: Node, desk: Desk) -> StoryLead:
 
 
 def _happening(node: Node, desk: Desk) -> Happening | None:
-    words: Words = {"after": Word("How long from the start.", ref("duration"), True, ("4 days",)), **HAPPENINGS, **HAPPENING_ARGS}
+    words: Words = {"after": Word("How long from the start.", ref("duration"), True, ("4 days",)), **HAPPENINGS,
+                    **HAPPENING_ARGS}
     block = Block(node, desk, words)
     kinds = [key for key in HAPPENINGS if block.has(key)]
     if len(kinds) != 1:
@@ -147,7 +156,8 @@ def _expectation(node: Node, desk: Desk) -> Expectation:
     within: Duration | None = block.get("within", v.duration)
     return Expectation(
         **steps, handed_off=block.get("handed_off", v.slug), moved_to=block.get("moved_to", v.slug),
-        ended=block.get("ended", v.slug), left=block.get("left", v.yes_no), stage=None if stage is None else stage.value,
+        ended=block.get("ended", v.slug), left=block.get("left", v.yes_no),
+        stage=None if stage is None else stage.value,
         score_at_least=block.get("score_at_least", v.whole(0, 100)), within=within, places=_places(block),
     )
 

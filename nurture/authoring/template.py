@@ -27,10 +27,12 @@ TEMPLATE: Final[Words] = {
     "kind": Word("Decides which consent it needs.", choice(ContentKind), False, ("educational",)),
     "depth": Word("How far along the buying way it is.", choice(Depth), False, ("awareness",)),
     "topics": Word("What it is about.", array(SLUG), False, (["product-education"],)),
-    "subject": Word("The subject; at most 70 characters.", {"type": "string"}, False, ("The buyer's guide you asked for",)),
+    "subject": Word("The subject; at most 70 characters.", {"type": "string"}, False,
+                    ("The buyer's guide you asked for",)),
     "preheader": Word("The line after the subject in a list of mails.", TEXT, False, ("Eleven questions to ask",)),
     "layout": Word("The frame: templates/<layout>.html and .txt.", SLUG, False, ("_base",)),
-    "repeat_after": Word("never, or after so long the same person may get it again.", TEXT, False, ("never", "365 days")),
+    "repeat_after": Word("never, or after so long the same person may get it again.", TEXT, False,
+                         ("never", "365 days")),
     "links": Word("Named links: name -> https address; copy writes {{ links.name }}.", table(URL)),
 }
 

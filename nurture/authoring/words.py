@@ -45,7 +45,8 @@ ENTER: Final[Words] = {
     "only_if": Word("Only leads for whom this holds. Ask for consent here.", ref("condition"), False,
                     ({"consent": "nurture_email"},)),
     "again": Word("May a lead come a second time: never, always, or after a time.",
-                  {"type": "string", "pattern": f"^(never|always|after {v.DURATION})$"}, False, ("never", "after 180 days")),
+                  {"type": "string", "pattern": f"^(never|always|after {v.DURATION})$"}, False,
+                  ("never", "after 180 days")),
 }
 
 TRIGGERS: Final[Words] = {
@@ -54,7 +55,8 @@ TRIGGERS: Final[Words] = {
     "list": Word("The lead was put on this list, by import or by hand.", several(SLUG), False, ("fair-2026",)),
     "did": Word("An event of this kind, the product's or your own.", several(SLUG), False, ("webinar_registered",)),
     "attended": Word("The lead was at this webinar or event (`any` for all).", several(SLUG), False, ("any",)),
-    "visited": Word("A page, by the path after the host; `*` stands for anything.", several(TEXT), False, ("/pricing",)),
+    "visited": Word("A page, by the path after the host; `*` stands for anything.", several(TEXT), False,
+                    ("/pricing",)),
     "engagement_at_least": Word("Engagement reached so many points.", whole(1, 100), False, (40,)),
     "recycled": Word("Sales gave the lead back with one of these reasons (agreement.yaml).", several(TEXT),
                      False, (["unresponsive"],)),
@@ -64,7 +66,6 @@ TRIGGERS: Final[Words] = {
 
 TRIGGER_ARGS: Final[Words] = {
     "min_minutes": Word("With attended: stayed at least so long.", whole(1, 1440), False, (30,)),
-    "topic": Word("With did or attended: about this topic.", SLUG),
 }
 
 FACTS: Final[Words] = {
@@ -74,7 +75,8 @@ FACTS: Final[Words] = {
     "fit_at_least": Word("How well the lead fits: A is best.", choice(("A", "B", "C", "D")), False, ("B",)),
     "cell": Word("The cell of the scoring matrix: fit and engagement band.", several({"type": "string",
                  "pattern": "^[A-D][1-4]$"}), False, ("A1",)),
-    "clicked": Word("Clicked in the mail of this step; `any` for any mail since the lead entered.", several(SLUG), False,
+    "clicked": Word("Clicked in the mail of this step; `any` for any mail since the lead entered.", several(SLUG),
+                    False,
                     ("case-study", "any")),
     "opened": Word("Opened the mail of this step. Opens lie: machines open, and people read without.", several(SLUG)),
     "replied": Word("Answered the mail of this step; `any` for any of them.", several(SLUG), False, ("any",)),
@@ -95,8 +97,6 @@ FACTS: Final[Words] = {
 FACT_ARGS: Final[Words] = {
     "link": Word("With clicked: this named link.", SLUG, False, ("read-the-story",)),
     "min_minutes": Word("With attended: stayed at least so long.", whole(1, 1440), False, (30,)),
-    "topic": Word("With did, attended: about this topic.", SLUG),
-    "depth": Word("With did: at least this deep.", choice(("awareness", "consideration", "decision"))),
     "is": Word("With field: exactly this.", SCALAR, False, ("finance",)),
     "one_of": Word("With field: any of these.", array(SCALAR, 1), False, (["US", "CA"],)),
     "at_least": Word("With field: this number or date, or more.", SCALAR, False, (50,)),
@@ -184,7 +184,8 @@ IF_NOT: Final[Words] = {
 ACTIONS: Final[Words] = {
     "send": Word("Send a mail: the path of a template under templates/, or a block with an A/B test.",
                  {"oneOf": [TEMPLATE, ref("send")]}, False, ("awareness/guide",)),
-    "wait_for": Word("Wait until this happens, at most `within`; then go on in `then` or `otherwise`.", ref("condition")),
+    "wait_for": Word("Wait until this happens, at most `within`; then go on in `then` or `otherwise`.",
+                     ref("condition")),
     "choose": Word("The first branch whose condition holds; else `otherwise`; then on with the next step.",
                    array(ref("branch"), 1)),
     "score": Word("Engagement points, once per run, under the model's caps and decay. Say why in `because`.",
@@ -207,7 +208,8 @@ COMPANIONS: Final[dict[str, tuple[str, ...]]] = {
 STEP: Final[Words] = {
     "step": Word("The step's name. Leads stand on it, so renaming needs `was`.", SLUG, True, ("guide",)),
     "was": Word("The step's former name, so that leads standing on it stay where they are.", SLUG),
-    "after": Word("Wait so long after the step before (after its mail really left).", ref("duration"), False, ("3 days",)),
+    "after": Word("Wait so long after the step before (after its mail really left).", ref("duration"), False,
+                  ("3 days",)),
     "until": Word("Wait until the date in a field of the lead.", ref("until")),
     "send_on": Word("A date and time in the lead's own time zone.",
                     {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}$"}, False,

@@ -81,7 +81,8 @@ def _rule(code: str) -> Rule:
     from nurture.authoring.rulebook import RULES
 
     if code not in RULES:
-        raise UsageError(f"there is no rule `{code}`.{did_you_mean(code, RULES)}", fix="`nurture check --rules` lists them")
+        raise UsageError(f"there is no rule `{code}`.{did_you_mean(code, RULES)}",
+                         fix="`nurture check --rules` lists them")
     return RULES[code]
 
 
@@ -169,7 +170,8 @@ def _print(reading: Reading, problems: list[Problem], form: str) -> None:
     else:
         if problems:
             out.print(report.as_text(problems, reading.sources), end="", soft_wrap=True)
-        counted = {"campaign": len(reading.of("campaign")), "template": len(reading.draft.templates if reading.draft else ()),
+        counted = {"campaign": len(reading.of("campaign")),
+                   "template": len(reading.draft.templates if reading.draft else ()),
                    "form": len(reading.of("form"))}
         err.print(Text(report.summary(problems, counted)))
 
@@ -188,7 +190,8 @@ def schema(kind: str | None = _KIND, write: Path | None = _WRITE) -> None:
         out.print(Text("# yaml-language-server: $schema=./campaign.schema.json", style="dim"))
         return
     if kind is not None and kind not in FILES:
-        raise UsageError(f"there is no kind `{kind}`.{did_you_mean(kind, FILES)}", fix=f"take one of {', '.join(FILES)}")
+        raise UsageError(f"there is no kind `{kind}`.{did_you_mean(kind, FILES)}",
+                         fix=f"take one of {', '.join(FILES)}")
     sys.stdout.write(as_text(kind or "campaign"))
 
 
@@ -252,7 +255,8 @@ def new(
         if story not in library.campaigns:
             from nurture.authoring.desk import did_you_mean
 
-            raise UsageError(f"there is no campaign `{story}`.{did_you_mean(story, library.campaigns)}", fix="name one that exists")
+            raise UsageError(f"there is no campaign `{story}`.{did_you_mean(story, library.campaigns)}",
+                             fix="name one that exists")
         made = {f"campaigns/{story}.test.yaml": story_for(library.campaigns[story])}
     else:
         chosen = _stage(stage)

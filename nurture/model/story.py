@@ -1,4 +1,4 @@
-"""A `*.test.yaml` file as plain data: given a lead, when these things happen, then these mails and moves, and never those.
+"""A `*.test.yaml` file as plain data: given a lead, when this happens, then these mails and moves, and never those.
 
 `rehearse` runs it through the real pipeline on a virtual clock.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.authoring.accept`: write what `check` says now beside every wrong folder. Read the difference after."""
+"""`python -m tests.authoring.accept`: write what `check` says now beside every wrong folder."""
 
 from __future__ import annotations
 

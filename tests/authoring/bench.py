@@ -1,4 +1,4 @@
-"""`python -m tests.authoring.bench`: how long reading and checking takes, for 500 campaigns with their mails and stories."""
+"""`python -m tests.authoring.bench`: how long reading and checking 500 campaigns with their stories takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.authoring.folders import TODAY, good
 
 
 def many(campaigns: int) -> dict[str, str]:
-    """The good folder with its campaigns repeated under other names; each copy differs, so nothing is read from a cache."""
+    """The good folder with its campaigns repeated under other names; each differs, so none is in a cache."""
     sources = good()
     own = [n for n in sources if n.startswith("campaigns/") and n.count("/") == 1 and n.count("-")]
     names = sorted({n.split("/")[1].split(".")[0] for n in own})

@@ -68,8 +68,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 def read_everywhere(raw: bytes) -> tuple[Problem, ...]:
     """The same bytes as every kind of file, in a folder that is otherwise fine."""
-    places = [CAMPAIGN, "campaigns/company.yaml", "campaigns/scoring.yaml", "campaigns/forms/x.yaml", "campaigns/x.test.yaml",
-              "campaigns/wordings/x.md", "templates/awareness/guide.en.md", "templates/awareness/x.en.mjml", "templates/_base.html"]
+    places = [CAMPAIGN, "campaigns/company.yaml", "campaigns/scoring.yaml", "campaigns/forms/x.yaml",
+              "campaigns/x.test.yaml",
+              "campaigns/wordings/x.md", "templates/awareness/guide.en.md", "templates/awareness/x.en.mjml",
+              "templates/_base.html"]
     found: set[Problem] = set()
     for name in places:
         reading = read_bytes({**{n: t.encode() for n, t in GOOD.items()}, name: raw})
@@ -142,9 +144,12 @@ def test_any_bytes_are_read_or_refused(raw: bytes, name: str) -> None:
 
 
 PIECES = (
-    "", " ", "  ", "\n", "\n  ", ":", ": ", "- ", "{", "}", "[", "]", ",", '"', "'", "#", "|", ">", "%", "&a", "*a", "!", "~", "0",
-    "null", "true", "any", "not", "all", "9" * 40, "-1", "{{ ", " }}", "{% if lead.x %}", "{% endif %}", "\t", "\x00", "\u202e", "é",
-    "step", "send", "wait_for", "choose", "steps", "enter", "lead", "---\n", "...", "3 days", "50%", "https://", "<", "=?utf-8?q?",
+    "", " ", "  ", "\n", "\n  ", ":", ": ", "- ", "{", "}", "[", "]", ",", '"', "'", "#", "|", ">", "%", "&a", "*a",
+    "!", "~", "0",
+    "null", "true", "any", "not", "all", "9" * 40, "-1", "{{ ", " }}", "{% if lead.x %}", "{% endif %}", "\t", "\x00",
+    "\u202e", "é",
+    "step", "send", "wait_for", "choose", "steps", "enter", "lead", "---\n", "...", "3 days", "50%", "https://", "<",
+    "=?utf-8?q?",
 )
 
 

@@ -6,7 +6,19 @@ import pytest
 
 from nurture.authoring import Reading, read_sources
 from nurture.model.campaign import (
-    Campaign, Cap, Choose, Condition, Duration, End, HandOff, MoveTo, Score, Send, Until, WaitFor, Window,
+    Campaign,
+    Cap,
+    Choose,
+    Condition,
+    Duration,
+    End,
+    HandOff,
+    MoveTo,
+    Score,
+    Send,
+    Until,
+    WaitFor,
+    Window,
 )
 from nurture.model.words import CampaignStatus, FunnelStage, Purpose, Stage
 from tests.authoring.folders import good
@@ -51,7 +63,8 @@ def test_the_first_example() -> None:
     assert c.sending.at_most == Cap(2, "week")
     assert c.sending.sender == "Ines at Acme <ines@example.com>"
     assert [s.id for s in c.steps] == ["guide", "three-mistakes", "checklist", "last-word", "done"]
-    assert [s.after for s in c.steps] == [None, Duration(3, "days"), Duration(4, "days"), Duration(7, "days"), Duration(7, "days")]
+    assert [s.after for s in c.steps] == [None, Duration(3, "days"), Duration(4, "days"), Duration(7, "days"),
+                                          Duration(7, "days")]
     last = c.step("last-word")
     assert last is not None and last.condition is not None
     assert last.condition.op == "not"
@@ -67,7 +80,8 @@ def test_the_second_example() -> None:
     send = c.steps[0].action
     assert isinstance(send, Send) and send.test is not None and send.test.winner is not None
     assert [(v.name, v.share) for v in send.test.variants] == [("plain", 50), ("question", 50)]
-    assert (send.test.winner.by, send.test.winner.after, send.test.winner.at_least) == ("clicks", Duration(3, "days"), 400)
+    assert (send.test.winner.by, send.test.winner.after, send.test.winner.at_least) == ("clicks", Duration(3, "days"),
+                                                                                        400)
     wait = c.steps[1]
     assert isinstance(wait.action, WaitFor) and wait.if_unknown == "skip"
     assert wait.action.condition.args == {"link": "read-the-story"} and wait.action.within == Duration(4, "days")
@@ -75,7 +89,8 @@ def test_the_second_example() -> None:
     choose = c.steps[2].action
     assert isinstance(choose, Choose)
     assert [p.op for p in choose.branches[0].condition.parts] == ["consent", "engagement_at_least", "fit_at_least"]
-    assert choose.branches[0].steps[0].action == HandOff("inside-sales", "{{ lead.company }} read {{ lead.clicked_last }}")
+    assert choose.branches[0].steps[0].action == HandOff("inside-sales",
+                                                         "{{ lead.company }} read {{ lead.clicked_last }}")
 
 
 def test_the_third_example() -> None:
@@ -122,7 +137,8 @@ def test_words_of_yaml_1_1_are_text() -> None:
                                              ("1_000", "1_000"), ("2026-11-01", "2026-11-01"), ("~x", "~x")])
 def test_values_are_read_as_yaml_1_2_means_them(said: str, value: object) -> None:
     step = one(f"  - {{ step: a, if: {{ field: f, is: {said} }}, end: x }}").steps[0]
-    assert step.condition == Condition("field", "f", args={"is": value}, place=step.condition.place if step.condition else None)  # type: ignore[arg-type]  # compared as a whole
+    assert step.condition == Condition("field", "f", args={"is": value},
+                                       place=step.condition.place if step.condition else None)  # type: ignore[arg-type]  # compared as a whole
 
 
 def test_set_notify_move_and_dates() -> None:

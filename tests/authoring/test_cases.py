@@ -41,6 +41,7 @@ def test_the_good_folder_has_no_problem() -> None:
 def test_every_code_that_is_printed_is_in_the_book() -> None:
     source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "nurture" / "authoring").rglob("*.py"))
     printed = set(re.findall(r"""(?:find|problem|unknown|Fault)\(\s*"([a-z]+(?:-[a-z0-9]+)+|[a-z]+)",""", source))
-    printed |= set(re.findall(r'''code="([a-z-]+)"''', (ROOT / "nurture" / "model" / "sandbox.py").read_text(encoding="utf-8")))
+    printed |= set(re.findall(r'''code="([a-z-]+)"''',
+                              (ROOT / "nurture" / "model" / "sandbox.py").read_text(encoding="utf-8")))
     assert len(printed) > 100
     assert printed <= set(RULES)

@@ -23,7 +23,8 @@ README = HERE.parent.parent / "nurture" / "authoring" / "README.md"
 def examples() -> dict[str, str]:
     """The blocks of the README by the file they stand for."""
     text = README.read_text(encoding="utf-8")
-    found = re.findall(r"^### ((?:campaigns|templates)/\S+?):?(?: [^\n]*)?\n```(?:yaml)?\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^### ((?:campaigns|templates)/\S+?):?(?: [^\n]*)?\n```(?:yaml)?\n(.*?)```", text,
+                       re.DOTALL | re.MULTILINE)
     return {name: block for name, block in found if kind_of(name)}
 
 
@@ -40,7 +41,8 @@ def library(shown: Reading) -> Library:
 
 def test_every_example_of_the_readme_reads(shown: Reading) -> None:
     assert {Path(n).name for n in shown.sources} >= {
-        "company.yaml", "tracks.yaml", "scoring.yaml", "agreement.yaml", "sales.yaml", "buyers-guide.yaml", "guide.en.md",
+        "company.yaml", "tracks.yaml", "scoring.yaml", "agreement.yaml", "sales.yaml", "buyers-guide.yaml",
+        "guide.en.md",
         "nurture-email.1.en.md", "consideration-proof.test.yaml"}
     assert shown.problems == ()
 
@@ -111,7 +113,8 @@ def test_form_wording_template_and_story(library: Library) -> None:
     assert form.consents[0].required and form.consents[1].purpose is Purpose.NURTURE_EMAIL
     assert library.wordings["nurture-email.1.en"].purposes == (Purpose.NURTURE_EMAIL, Purpose.CLICK_TRACKING)
     template = library.templates["awareness/guide"]
-    assert (template.content, template.kind, template.depth) == ("buyers-guide", ContentKind.EDUCATIONAL, Depth.AWARENESS)
+    assert (template.content, template.kind, template.depth) == ("buyers-guide", ContentKind.EDUCATIONAL,
+                                                                 Depth.AWARENESS)
     assert template.links == {"read-the-guide": "https://www.example.com/guide"} and template.repeat_after is None
     story = library.stories[0]
     assert story.campaign == "consideration-proof" and story.lead.fields == {"company": "Example"}

@@ -1,4 +1,4 @@
-"""Copy: the fences around it, what it may name, and what it does to a lead of whom nothing or only nonsense is known."""
+"""Copy: the fences around it, what it may name, and what it does to a lead of whom nothing is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from nurture.authoring.copy import Known, copy_faults, without_jinja
 from nurture.authoring.template import links_of
 from nurture.model.problem import Place
 from nurture.model.sandbox import (
-    EMPTY_LEAD, NASTY_TEXTS, CopyError, compile_copy, context, faults, nasty_lead, parse, plain, render, sandbox,
+    EMPTY_LEAD,
+    NASTY_TEXTS,
+    CopyError,
+    compile_copy,
+    context,
+    faults,
+    nasty_lead,
+    parse,
+    plain,
+    render,
+    sandbox,
 )
 
 KNOWN = Known(frozenset({"email", "first_name", "company", "employees", "opens"}), frozenset({"guide", "read-it"}),
@@ -20,19 +30,28 @@ KNOWN = Known(frozenset({"email", "first_name", "company", "employees", "opens"}
 
 ESCAPES = (
     "{{ ''.__class__.__mro__[1].__subclasses__() }}", "{{ lead.__init__.__globals__ }}", "{{ lead|attr('__class__') }}",
-    "{{ self._TemplateReference__context }}", "{{ self.__init__ }}", "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ self._TemplateReference__context }}", "{{ self.__init__ }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
     "{{ lipsum.__globals__ }}", "{{ namespace() }}", "{{ range(999999) }}", "{{ dict(a=1) }}", "{{ joiner() }}",
-    "{% include '/etc/passwd' %}", "{% import 'os' as os %}", "{% from 'x' import y %}", "{% extends 'x' %}", "{% block a %}{% endblock %}",
+    "{% include '/etc/passwd' %}", "{% import 'os' as os %}", "{% from 'x' import y %}", "{% extends 'x' %}",
+    "{% block a %}{% endblock %}",
     "{% macro a() %}{% endmacro %}", "{% call a() %}{% endcall %}", "{% set a = 1 %}", "{% set a %}x{% endset %}",
-    "{% filter upper %}x{% endfilter %}", "{% autoescape false %}{{ lead.company }}{% endautoescape %}", "{% with a = 1 %}{% endwith %}",
-    "{{ lead.delete() }}", "{{ lead['first_name'].upper() }}", "{{ 'a' * 10**10 }}", "{{ 2 ** 99999 }}", "{{ 1 // 0 }}", "{{ 'a' % 1 }}",
-    "{{ lead.company | safe }}", "{{ lead.company | map('upper') }}", "{{ lead.company | format }}", "{{ lead.company | xmlattr }}",
-    "{{ lead.company | center(10 ** 8) }}", "{{ '%s' | format(lead) }}", "{{ lead.company | tojson }}", "{{ lead.company | pprint }}",
+    "{% filter upper %}x{% endfilter %}", "{% autoescape false %}{{ lead.company }}{% endautoescape %}",
+    "{% with a = 1 %}{% endwith %}",
+    "{{ lead.delete() }}", "{{ lead['first_name'].upper() }}", "{{ 'a' * 10**10 }}", "{{ 2 ** 99999 }}",
+    "{{ 1 // 0 }}", "{{ 'a' % 1 }}",
+    "{{ lead.company | safe }}", "{{ lead.company | map('upper') }}", "{{ lead.company | format }}",
+    "{{ lead.company | xmlattr }}",
+    "{{ lead.company | center(10 ** 8) }}", "{{ '%s' | format(lead) }}", "{{ lead.company | tojson }}",
+    "{{ lead.company | pprint }}",
     "{{ lead | dictsort }}", "{{ lead.company | groupby('x') }}", "{{ lead.company | replace('a', 'b' * 999) }}",
     "{% for a in [1,2,3] %}{% endfor %}", "{% for a in links recursive %}{{ loop(a) }}{% endfor %}",
-    "{% for a in links %}{% for b in links %}{{ b }}{% endfor %}{% endfor %}", "{{ lead[0] }}", "{{ lead[lead.company] }}",
-    "{{ lead.company[0:5] }}", "{{ _x }}", "{{ lead._x }}", "{{ {'a': 1} }}", "{% raw %}{% endraw %}{{ x() }}", "{{ lead.company is sameas(1) }}",
-    "{% trans %}x{% endtrans %}", "{% do x %}", "{% debug %}", "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "{{ lead" + ".x" * 200 + " }}",
+    "{% for a in links %}{% for b in links %}{{ b }}{% endfor %}{% endfor %}", "{{ lead[0] }}",
+    "{{ lead[lead.company] }}",
+    "{{ lead.company[0:5] }}", "{{ _x }}", "{{ lead._x }}", "{{ {'a': 1} }}", "{% raw %}{% endraw %}{{ x() }}",
+    "{{ lead.company is sameas(1) }}",
+    "{% trans %}x{% endtrans %}", "{% do x %}", "{% debug %}", "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+    "{{ lead" + ".x" * 200 + " }}",
 )
 
 
@@ -52,10 +71,13 @@ def test_only_keys_are_looked_up_never_methods(word: str) -> None:
     assert isinstance(made.getattr("text", "upper"), made.undefined)
 
 
-def filled(source: str, lead: dict[str, object], *, html: bool = True, lenient: bool = False, language: str = "en") -> str:
+def filled(source: str, lead: dict[str, object], *, html: bool = True, lenient: bool = False,
+           language: str = "en") -> str:
     return render(compile_copy(source, html=html, lenient=lenient), context(
-        lead=lead, company={"name": "Acme & Co"}, sender={"name": "Ines"}, topic={"name": "Phones"}, links={"read-it": "https://x.example"},
-        unsubscribe_url="https://x.example/u?a=1&b=2", preferences_url="https://x.example/p", reason="because", language=language))
+        lead=lead, company={"name": "Acme & Co"}, sender={"name": "Ines"}, topic={"name": "Phones"},
+        links={"read-it": "https://x.example"},
+        unsubscribe_url="https://x.example/u?a=1&b=2", preferences_url="https://x.example/p", reason="because",
+        language=language))
 
 
 def test_an_unknown_word_is_no_in_a_condition_and_an_error_when_printed() -> None:
@@ -101,25 +123,35 @@ def test_output_is_limited() -> None:
 
 
 FINE = (
-    "Hello {{ lead.first_name | default('there') }}", "{{ lead.first_name | default('there') | upper }}", "{{ lead.email }}",
-    "{% if lead.company %}{{ lead.company }}{% endif %}", "{% if lead.company is defined and lead.company %}{{ lead.company }}{% endif %}",
-    "{% if not lead.company %}you{% else %}{{ lead.company }}{% endif %}", "{{ lead.company if lead.company else 'you' }}",
+    "Hello {{ lead.first_name | default('there') }}", "{{ lead.first_name | default('there') | upper }}",
+    "{{ lead.email }}",
+    "{% if lead.company %}{{ lead.company }}{% endif %}",
+    "{% if lead.company is defined and lead.company %}{{ lead.company }}{% endif %}",
+    "{% if not lead.company %}you{% else %}{{ lead.company }}{% endif %}",
+    "{{ lead.company if lead.company else 'you' }}",
     "{% if lead.company == 'x' %}{{ lead.company }}{% elif lead.first_name %}{{ lead.first_name }}{% endif %}",
-    "{{ links.guide }} {{ links['read-it'] }}", "{{ company.legal_name }} {{ sender.name }} {{ reason }} {{ unsubscribe_url }}",
+    "{{ links.guide }} {{ links['read-it'] }}",
+    "{{ company.legal_name }} {{ sender.name }} {{ reason }} {{ unsubscribe_url }}",
     "{{ lead.opens | default('') | date }}", "{% if lead.company or lead.first_name %}someone{% endif %}",
     "{% if (lead.employees | default(0)) > 50 %}large{% endif %}", "{{ 'Hi ' ~ (lead.first_name | default('you')) }}",
     "{% for name in links %}{{ loop.index }} {{ name }}{% endfor %}", "{# a note #}nothing", "",
 )
 WRONG = {
     "Hello {{ lead.first_name }}": "missing-default", "{{ lead.company | upper | default('x') }}": "missing-default",
-    "{% if lead.company %}{{ lead.first_name }}{% endif %}": "missing-default", "{% if lead.employees > 5 %}x{% endif %}": "missing-default",
+    "{% if lead.company %}{{ lead.first_name }}{% endif %}": "missing-default",
+    "{% if lead.employees > 5 %}x{% endif %}": "missing-default",
     "{% if lead.company or lead.first_name %}{{ lead.company }}{% endif %}": "missing-default",
-    "{% if not lead.company %}{{ lead.company }}{% endif %}": "missing-default", "{{ 'a' ~ lead.company }}": "missing-default",
-    "{{ lead.compani | default('') }}": "undefined-variable", "{{ led.company }}": "undefined-variable", "{{ company.nam }}": "undefined-variable",
-    "{{ first_name }}": "undefined-variable", "{{ links.gide }}": "undefined-variable", "{{ lead }}": "undefined-variable",
+    "{% if not lead.company %}{{ lead.company }}{% endif %}": "missing-default",
+    "{{ 'a' ~ lead.company }}": "missing-default",
+    "{{ lead.compani | default('') }}": "undefined-variable", "{{ led.company }}": "undefined-variable",
+    "{{ company.nam }}": "undefined-variable",
+    "{{ first_name }}": "undefined-variable", "{{ links.gide }}": "undefined-variable",
+    "{{ lead }}": "undefined-variable",
     "{{ company }}": "undefined-variable", "{% if lead.compani %}x{% endif %}": "undefined-variable",
-    "{{ lead.company | default(lead.first_name) }}": "missing-default", "{{ lead.first_name": "template-syntax", "{% if %}": "template-syntax",
-    "{{ lead.company | defautl('x') }}": "unknown-filter", "{{ lead.first_name | default('x') | round }}": "render-failed",
+    "{{ lead.company | default(lead.first_name) }}": "missing-default", "{{ lead.first_name": "template-syntax",
+    "{% if %}": "template-syntax",
+    "{{ lead.company | defautl('x') }}": "unknown-filter",
+    "{{ lead.first_name | default('x') | round }}": "render-failed",
 }
 
 
@@ -167,7 +199,11 @@ def test_any_source_is_compiled_or_refused(source: str) -> None:
 
 def test_links_of_markdown_mjml_and_html() -> None:
     at = Place("t", 5)
-    found = links_of('a\n[x](https://a.example/b "name") and [y]({{ unsubscribe_url }}) <a href="https://c.example" data-link="c">c</a>', "md", at)
+    source = (
+        'a\n[x](https://a.example/b "name") and [y]({{ unsubscribe_url }}) '
+        '<a href="https://c.example" data-link="c">c</a>'
+    )
+    found = links_of(source, "md", at)
     assert [(link.url, link.name) for link in found] == [
         ("https://a.example/b", "name"), ("{{ unsubscribe_url }}", None), ("https://c.example", "c")]
     assert (found[0].place.line, found[0].place.col) == (6, 5)

@@ -19,7 +19,8 @@ from tests.authoring.folders import CASES, GOOD, HERE
 
 GOLDEN = HERE / "golden"
 SHIPPED = HERE.parent.parent / "campaigns"
-REFUSED = ("unknown-key", "missing-key", "not-a-choice", "bad-form", "one-action", "out-of-range", "unknown-trigger", "unknown-fact")
+REFUSED = ("unknown-key", "missing-key", "not-a-choice", "bad-form", "one-action", "out-of-range", "unknown-trigger",
+           "unknown-fact")
 """Wrong folders whose mistakes an editor should show while they are typed."""
 
 

@@ -72,7 +72,8 @@ def test_single_files_show_their_own_problems_only(folder: Path, monkeypatch: py
 
 def test_check_speaks_json_github_and_sarif(folder: Path) -> None:
     spoil(folder)
-    said: dict[str, Any] = {form: run("check", str(folder), "--today", "2026-11-22", "--format", form).stdout for form in ("json", "github", "sarif")}
+    said: dict[str, Any] = {form: run("check", str(folder), "--today", "2026-11-22", "--format",
+                                      form).stdout for form in ("json", "github", "sarif")}
     (first, *_) = json.loads(said["json"])
     assert first["code"] == "not-a-choice" and (first["line"], first["col"], first["end_col"]) == (4, 15, 23)
     assert said["github"].startswith("::error file=") and "line=4,col=15,title=not-a-choice::" in said["github"]
@@ -168,7 +169,8 @@ def test_a_new_campaign_checks_clean_as_it_is(stage: FunnelStage, root: Path) ->
 def test_new_writes_a_campaign_its_mails_and_its_story_and_overwrites_nothing(tmp_path: Path) -> None:
     assert run("new", "awareness", "spring", "--into", str(tmp_path)).exit_code == 0
     written = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
-    assert written == ["campaigns/spring.test.yaml", "campaigns/spring.yaml", "templates/_base.html", "templates/_base.txt",
+    assert written == ["campaigns/spring.test.yaml", "campaigns/spring.yaml", "templates/_base.html",
+                       "templates/_base.txt",
                        "templates/awareness/spring-first.en.md", "templates/awareness/spring-second.en.md"]
     assert run("check", str(tmp_path)).exit_code == 0
     assert isinstance(run("new", "awareness", "spring", "--into", str(tmp_path)).exception, UsageError)

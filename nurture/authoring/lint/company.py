@@ -1,4 +1,4 @@
-"""tracks.yaml, sales.yaml, forms, wordings and stories: what they name exists, and nobody is lost on the way."""
+"""tracks.yaml, sales.yaml, forms and wordings: what they name exists, and nobody is lost on the way."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from nurture.authoring.desk import did_you_mean, problem
 from nurture.authoring.lint.folder import Folder, facts, unknown
 from nurture.authoring.reading import COMPANY_FILES, File
-from nurture.model.campaign import Send
 from nurture.model.company import Form
 from nurture.model.problem import Place, Problem
-from nurture.model.story import Story
 from nurture.model.words import MAIL_PURPOSES, Purpose
 
 _NEEDED = {"company": "who sends", "tracks": "which lanes there are", "scoring": "what points are for",
@@ -22,14 +20,14 @@ def company(folder: Folder) -> Iterator[Problem]:
     for kind in COMPANY_FILES:
         name = f"campaigns/{kind}.yaml"
         if kind not in folder.has and name not in lost:
-            yield problem("missing-file", Place(name), f"there is no {kind}.yaml to say {_NEEDED[kind]}; defaults stand in",
+            yield problem("missing-file", Place(name),
+                          f"there is no {kind}.yaml to say {_NEEDED[kind]}; defaults stand in",
                           f"write campaigns/{kind}.yaml")
     yield from _names_of_files(folder)
     yield from _tracks(folder)
     yield from _sales(folder)
     yield from _forms(folder)
     yield from _wordings(folder)
-    yield from _stories(folder)
 
 
 def _names_of_files(folder: Folder) -> Iterator[Problem]:
@@ -41,7 +39,8 @@ def _names_of_files(folder: Folder) -> Iterator[Problem]:
             name, stem = file.noun.id, file.name.rsplit("/", 1)[-1].removesuffix(".yaml")
             first = seen.setdefault((kind, name), file)
             if first is not file:
-                yield problem("same-campaign", file.noun.place, f"`{name}` stands in {first.name} too", "give one of them another id")
+                yield problem("same-campaign", file.noun.place, f"`{name}` stands in {first.name} too",
+                              "give one of them another id")
             elif name != stem:
                 yield problem("file-name", file.noun.place, f"this is `{name}`, and the file is `{stem}.yaml`",
                               f"name the file `{name}.yaml`")
@@ -54,7 +53,8 @@ def _tracks(folder: Folder) -> Iterator[Problem]:
     tracks = file.noun
     for role in ("welcome", "profiling", "repermission"):
         if getattr(tracks, role) not in tracks.tracks:
-            yield unknown("unknown-track", "track", getattr(tracks, role), file.spot(role), tracks.tracks, f"add it, or set `{role}`")
+            yield unknown("unknown-track", "track", getattr(tracks, role), file.spot(role), tracks.tracks,
+                          f"add it, or set `{role}`")
     for i, rule in enumerate(tracks.rules):
         if rule.track not in tracks.tracks:
             yield unknown("unknown-track", "track", rule.track, file.spot("rules", rule.id), tracks.tracks)
@@ -66,14 +66,16 @@ def _tracks(folder: Folder) -> Iterator[Problem]:
             yield problem("rule-never-reached", file.spot("rules", tracks.rules[i + 1].id),
                           f"`{rule.id}` before it always holds", "put the rule without `when` last")
     if tracks.rules and tracks.rules[-1].when is not None:
-        yield problem("no-fallback-rule", file.spot("rules", tracks.rules[-1].id), "leads for whom no rule holds are on no track",
+        yield problem("no-fallback-rule", file.spot("rules", tracks.rules[-1].id),
+                      "leads for whom no rule holds are on no track",
                       "end with a rule without `when`")
     yield from _exhausted(file)
 
 
 def _exhausted(file: File) -> Iterator[Problem]:
     tracks = file.noun.tracks
-    onward = {t.id: t.on_exhausted.removeprefix("move_to ") for t in tracks.values() if t.on_exhausted.startswith("move_to ")}
+    moving = [t for t in tracks.values() if t.on_exhausted.startswith("move_to ")]
+    onward = {t.id: t.on_exhausted.removeprefix("move_to ") for t in moving}
     for name, target in onward.items():
         place = file.spot("track", name, "on_exhausted")
         if target not in tracks:
@@ -102,10 +104,12 @@ def _sales(folder: Folder) -> Iterator[Problem]:
             if seller not in sales.sellers:
                 yield unknown("unknown-seller", "seller", seller, file.spot("queue", queue.id, key), sales.sellers)
         if not queue.members:
-            yield problem("empty-queue", file.spot("queues", queue.id), f"nobody takes leads from `{queue.id}`", "add a member")
+            yield problem("empty-queue", file.spot("queues", queue.id), f"nobody takes leads from `{queue.id}`",
+                          "add a member")
     for seller in sales.sellers.values():
         if seller.deputy and seller.deputy not in sales.sellers:
-            yield unknown("unknown-seller", "seller", seller.deputy, file.spot("seller", seller.id, "deputy"), sales.sellers)
+            yield unknown("unknown-seller", "seller", seller.deputy, file.spot("seller", seller.id, "deputy"),
+                          sales.sellers)
 
 
 def _forms(folder: Folder) -> Iterator[Problem]:
@@ -118,7 +122,8 @@ def _forms(folder: Folder) -> Iterator[Problem]:
             yield problem("form-without-email", file.spot("fields"), f"`{form.id}` does not ask for the address",
                           "add `{ field: email, label: E-mail, type: email, required: true }`")
         if Purpose.PRIVACY_NOTICE not in {c.purpose for c in form.consents}:
-            yield problem("form-without-privacy", file.spot("consents"), f"`{form.id}` does not show the privacy notice",
+            yield problem("form-without-privacy", file.spot("consents"),
+                          f"`{form.id}` does not show the privacy notice",
                           "add `{ purpose: privacy_notice, wording: privacy, required: true }`")
         for name in names if "company" in folder.has else ():
             if name not in folder.fields:
@@ -140,7 +145,8 @@ def _consents(folder: Folder, file: File, form: Form) -> Iterator[Problem]:
             yield unknown("unknown-wording", "consent text", asked.wording, place, known,
                           f"write campaigns/wordings/{asked.wording}.1.{folder.library.company.language}.md")
         elif not any(asked.purpose in text.purposes for text in own):
-            yield problem("wording-purpose", place, f"`{asked.wording}` says nothing about {asked.purpose}", "use the right text")
+            yield problem("wording-purpose", place, f"`{asked.wording}` says nothing about {asked.purpose}",
+                          "use the right text")
         # A newsletter form may require the newsletter: it is what is asked for. A download may not.
         free = asked.purpose in MAIL_PURPOSES and form.asset is not None or asked.purpose is Purpose.PROFILING
         if asked.required and (free or (asked.purpose is Purpose.SALES_CONTACT and not form.hand_raise)):
@@ -148,7 +154,8 @@ def _consents(folder: Folder, file: File, form: Form) -> Iterator[Problem]:
                           f"consent to {asked.purpose} is the price of this form", "remove `required`")
         used = {*folder.agreement.channels, "email"}
         if asked.purpose is Purpose.SALES_CONTACT and asked.channel not in used:
-            yield problem("forms-channel", place, f"sales does not use `{asked.channel}`", f"one of {', '.join(sorted(used))}")
+            yield problem("forms-channel", place, f"sales does not use `{asked.channel}`",
+                          f"one of {', '.join(sorted(used))}")
     sales = [c.channel for c in form.consents if c.purpose is Purpose.SALES_CONTACT]
     if sales == ["email"] and "phone" in folder.agreement.channels:
         yield problem("purpose-channel", file.spot("consent", Purpose.SALES_CONTACT, "email"),
@@ -168,41 +175,5 @@ def _wordings(folder: Folder) -> Iterator[Problem]:
         missing = sorted(every - spoken.get(text.id, set()))
         first = min(t.key for t in folder.library.wordings.values() if t.id == text.id and t.version == newest[text.id])
         if missing and text.key == first:
-            yield problem("wording-language", text.place, f"`{text.id}` has no text in {', '.join(missing)}", "translate it")
-
-
-def _stories(folder: Folder) -> Iterator[Problem]:
-    told = set()
-    campaigns = {c.id: c for c, _ in folder.campaigns}
-    for file in folder.reading.of("story"):
-        story = file.noun
-        if not isinstance(story, Story):
-            continue
-        told.add(story.campaign)
-        campaign = campaigns.get(story.campaign)
-        if campaign is None:
-            if "campaign" in folder.lost:
-                continue
-            yield unknown("unknown-campaign", "campaign", story.campaign, file.spot("campaign"), campaigns)
-            continue
-        steps = {s.id: s for s in campaign.walk()}
-        for part in (story.expect, story.never):
-            for key in ("sent", "refused", "postponed", "reached"):
-                for step in getattr(part, key):
-                    if step not in steps:
-                        place = part.places.get(f"{key}:{step}") or part.places.get(key) or story.place
-                        yield unknown("unknown-step", "step", step, place, steps)
-        for event in story.happens:
-            mail = event.what in ("clicked", "opened", "replied") and event.value != "any"
-            if mail and event.value not in steps and event.value not in folder.contents:
-                yield unknown("unknown-step", "step", event.value, event.place, steps)
-            elif mail and event.value in steps and not isinstance(steps[event.value].action, Send):
-                yield problem("not-a-mail", event.place, f"`{event.value}` sends no mail", "name a step with `send`")
-        both = sorted(set(story.expect.sent) & set(story.never.sent))
-        if both:
-            yield problem("story-impossible", story.never.places.get("sent", story.place),
-                          f"`{both[0]}` must be sent and must not", "remove one of them")
-    for campaign, file in folder.campaigns:
-        if folder.has and campaign.id not in told and "story" not in folder.lost:
-            yield problem("no-story", campaign.place, f"`{campaign.id}` has no story",
-                          f"`nurture new --story {campaign.id}` writes one")
+            yield problem("wording-language", text.place, f"`{text.id}` has no text in {', '.join(missing)}",
+                          "translate it")

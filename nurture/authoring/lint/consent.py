@@ -32,7 +32,8 @@ def _entry(folder: Folder, campaign: Campaign, file: File, entry: frozenset[Purp
     if kinds and all(folder.library.company.purposes.get(kind) is None for kind in kinds):
         return
     yield problem("no-consent-on-enter", file.spot("enter", "when"),
-                  f"`{campaign.id}` lets people in without asking for consent", "add `only_if: { consent: nurture_email }`")
+                  f"`{campaign.id}` lets people in without asking for consent",
+                  "add `only_if: { consent: nurture_email }`")
 
 
 def _held(visit: Visit, *more: Condition | None) -> frozenset[Purpose]:
@@ -77,5 +78,5 @@ def _unknown(visit: Visit, entry: frozenset[Purpose]) -> Iterator[Problem]:
     hidden = next((f for c in asked for f in facts(c) if f.op in CLICKS), None)
     if hidden is not None:
         yield problem("if-unknown-missing", hidden.place,
-                      f"`{hidden.op}` is unknown for leads who do not allow tracking, and `{step.id}` does not say what then",
+                      f"`{hidden.op}` is unknown of leads who allow no tracking, and `{step.id}` does not say what then",
                       "add `if_unknown: skip`, `then` or `otherwise`")

@@ -20,12 +20,17 @@ from nurture.model.words import ContentKind
 
 _MUST_SHOW = (
     ("unsubscribe_url", "no-unsubscribe", "has no unsubscribe link", "put `{{ unsubscribe_url }}` into the footer"),
-    ("company.postal_address", "no-postal-address", "shows no postal address", "put `{{ company.postal_address }}` into the footer"),
-    ("company.legal_name", "no-sender-identity", "does not say which company writes", "put `{{ company.legal_name }}` into the footer"),
-    ("preferences_url", "no-preferences", "has no link to the preferences", "put `{{ preferences_url }}` into the footer"),
+    ("company.postal_address", "no-postal-address", "shows no postal address",
+     "put `{{ company.postal_address }}` into the footer"),
+    ("company.legal_name", "no-sender-identity", "does not say which company writes",
+     "put `{{ company.legal_name }}` into the footer"),
+    ("preferences_url", "no-preferences", "has no link to the preferences",
+     "put `{{ preferences_url }}` into the footer"),
     ("reason", "no-reason", "does not say why it came", "put `{{ reason }}` into the footer"),
 )
-_OWN_LINKS = re.compile(r"\{\{\s*(unsubscribe_url|preferences_url|links[.\[][^}]*|company\.(website|privacy_url))\s*\}\}.*")
+_OWN_LINKS = re.compile(
+    r"\{\{\s*(unsubscribe_url|preferences_url|links[.\[][^}]*|company\.(website|privacy_url))\s*\}\}.*"
+)
 
 
 def copies(folder: Folder) -> Iterator[Problem]:
@@ -77,7 +82,8 @@ def _subject(file: File, copy: CopyFile, known: Known) -> Iterator[Problem]:
         yield problem("no-subject", file.spot("subject"), "this copy has no subject", "write one")
     elif len(without_jinja(copy.subject)) > 70:
         yield problem("long-subject", file.spot("subject"),
-                      f"this subject has {len(without_jinja(copy.subject))} characters before anything is filled in", "say it in 70")
+                      f"this subject has {len(without_jinja(copy.subject))} characters before anything is filled in",
+                      "say it in 70")
     if not copy.preheader:
         yield problem("no-preheader", file.spot("preheader"), "this copy has no preheader", "write one")
 
@@ -88,10 +94,12 @@ def _at(fault: Fault, source: str, start: Place, what: str, *, quoted: bool = Fa
     said = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
     col = max(said.find(fault.name), 0) if fault.name else max(said.find("{"), 0)
     # Front matter begins at its value's column, a body at column 1.
-    begin = start.col - 1 + (1 if quoted and said and "{{" in said and start.width > len(said) else 0) if fault.line == 1 else 0
+    quote = 1 if quoted and "{{" in said and start.width > len(said) else 0
+    begin = start.col - 1 + quote if fault.line == 1 else 0
     place = Place(start.file, start.line + fault.line - 1, begin + col + 1, max(1, len(fault.name)))
     fixes = {"missing-default": f"write `{{{{ lead.{fault.name} | default('...') }}}}`"}
-    message = f"{what} does not read as a template: {fault.message}" if fault.code == "template-syntax" else fault.message
+    unread = fault.code == "template-syntax"
+    message = f"{what} does not read as a template: {fault.message}" if unread else fault.message
     return problem(fault.code, place, message, fixes.get(fault.code, ""))
 
 
@@ -100,18 +108,21 @@ def _links(copy: CopyFile) -> Iterator[Problem]:
     for link in copy.links:
         own = _OWN_LINKS.fullmatch(link.url.strip())
         if link.name and ("unsubscribe_url" in link.url or "preferences_url" in link.url):
-            yield problem("tracked-unsubscribe", link.place, f"the link `{link.name}` would be tracked", "remove its name")
+            yield problem("tracked-unsubscribe", link.place, f"the link `{link.name}` would be tracked",
+                          "remove its name")
         if own or link.url.startswith(("mailto:", "tel:")):
             continue
         fault = _address_fault(link.url)
         if fault:
-            yield problem("link-not-https", link.place, f"`{link.url[:80]}`: {fault}", "write the whole address with https")
+            yield problem("link-not-https", link.place, f"`{link.url[:80]}`: {fault}",
+                          "write the whole address with https")
         elif not link.name:
             yield problem("unnamed-link", link.place, f"this link has no name: `{link.url[:80]}`",
                           f"add one: `[words]({link.url[:60]} \"name-of-the-link\")`")
         elif first.setdefault(link.name, link).url != link.url:
             yield problem("same-link-name", link.place,
-                          f"`{link.name}` on line {first[link.name].place.line} leads somewhere else", "name them apart")
+                          f"`{link.name}` on line {first[link.name].place.line} leads somewhere else",
+                          "name them apart")
 
 
 def _address_fault(url: str) -> str | None:
@@ -129,18 +140,21 @@ def _frame(folder: Folder, file: File, copy: CopyFile) -> Iterator[Problem]:
     layouts = folder.library.layouts
     page = copy.form == "mjml" or (copy.form == "html" and "<html" in copy.body.lower())
     if page:
-        yield from _shows(copy.body, copy.place, f"the email `{copy.name}`", operational=copy.kind is ContentKind.OPERATIONAL)
+        yield from _shows(copy.body, copy.place, f"the email `{copy.name}`",
+                          operational=copy.kind is ContentKind.OPERATIONAL)
         return
     known = sorted({name.rsplit(".", 1)[0] for name in layouts})
     if f"{copy.layout}.html" not in layouts:
-        yield problem("unknown-layout", file.spot("layout"), f"no layout `{copy.layout}`.{did_you_mean(copy.layout, known)}",
+        yield problem("unknown-layout", file.spot("layout"),
+                      f"no layout `{copy.layout}`.{did_you_mean(copy.layout, known)}",
                       f"write templates/{copy.layout}.html and templates/{copy.layout}.txt")
         return
     template = folder.library.templates.get(copy.name)
     written = template and any(c.text for c in template.copies.values())
     if f"{copy.layout}.txt" not in layouts and not written:
         yield problem("no-text-part", Place(f"templates/{copy.layout}.html"),
-                      f"there is no templates/{copy.layout}.txt for the text part", "write it, or a text part beside every copy")
+                      f"there is no templates/{copy.layout}.txt for the text part",
+                      "write it, or a text part beside every copy")
 
 
 def _text_part(folder: Folder, file: File, copy: CopyFile, fields: dict[str, LeadField]) -> Iterator[Problem]:
@@ -174,7 +188,8 @@ def _layout(file: File, fields: dict[str, LeadField]) -> Iterator[Problem]:
         yield _at(fault, source, start, "this layout")
     yield from _shows(source, start, "this layout")
     if "content" not in _shown(source):
-        yield problem("empty-copy", start, "this layout has no place for the copy", "put `{{ content }}` where it belongs")
+        yield problem("empty-copy", start, "this layout has no place for the copy",
+                      "put `{{ content }}` where it belongs")
 
 
 def _languages(folder: Folder, sent: set[str]) -> Iterator[Problem]:
@@ -188,7 +203,8 @@ def _languages(folder: Folder, sent: set[str]) -> Iterator[Problem]:
         for file in files:
             first = bodies.setdefault(" ".join(file.noun.body.split()), file)
             if first is not file and file.noun.body.strip():
-                yield problem("same-copy", file.noun.place, f"this says word for word what {first.name} says", "write another, or send that one")
+                yield problem("same-copy", file.noun.place, f"this says word for word what {first.name} says",
+                              "write another, or send that one")
         yield from _variants(name, files)
         top = files[0]
         if name not in sent and folder.campaigns and "campaign" not in folder.lost:
@@ -209,17 +225,20 @@ def _variants(name: str, files: list[File]) -> Iterator[Problem]:
                 continue
             first, where = said.setdefault(key, (value, file))
             if first != value:
-                yield problem("variants-differ", file.spot(key), f"`{key}` is `{value}` here and `{first}` in {where.name}",
+                yield problem("variants-differ", file.spot(key),
+                              f"`{key}` is `{value}` here and `{first}` in {where.name}",
                               "say it in one of the files only")
     for key in ("kind", "content", "depth"):
         if key not in said and all(f.whole for f in files):
             yield problem("missing-kind", Place(files[0].name), f"`{name}` does not say its `{key}`", f"add `{key}:`")
-    every = {link.name for f in files for link in f.noun.links if link.name} | {n for f in files for n, _ in f.noun.named}
+    every = {link.name for f in files for link in f.noun.links if link.name} | {n for f in files for n,
+                                                                                _ in f.noun.named}
     for file in files:
         own = {link.name for link in file.noun.links if link.name} | {n for n, _ in file.noun.named}
         missing = sorted(every - own)
         if missing and len(files) > 1:
-            yield problem("variant-links-differ", file.noun.place, f"this language lacks the link `{missing[0]}`", "add it")
+            yield problem("variant-links-differ", file.noun.place, f"this language lacks the link `{missing[0]}`",
+                          "add it")
 
 
 def _in_campaign(folder: Folder, campaign: Campaign, file: File, fields: dict[str, LeadField]) -> Iterator[Problem]:
@@ -237,7 +256,8 @@ def _in_campaign(folder: Folder, campaign: Campaign, file: File, fields: dict[st
                     for fault in copy_faults(variant.subject, known, False):
                         yield _at(fault, variant.subject, place, "this subject", quoted=True)
                     if len(without_jinja(variant.subject)) > 70:
-                        yield problem("long-subject", place, f"this subject has {len(without_jinja(variant.subject))} characters",
+                        yield problem("long-subject", place,
+                                      f"this subject has {len(without_jinja(variant.subject))} characters",
                                       "say it in 70")
             case HandOff(note=said) | Notify(message=said):
                 key = "note" if isinstance(step.action, HandOff) else "message"

@@ -81,7 +81,7 @@ def _twice(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]:
             earlier = first.get(template.content)
             if earlier is not None and earlier.id in visit.before and template.repeat_after is None:
                 yield problem("same-content", file.spot("step", visit.step.id, "send"),
-                              f"`{earlier.id}` on line {earlier.place.line} sends the content `{template.content}` already",
+                              f"`{earlier.id}` on line {earlier.place.line} sends `{template.content}` already",
                               "write another mail, or delete one of the steps")
             first.setdefault(template.content, visit.step)
 
@@ -100,7 +100,8 @@ def _contradictions(campaign: Campaign) -> Iterator[Problem]:
             floor = max((f.value for f in block if f.op == "engagement_at_least"), default=None)
             ceiling = min((f.value for f in block if f.op == "engagement_below"), default=None)
             if floor is not None and ceiling is not None and floor >= ceiling:
-                yield problem("contradiction", block[0].place, f"nobody has {floor} points or more and less than {ceiling}",
+                yield problem("contradiction", block[0].place,
+                              f"nobody has {floor} points or more and less than {ceiling}",
                               "ask for one of the two")
 
 
@@ -116,11 +117,13 @@ def _life(campaign: Campaign, file: File, today: date | None) -> Iterator[Proble
         yield problem("nobody-enters", file.spot("enter", "when"), f"nobody can enter `{campaign.id}`", "add a trigger")
     acts = (Send, HandOff, Notify)
     if campaign.status in RUNS and campaign.steps and not any(isinstance(s.action, acts) for s in campaign.walk()):
-        yield problem("no-mail", file.spot("steps"), f"`{campaign.id}` sends nothing", "add a mail, or set `status: draft`")
+        yield problem("no-mail", file.spot("steps"), f"`{campaign.id}` sends nothing",
+                      "add a mail, or set `status: draft`")
     for step in campaign.walk() if today else ():
         if step.send_on and today and date.fromisoformat(step.send_on[:10]) <= today + timedelta(days=1):
             yield problem("send-on-past", file.spot("step", step.id, "send_on"),
-                          f"{step.send_on.replace('T', ' ')} has passed or is about to: `{step.id}` leaves at once", "set a later date")
+                          f"{step.send_on.replace('T', ' ')} has passed or is about to: `{step.id}` leaves at once",
+                          "set a later date")
     for condition, _ in conditions(campaign):
         for fact in facts(condition):
             if fact.op == "opened":
@@ -149,7 +152,7 @@ def _ping_pong(folder: Folder) -> Iterator[Problem]:
 
 def _same_entry(folder: Folder) -> Iterator[Problem]:
     seen: dict[tuple[object, ...], Campaign] = {}
-    for campaign, file in folder.campaigns:
+    for campaign, _ in folder.campaigns:
         if campaign.status not in RUNS:
             continue
         for trigger in campaign.enter.when:

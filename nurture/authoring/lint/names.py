@@ -9,7 +9,17 @@ from typing import Any, Final
 import tldextract
 
 from nurture.authoring.desk import did_you_mean, listing, problem
-from nurture.authoring.lint.folder import Folder, Visit, facts, same, templates_named, tracks_named, unknown, visits, words
+from nurture.authoring.lint.folder import (
+    Folder,
+    Visit,
+    facts,
+    same,
+    templates_named,
+    tracks_named,
+    unknown,
+    visits,
+    words,
+)
 from nurture.authoring.reading import File
 from nurture.authoring.values import split_address
 from nurture.model.campaign import Campaign, Condition, HandOff, Send, SetField, Step
@@ -39,7 +49,8 @@ def _around(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]
     if "tracks" in folder.has:
         for track, place in tracks_named(campaign, file):
             if track and track not in library.tracks.tracks:
-                yield unknown("unknown-track", "track", track, place, library.tracks.tracks, "tracks stand in tracks.yaml")
+                yield unknown("unknown-track", "track", track, place, library.tracks.tracks,
+                              "tracks stand in tracks.yaml")
     for trigger in campaign.enter.when:
         for word in words(trigger.value):
             yield from _word(folder, trigger.kind, word, trigger)
@@ -56,12 +67,13 @@ def _sender(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]
     theirs = organisation(address[1])
     if ours and theirs not in ours:
         yield problem("unknown-sender-domain", file.spot("sending", "sender"),
-                      f"`{theirs}` is not a domain of the company ({listing(sorted(ours))})", "send from your own domain")
+                      f"`{theirs}` is not a domain of the company ({listing(sorted(ours))})",
+                      "send from your own domain")
 
 
 @lru_cache(maxsize=1024)
 def organisation(said: str) -> str:
-    """`https://www.example.co.uk/x` or `a@mail.example.co.uk` -> `example.co.uk`. Offline: the list comes with the library."""
+    """`https://www.example.co.uk/x` or `a@mail.example.co.uk` -> `example.co.uk`. Offline: the library has the list."""
     found = _EXTRACT(said.rpartition("@")[2])
     return found.top_domain_under_public_suffix or found.domain or said
 
@@ -80,11 +92,13 @@ def _word(folder: Folder, kind: str, word: Any, asked: Any) -> Iterator[Problem]
         case "recycled" if word not in folder.agreement.recycle_reasons:
             reasons = folder.agreement.recycle_reasons
             yield problem("unknown-reason", place,
-                          f"sales has no reason `{word}`.{did_you_mean(str(word), reasons)}", f"one of {listing(reasons, 14)}")
+                          f"sales has no reason `{word}`.{did_you_mean(str(word), reasons)}",
+                          f"one of {listing(reasons, 14)}")
         case "track" | "in_track" if "tracks" in folder.has and word not in library.tracks.tracks:
             yield unknown("unknown-track", "track", word, place, library.tracks.tracks, "tracks stand in tracks.yaml")
         case "field" if company and word not in folder.fields:
-            yield problem("unknown-field", place, f"a lead has no field `{word}`.{did_you_mean(str(word), folder.fields)}",
+            yield problem("unknown-field", place,
+                          f"a lead has no field `{word}`.{did_you_mean(str(word), folder.fields)}",
                           "add it to `lead_fields` in company.yaml")
 
 
@@ -103,7 +117,8 @@ def _step(folder: Folder, campaign: Campaign, file: File, visit: Visit) -> Itera
         case SetField(field=name, value=value) if "company" in folder.has:
             place = file.spot("set", name, step.place)
             if name not in folder.fields:
-                yield problem("unknown-field", place, f"a lead has no field `{name}`.{did_you_mean(name, folder.fields)}",
+                yield problem("unknown-field", place,
+                              f"a lead has no field `{name}`.{did_you_mean(name, folder.fields)}",
                               "add it to `lead_fields` in company.yaml")
             yield from _choices(folder, name, (value,), place)
     if "company" in folder.has and step.until and step.until.field not in folder.fields:
@@ -148,7 +163,8 @@ def _choices(folder: Folder, name: str, asked: Any, place: Any) -> Iterator[Prob
     if isinstance(field, LeadField) and field.kind == "choice":
         for value in asked:
             if str(value) not in field.choices:
-                yield problem("unknown-choice", place, f"`{name}` is never `{value}`.{did_you_mean(str(value), field.choices)}",
+                yield problem("unknown-choice", place,
+                              f"`{name}` is never `{value}`.{did_you_mean(str(value), field.choices)}",
                               f"its choices are {listing(field.choices)}")
 
 
@@ -168,7 +184,8 @@ def _mail(folder: Folder, campaign: Campaign, file: File, fact: Condition, visit
             yield problem("not-a-mail", fact.place, f"`{word}` sends no mail, so nobody can have {fact.op} in it",
                           "name a step with `send`")
         elif visit is not None and word not in visit.before:
-            yield problem("not-yet-sent", fact.place, f"`{word}` on line {step.place.line} was not sent yet when this is asked",
+            yield problem("not-yet-sent", fact.place,
+                          f"`{word}` on line {step.place.line} was not sent yet when this is asked",
                           "ask after the step that sends it")
         else:
             asked.append(step)

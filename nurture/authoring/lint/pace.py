@@ -36,7 +36,8 @@ def pace(folder: Folder) -> Iterator[Problem]:
 
 def _too_high(asked: int, most: int, place: Place) -> Iterator[Problem]:
     if asked > most:
-        yield problem("threshold-too-high", place, f"nobody can reach {asked} points: scoring.yaml gives {most} at most",
+        yield problem("threshold-too-high", place,
+                      f"nobody can reach {asked} points: scoring.yaml gives {most} at most",
                       f"ask for {most} or less")
 
 
@@ -83,7 +84,8 @@ def hardest(sends: tuple[float, ...], period: float) -> int:
 
 def _caps(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]:
     track = folder.library.tracks.tracks.get(campaign.track)
-    caps: list[tuple[Cap, str]] = [(campaign.sending.at_most, "the campaign allows")] if campaign.sending.at_most else []
+    caps: list[tuple[Cap, str]] = [(campaign.sending.at_most,
+                                    "the campaign allows")] if campaign.sending.at_most else []
     caps += [(track.at_most, f"the track `{track.id}` allows")] if track and track.at_most else []
     caps += [(cap, "company.yaml allows") for cap in folder.library.company.at_most]
     if not caps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 from nurture.authoring.desk import did_you_mean, problem
@@ -26,7 +27,8 @@ def scores(folder: Folder) -> Iterator[Problem]:
         last = i == len(models) - 1
         if last and model.applies_if is not None:
             yield problem("last-model-conditional", file.spot("model", model.id, "applies_if"),
-                          f"leads to whom `{model.id}` does not apply have no score", "end with a model without `applies_if`")
+                          f"leads to whom `{model.id}` does not apply have no score",
+                          "end with a model without `applies_if`")
         if not last and model.applies_if is None and not model.shadow:
             yield problem("model-never-reached", models[i + 1].place,
                           f"`{model.id}` on line {model.place.line} applies to everybody before this", "put it last")
@@ -49,7 +51,8 @@ def _matrix(model: Model, file: File) -> Iterator[Problem]:
     for name, cell in model.matrix.items():
         if cell.action == "handoff" and (name[0] == "D" or name[1] == "4"):
             why = "does not fit" if name[0] == "D" else "has done nothing"
-            yield problem("handoff-cell-forbidden", file.spot("cell", model.id, name), f"{name} {why} and is handed to sales",
+            yield problem("handoff-cell-forbidden", file.spot("cell", model.id, name),
+                          f"{name} {why} and is handed to sales",
                           "take `nurture` or `hold`")
 
 
@@ -59,10 +62,11 @@ def _order(model: Model, file: File) -> Iterator[Problem]:
         yield problem("not-monotone", file.spot("model", model.id, "fit_bands"), "A must begin above B, and B above C",
                       "for example { A: 75, B: 50, C: 25 }")
     if not bands[1] > bands[2] > bands[3] > 0:
-        yield problem("not-monotone", file.spot("model", model.id, "engagement"), "band 1 must begin above 2, and 2 above 3",
+        yield problem("not-monotone", file.spot("model", model.id, "engagement"),
+                      "band 1 must begin above 2, and 2 above 3",
                       "for example { 1: 75, 2: 50, 3: 25 }")
     silent = sorted(model.inactivity, key=lambda i: i.after_days)
-    if any(later.points > earlier.points for earlier, later in zip(silent, silent[1:], strict=False)):
+    if any(later.points > earlier.points for earlier, later in pairwise(silent)):
         yield problem("not-monotone", file.spot("model", model.id, "inactivity"),
                       "a longer silence must not cost less than a shorter one", "let the points fall with the days")
 
@@ -80,14 +84,16 @@ def _criteria(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
         for i, rule in enumerate(criterion.rules[:-1]):
             if rule.otherwise:
                 yield problem("rule-never-reached", criterion.place,
-                              f"the rules of `{criterion.field}` after number {i + 1} are never asked", "put `otherwise` last")
+                              f"the rules of `{criterion.field}` after number {i + 1} are never asked",
+                              "put `otherwise` last")
     for subtraction in model.subtract:
         if "company" in folder.has and subtraction.field not in known:
             yield problem("unknown-field", file.spot("subtract", subtraction.field),
                           f"a lead has no field `{subtraction.field}`.{did_you_mean(subtraction.field, known)}")
     for fact in facts(model.applies_if):
         if fact.op == "field" and "company" in folder.has and fact.value not in known:
-            yield problem("unknown-field", fact.place, f"a lead has no field `{fact.value}`.{did_you_mean(fact.value, known)}")
+            yield problem("unknown-field", fact.place,
+                          f"a lead has no field `{fact.value}`.{did_you_mean(fact.value, known)}")
 
 
 def _rules(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
@@ -100,7 +106,8 @@ def _rules(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
             yield problem("opens-score", rule.place, f"`{rule.id}` gives points for opens", "give them 0 points")
         if rule.group is not None and rule.group not in model.groups:
             yield problem("unknown-group", file.spot("rule", model.id, rule.id, "group"),
-                          f"no group `{rule.group}`.{did_you_mean(rule.group, model.groups)}", "add it to `groups` with its cap")
+                          f"no group `{rule.group}`.{did_you_mean(rule.group, model.groups)}",
+                          "add it to `groups` with its cap")
     for kind in model.offered:
         yield from _emitted(folder, kind, file.spot("model", model.id, "offered"))
     for name, cell in model.matrix.items():
@@ -118,7 +125,7 @@ def _emitted(folder: Folder, kind: str | None, place: Place) -> Iterator[Problem
 
 
 def _reach(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
-    handed = [name for name, cell in model.matrix.items() if cell.action == "handoff" and name[0] != "D" and name[1] != "4"]
+    handed = [name for name, cell in model.matrix.items() if cell.action == "handoff" and "D" not in name and "4" not in name]
     if not handed:
         return
     who = f"segment `{model.segment}`" if model.segment else f"model `{model.id}`"
@@ -153,7 +160,8 @@ def agreed(folder: Folder, today: date | None = None) -> Iterator[Problem]:
     for name in agreement.required_fields:
         if "company" in folder.has and name not in folder.fields:
             yield problem("unknown-field", file.spot("gate", "required_fields"),
-                          f"a lead has no field `{name}`.{did_you_mean(name, folder.fields)}", "add it to `lead_fields`")
+                          f"a lead has no field `{name}`.{did_you_mean(name, folder.fields)}",
+                          "add it to `lead_fields`")
 
 
 def _dates(file: File, today: date | None) -> Iterator[Problem]:
@@ -166,9 +174,11 @@ def _dates(file: File, today: date | None) -> Iterator[Problem]:
     if today is None or not file.whole:
         return
     if agreement.effective_from > today:
-        yield problem("not-yet-effective", file.spot("effective_from"), f"in force from {agreement.effective_from} only", "")
+        yield problem("not-yet-effective", file.spot("effective_from"),
+                      f"in force from {agreement.effective_from} only", "")
     if today > agreement.next_review + timedelta(days=agreement.grace_days):
-        yield problem("agreement-expired", place, f"the review was due on {agreement.next_review}, and the grace is over",
+        yield problem("agreement-expired", place,
+                      f"the review was due on {agreement.next_review}, and the grace is over",
                       "hold the review and sign a new version")
     elif today > agreement.next_review:
         yield problem("review-overdue", place, f"the review was due on {agreement.next_review}", "hold the review")
@@ -182,7 +192,8 @@ def _reasons(folder: Folder, file: File) -> Iterator[Problem]:
         place = file.spot("recycle_reasons", reason.id, "track")
         if reason.track not in tracks:
             hint = did_you_mean(reason.track, tracks)
-            yield problem("reason-without-way-back", place, f"`{reason.id}` leads to no track: there is no `{reason.track}`.{hint}",
+            yield problem("reason-without-way-back", place,
+                          f"`{reason.id}` leads to no track: there is no `{reason.track}`.{hint}",
                           "name a track of tracks.yaml")
         elif reason.track not in served and reason.kind != "passive" and "campaign" not in folder.lost:
             yield problem("track-without-campaign", place,

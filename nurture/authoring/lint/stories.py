@@ -1,0 +1,76 @@
+"""`*.test.yaml`: what a story names is in its campaign, and it can pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nurture.authoring.desk import did_you_mean, problem
+from nurture.authoring.lint.folder import Folder, unknown
+from nurture.model.campaign import Campaign, Send
+from nurture.model.problem import Place, Problem
+from nurture.model.story import Story
+
+MAIL = ("clicked", "opened", "replied")
+
+
+def stories(folder: Folder) -> Iterator[Problem]:
+    told = set()
+    campaigns = {campaign.id: campaign for campaign, _ in folder.campaigns}
+    for file in folder.reading.of("story"):
+        story = file.noun
+        if not isinstance(story, Story):
+            continue
+        told.add(story.campaign)
+        campaign = campaigns.get(story.campaign)
+        if campaign is not None:
+            yield from _steps(story, campaign)
+            yield from _happenings(folder, story, campaign)
+            yield from _impossible(story)
+        elif "campaign" not in folder.lost:
+            yield unknown("unknown-campaign", "campaign", story.campaign, file.spot("campaign"), campaigns)
+    for campaign, _ in folder.campaigns:
+        if folder.has and campaign.id not in told and "story" not in folder.lost:
+            yield problem("no-story", campaign.place, f"`{campaign.id}` has no story",
+                          f"`nurture new --story {campaign.id}` writes one")
+
+
+def _steps(story: Story, campaign: Campaign) -> Iterator[Problem]:
+    steps = {step.id for step in campaign.walk()}
+    for part in (story.expect, story.never):
+        for key in ("sent", "refused", "postponed", "reached"):
+            for step in getattr(part, key):
+                if step not in steps:
+                    place = part.places.get(f"{key}:{step}") or part.places.get(key) or story.place
+                    yield unknown("unknown-step", "step", step, place, steps)
+        if part.ended is not None and part.ended not in {*steps, "any"}:
+            yield unknown("unknown-step", "step", part.ended, part.places.get("ended", story.place), steps)
+
+
+def _happenings(folder: Folder, story: Story, campaign: Campaign) -> Iterator[Problem]:
+    steps = {step.id: step for step in campaign.walk()}
+    for event in story.happens:
+        if event.what not in MAIL or event.value == "any":
+            continue
+        step = steps.get(event.value)
+        if step is None:
+            if event.value not in folder.contents:
+                yield unknown("unknown-step", "step", event.value, event.place, steps)
+        elif not isinstance(step.action, Send):
+            yield problem("not-a-mail", event.place, f"`{event.value}` sends no mail", "name a step with `send`")
+        else:
+            yield from _link(folder, step.action.template, str(event.args.get("link", "")), event.place)
+
+
+def _link(folder: Folder, name: str, link: str, place: Place) -> Iterator[Problem]:
+    template = folder.library.templates.get(name)
+    if template is not None and link and link not in template.links:
+        hint = did_you_mean(link, template.links)
+        yield problem("unknown-link", place, f"the email `{name}` has no link `{link}`.{hint}",
+                      "name a link of the copy")
+
+
+def _impossible(story: Story) -> Iterator[Problem]:
+    both = sorted(set(story.expect.sent) & set(story.never.sent))
+    if both:
+        yield problem("story-impossible", story.never.places.get("sent", story.place),
+                      f"`{both[0]}` must be sent and must not", "remove one of them")
