@@ -157,6 +157,7 @@ def _refuse_findings(reading: Reading) -> None:
     from nurture.model.problem import Severity
 
     errors = [p for p in check(reading) if p.severity is Severity.ERROR]
+    errors.sort(key=lambda p: p.place.file.endswith(".test.yaml"))  # a story's errors follow from its campaign's
     for problem in errors[:5]:
         err.print(Text(plain(problem)))
     if errors:

@@ -20,14 +20,12 @@ _ASK_FROM, _ASK_SHARE, _ASK_ALWAYS = 25, 0.05, 500
 
 def due_of(campaign: Campaign, position: Position, lead: Lead, company: Company) -> datetime | None:
     """When a position is due on its own. None: a mail on its way, an event, or the end."""
-    step = campaign.step(position.step_id) if position.step_id else None
     node = flow_of(campaign).get(position.step_id or "")
-    step = node.step if node else step
-    if step is None:
+    if node is None:
         return None
     if position.waiting_since is not None:
-        return deadline_of(campaign, step, position.waiting_since, lead, company)
-    return due_at(campaign, step, position.anchor_at, lead, company)
+        return deadline_of(campaign, node.step, position.waiting_since, lead, company)
+    return due_at(campaign, node.step, position.anchor_at, lead, company)
 
 
 def count(

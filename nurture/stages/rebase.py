@@ -70,13 +70,14 @@ def sweep(
     leads = snapshots.load(conn, {e.lead_id for e in found}, now=now, with_events=False)
     redirects = campaigns.redirects(conn, version.campaign)
     moves: list[Mapping[str, Any]] = []
+    gone: list[int] = []
     for enrolled in found:
         snapshot = leads.get(enrolled.lead_id)
         position = change.rebase(
             Position(enrolled.step_id, enrolled.anchor_at, enrolled.waiting_since), campaign, redirects
         )
         if position.step_id != enrolled.step_id and not _renamed(enrolled, redirects):
-            messages.withdraw(conn, [enrolled.id], text="its step was taken out of the campaign", now=now)
+            gone.append(enrolled.id)
         due: datetime | None = now
         if snapshot is not None and position.step_id is not None:
             company = parts.library.company
@@ -87,6 +88,7 @@ def sweep(
             "waiting_since": position.waiting_since, "due_at": due, "version_now": version.n,
             "why": f"the campaign changed (version {version.n})",
         })
+    messages.withdraw(conn, gone, text="its step was taken out of the campaign", now=now)
     enrollments.move(conn, moves)
     tally.count("rebased", len(moves))
     return len(ids)
