@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,9 @@ from nurture.cli.common import FINDINGS, emit_json, err, find_lead, open_parts, 
 from nurture.errors import UsageError
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.words import Channel, ConsentAction, Purpose
-from nurture.parts import Parts
+
+if TYPE_CHECKING:
+    from nurture.parts import Parts
 
 By = Annotated[str, typer.Option("--by", help="Your name; it is written into the ledger.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
