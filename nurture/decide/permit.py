@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from nurture.decide.caps import next_free
 from nurture.decide.edition import edition as edition_of
@@ -47,8 +47,7 @@ _ASKED_FOR: Final = frozenset({ContentKind.OPERATIONAL, ContentKind.SALES_ASSIST
 _PERMIT: Final = Permit()
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """The message the guard is asked about. `message_id` is 0 while it is only planned."""
 
     content: str

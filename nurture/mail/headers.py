@@ -71,15 +71,14 @@ def encoded_words(text: str, used: int) -> str:
     whole = text.encode("utf-8", "replace")
     if len(whole) <= _payload(min(LONGEST_WORD, WIDTH - used) - overhead):
         return f"=?utf-8?b?{b2a_base64(whole, newline=False).decode('ascii')}?="
-    words, chunk = [], b""
-    limit = _payload(min(LONGEST_WORD, WIDTH - used) - overhead)
-    for character in text:
-        raw = character.encode("utf-8", "replace")
-        if len(chunk) + len(raw) > limit and chunk:
-            words.append(chunk)
-            chunk, limit = b"", _payload(LONGEST_WORD - overhead)
-        chunk += raw
-    words.append(chunk)
+    words, room = [], _payload(min(LONGEST_WORD, WIDTH - used) - overhead)
+    while whole:
+        end = min(room, len(whole))
+        while end < len(whole) and whole[end] & 0xC0 == 0x80:
+            # In the middle of a character.
+            end -= 1
+        words.append(whole[:end])
+        whole, room = whole[end:], _payload(LONGEST_WORD - overhead)
     return "\r\n ".join(f"=?utf-8?b?{b2a_base64(w, newline=False).decode('ascii')}?=" for w in words)
 
 
@@ -146,7 +145,10 @@ def parse_mailbox(text: str) -> tuple[str, str]:
     return "", mailable(text)[0]
 
 
-def message_id(lead_id: int, campaign: str, run: int, step: str, *, domain: str) -> str:
-    """The Message-ID of one step for one lead: the same on every retry, without saying who it is."""
+def message_id(row: int, lead_id: int, campaign: str, run: int, step: str, *, domain: str) -> str:
+    """The Message-ID of one step for one lead: the same on every retry, without saying who it is.
+
+    The number of its row stands in front so that the index over these grows at its end, whatever the hash says.
+    """
     seed = f"{lead_id}/{campaign}/{run}/{step}/{domain}".encode()
-    return f"<{blake2b(seed, digest_size=16, person=b'nurture msg-id').hexdigest()}@{domain}>"
+    return f"<{row:010x}.{blake2b(seed, digest_size=12, person=b'nurture msg-id').hexdigest()}@{domain}>"

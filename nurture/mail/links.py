@@ -15,7 +15,7 @@ _CLICK, _HONEYPOT, _OPEN = TokenPurpose.CLICK.value, TokenPurpose.HONEYPOT.value
 _VERP = TokenPurpose.VERP.value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Addresses:
     """Everything a mail links to of ours. `click` and `pixel` are None without the person's consent to them."""
 

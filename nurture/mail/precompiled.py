@@ -136,7 +136,7 @@ Piece = str | Word | Slot | Choice | Snippet
 Context = Callable[[], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slots:
     """The message's own values, plain (for tests) and encoded for one sheet."""
 

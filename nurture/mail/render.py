@@ -32,7 +32,7 @@ class Frame:
     bulk: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Letter:
     """One lead's share of a message. `lead` holds profile values by name, hostile text included."""
 

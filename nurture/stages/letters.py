@@ -130,7 +130,7 @@ class Letters:
     def step(self, message: Claimed, ask: Ask, language: str | None, clicks: bool) -> _Step:
         """What all leads of this step, language and tracking share."""
         key = (
-            message.campaign, message.version, message.step_id, message.template_digest, message.variant, ask.kind,
+            message.campaign, message.version, message.step_id, message.template_digest, message.variant, message.kind,
             message.topic, language, clicks,
         )
         found = self._steps.get(key)
@@ -157,7 +157,7 @@ class Letters:
             return message.message_id
         step = message.step_id or f"message-{message.id}"
         return headers.message_id(
-            message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain
+            message.id, message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain
         )
 
     def frame(self, message: Claimed, campaign: Campaign | None, kind: ContentKind, topic: Topic | None) -> Frame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -88,8 +87,7 @@ class Start(NamedTuple):
     """The copy that really goes out: an edit between plan and send is sent as edited."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """What became of a message in this run. `due_at` is for states that wait (`planned`, `deferred`)."""
 
     id: int

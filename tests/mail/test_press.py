@@ -59,7 +59,7 @@ def both(mail: CompiledMail, lead: dict[str, Any], *, clicks: bool, opens: bool)
         topic_id="guides", topic_name="Guides", campaign="guide", step="one",
     )
     letter = Letter(
-        to="lead@example.org", lead=lead, message_id=headers.message_id(1, "guide", 1, "one", domain=at.domain),
+        to="lead@example.org", lead=lead, message_id=headers.message_id(7, 1, "guide", 1, "one", domain=at.domain),
         addresses=at.of(7, 1, Purpose.NURTURE_EMAIL, clicks=clicks, opens=opens), now=NOW,
         reason="You “agreed” <once>.", language="en", campaign={"id": "guide", "name": "The guide"}, topic={"id": "guides", "name": "Guides"},
     )
