@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from nurture.clock import Clock
 from nurture.errors import Unavailable
 from nurture.parts import Parts
-from nurture.web import confirm, decisions, forms, hooks, person, public, signin, staff
+from nurture.web import confirm, decisions, forms, hooks, known, person, public, signin, staff
 from nurture.web.answers import STATIC, STYLE, gone, guard, page
 from nurture.web.bodies import BodyLimit
 from nurture.web.front import App, Front
@@ -38,7 +38,7 @@ def create_app(
     )
     inner.state.house = house
     _protect(inner, house)
-    for module in (public, person, forms, confirm, hooks, signin, staff, decisions):
+    for module in (public, person, forms, confirm, hooks, known, signin, staff, decisions):
         inner.include_router(module.routes(house))
     _static(inner)
     return Front(house, BodyLimit(inner))

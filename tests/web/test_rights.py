@@ -387,3 +387,37 @@ def test_commands_show_write_import_prove_and_export(
         conn.execute(text("update consent_entry set actor = 'x'"))
         assert consent.entries(conn, [lead])
     assert run(app, ["consent", "verify"]).exit_code == 1
+
+
+def test_what_we_know_opens_only_behind_a_link_to_the_own_address(world: World) -> None:
+    lead = live(world)
+    url = world.url("preferences", 1, lead)
+    assert CANARY not in world.client.get(f"{url}/me").text
+    for _ in range(3):
+        assert world.client.post(f"{url}/me").status_code == 200
+    mails = world.rows("select target, payload from outbox where key like 'know:%'")
+    assert len(mails) == 1 and mails[0][0] == CANARY
+    link = str(mails[0][1]).split("http://testserver")[1].split("\\n")[0]
+    shown = world.client.get(link)
+    assert shown.status_code == 200 and CANARY in shown.text and NAME in shown.text
+    assert json.loads(world.client.get(f"{link}?take=json").text)["person"][0]["email"] == CANARY
+    assert personal.from_zip(world.client.get(f"{link}?take=csv").content)["person"][0]["email"] == CANARY
+    world.after(minutes=59)
+    assert world.client.get(link).status_code == 200
+    assert world.client.post(link).status_code == 200
+    assert [word for word in WORDS if word in everything_in(world)] == []
+    assert world.client.get(link).status_code == 404
+
+
+def test_the_link_to_ones_own_data_runs_out(world: World) -> None:
+    lead = live(world)
+    world.client.post(world.url("preferences", 1, lead) + "/me")
+    link = (
+        str(world.one("select payload from outbox where key like 'know:%'"))
+        .split("http://testserver")[1]
+        .split("\\n")[0]
+    )
+    world.after(minutes=61)
+    assert world.client.get(link).status_code == 404
+    assert world.client.post(link).status_code == 404
+    assert CANARY in everything_in(world)

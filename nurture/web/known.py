@@ -1,0 +1,115 @@
+"""What we know about you: a link to the own address, and behind it everything, to read, take or delete."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from nurture.model.tokens import TokenPurpose, sign
+from nurture.stages import privacy
+from nurture.store import confirmations, outbox, personal, rights
+from nurture.web.answers import gone, language_of, page, too_many
+from nurture.web.house import House
+from nurture.web.public import allowed, read_token
+
+VALID: Final = timedelta(hours=1)
+REST: Final = timedelta(minutes=10)
+KNOW: Final = "know"
+
+
+def routes(house: House) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/p/{token}/me")
+    def offer(request: Request, token: str) -> Response:
+        """A forwarded mail must not open somebody's data, so the page only offers to send a link."""
+        person = _by_preferences(house, token)
+        if person is None:
+            return gone(request, house)
+        return page(request, house, "know.html", known=person.language, person=person, sent=False)
+
+    @router.post("/p/{token}/me")
+    async def send(request: Request, token: str) -> Response:
+        if not allowed(request, house):
+            return too_many(request, house)
+        person = await run_in_threadpool(_send, request, house, token)
+        if person is None:
+            return gone(request, house)
+        return page(request, house, "know.html", known=person.language, person=person, sent=True)
+
+    @router.get("/me/{token}")
+    def show(request: Request, token: str, take: str = "") -> Response:
+        person = _by_link(house, token)
+        if person is None:
+            return gone(request, house)
+        with house.parts.store.read() as conn:
+            found = personal.collect(conn, person.id)
+        if take == "json":
+            return _file(personal.to_json(found).encode(), "application/json", "my-data.json")
+        if take == "csv":
+            return _file(personal.to_zip(found), "application/zip", "my-data.zip")
+        agreed = privacy.agreed(house.parts, person.id, now=house.now())
+        return page(
+            request, house, "me.html", known=person.language, person=person, found=found, agreed=agreed, gone=False
+        )
+
+    @router.post("/me/{token}")
+    def delete(request: Request, token: str) -> Response:
+        """The right to be forgotten, used by the person themselves."""
+        person = _by_link(house, token)
+        if person is None:
+            return gone(request, house)
+        privacy.erase(house.parts, person.id, by="person", now=house.now())
+        return page(request, house, "me.html", known=person.language, person=person, found={}, agreed=[], gone=True)
+
+    return router
+
+
+def _by_preferences(house: House, token: str) -> rights.Person | None:
+    ids = read_token(house, TokenPurpose.PREFERENCES, token, 2)
+    if ids is None:
+        return None
+    with house.parts.store.read() as conn:
+        person = rights.person(conn, ids[0])
+    return person if person is not None and person.email else None
+
+
+def _by_link(house: House, token: str) -> rights.Person | None:
+    now = house.now()
+    ids = read_token(house, TokenPurpose.MAGIC, token, 2)
+    if ids is None or datetime.fromtimestamp(ids[1], UTC) <= now:
+        return None
+    with house.parts.store.read() as conn:
+        single = confirmations.look(conn, token, purpose=KNOW, now=now)
+        return rights.person(conn, single.lead_id) if single is not None and single.lead_id is not None else None
+
+
+def _send(request: Request, house: House, token: str) -> rights.Person | None:
+    person = _by_preferences(house, token)
+    if person is None:
+        return None
+    now = house.now()
+    expires = (now + VALID).replace(microsecond=0)
+    link_id = secrets.randbits(47)
+    link = sign(house.parts.keys, TokenPurpose.MAGIC, link_id, int(expires.timestamp()))
+    pages = house.pages(language_of(request, house, person.language))
+    values = {"company": house.company, "link": f"{house.parts.public_url.rstrip('/')}/me/{link}"}
+    with house.parts.store.begin() as conn:
+        if confirmations.open_requests(conn, person.id, purpose=KNOW, since=now - REST):
+            return person
+        confirmations.issue(conn, link, purpose=KNOW, lead_id=person.id, now=now, expires_at=expires)
+        outbox.put(conn, [outbox.row(
+            "lead_mail", person.email or "", key=f"know:{link_id}", now=now, lead_id=person.id,
+            subject=pages.get_template("mail_know_subject.txt").render(values).strip(),
+            payload={"text": pages.get_template("mail_know.txt").render(values)},
+        )])
+    return person
+
+
+def _file(body: bytes, kind: str, name: str) -> Response:
+    return Response(body, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})

@@ -1,0 +1,84 @@
+"""Every public page speaks every language, completely, and picks the right one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import nurture.web
+from nurture.model.words import Purpose
+from nurture.web.language import NAMES, choose
+from tests.web.conftest import World
+
+WEB = Path(nurture.web.__file__).parent
+FOREIGN = [code for code in NAMES if code != "en"]
+NAMED = re.compile(r"%\(\w+\)s")
+
+
+def messages() -> set[Any]:
+    jinja = [("**.html", "jinja2.ext.babel_extract"), ("**.txt", "jinja2.ext.babel_extract")]
+    return {found[2] for found in extract_from_dir(WEB / "pages", jinja)}
+
+
+@pytest.mark.parametrize("language", FOREIGN)
+def test_no_sentence_is_missing_superfluous_or_without_its_placeholders(language: str) -> None:
+    with (WEB / "locales" / f"{language}.po").open("rb") as file:
+        catalog = read_po(file, locale=language)
+    known = {message.id: message for message in catalog if message.id}
+    assert set(known) == messages()
+    for message in known.values():
+        said = message.string if isinstance(message.string, tuple | list) else (message.string,)
+        asked = message.id if isinstance(message.id, tuple | list) else (message.id,)
+        assert all(said), message.id
+        for text in said:
+            assert set(NAMED.findall(text)) == set(NAMED.findall(asked[0])), message.id
+        if isinstance(message.id, tuple | list):
+            assert len(said) == catalog.num_plurals
+
+
+@pytest.mark.parametrize("language", FOREIGN)
+def test_pages_come_in_the_language_of_the_person(world: World, language: str) -> None:
+    lead = world.lead(language=language)
+    world.grant(lead, Purpose.NURTURE_EMAIL)
+    english = world.client.get(world.url("unsubscribe", 0, lead) + "?lang=en").text
+    for path in (world.url("unsubscribe", 0, lead), world.url("preferences", 0, lead)):
+        answer = world.client.get(path, headers={"accept-language": "en"})
+        assert answer.headers["content-language"] == language
+        assert f'<html lang="{language}">' in answer.text
+        assert answer.text != english and ">Unsubscribe<" not in answer.text
+
+
+def test_the_wording_is_shown_and_recorded_in_the_language_that_was_read(world: World) -> None:
+    page = world.client.get("/forms/guide", headers={"accept-language": "pl-PL,pl;q=0.9,en;q=0.5"})
+    assert "Acme może przesyłać mi poradniki e-mailem." in page.text
+    assert 'lang="en">I have read the privacy notice.' in page.text
+    world.client.post(
+        "/forms/guide",
+        headers={"accept-language": "pl"},
+        data={"email": "a@example.com", "agree-privacy_notice-email": "y", "agree-nurture_email-email": "y"},
+    )
+    wordings = {row[0] for row in world.rows("select wording from consent_entry")}
+    assert wordings == {"privacy.1.en", "nurture-email.1.pl"}
+    assert world.one("select language from lead") == "pl"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accepted", "language"),
+    [
+        ((), "cs,en;q=0.5", "cs"),
+        ((), "en;q=0.4, de;q=0.9", "de"),
+        ((), "xx,yy", "pl"),
+        ((), "", "pl"),
+        (("ru",), "cs", "ru"),
+        ((None, "de-AT"), "cs", "de"),
+        (("tlh",), "ru;q=nonsense", "ru"),
+        ((), "*" * 10_000, "pl"),
+    ],
+)
+def test_the_choice_of_a_language(wanted: tuple[str | None, ...], accepted: str, language: str) -> None:
+    assert choose(*wanted, accepted=accepted, fallback="pl") == language
