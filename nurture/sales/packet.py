@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from nurture.model.company import Sales
 from nurture.model.facts import Event, Snapshot
@@ -35,6 +36,7 @@ class Case:
     """Earlier trips to sales: opened_at, state, reason, owner, note."""
     changed: Sequence[Mapping[str, Any]] = ()
     due_at: datetime | None = None
+    zone: str = "UTC"
     agreement_version: int | None = None
     level: int = 0
 
@@ -62,6 +64,7 @@ def build(snapshot: Snapshot, case: Case, sales: Sales, *, now: datetime) -> dic
         "earlier": [dict(e) for e in case.earlier],
         "changed_since": [dict(c) for c in case.changed],
         "due_at": case.due_at.isoformat() if case.due_at else None,
+        "zone": case.zone,
         "agreement_version": case.agreement_version,
     }
 
@@ -151,7 +154,7 @@ def text(packet: Mapping[str, Any], *, link: str = "") -> str:
     name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part))
     engagement, fit = score.get("engagement", 0) / 1000, score.get("fit", 0) / 1000
     parts = [_head(name or f"Lead {who['lead']}", fields, packet), ""]
-    parts += [f"Decide by {packet['due_at'] or 'no fixed time'}."]
+    parts += [f"Decide by {_deadline(packet)}."]
     if link:
         parts += [f"Open the hand-off: {link}"]
     parts += ["", "May be contacted by: " + (", ".join(_channel(c) for c in packet["may_use"]) or "nobody")]
@@ -169,6 +172,13 @@ def text(packet: Mapping[str, Any], *, link: str = "") -> str:
 
 def _dated(at: str, what: str, about: object) -> str:
     return f"{at[:10]}  {what.replace('_', ' ')} {about or ''}".rstrip()
+
+
+def _deadline(packet: Mapping[str, Any]) -> str:
+    if not packet["due_at"]:
+        return "no fixed time"
+    zone = packet.get("zone") or "UTC"
+    return f"{datetime.fromisoformat(packet['due_at']).astimezone(ZoneInfo(zone)):%A %d %B %Y, %H:%M} ({zone})"
 
 
 def _head(name: str, fields: Mapping[str, Any], packet: Mapping[str, Any]) -> str:

@@ -66,7 +66,9 @@ def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, t
             result, judged = _judge(parts, conn, snapshot, now=now)
             if result.outcome == "fail" and _explored(parts, conn, snapshot, result):
                 result, judged = _judge(parts, conn, snapshot, now=now, via="exploration")
-            keep_vector(parts, conn, snapshot, result, vectors.get(lead_id), now=now)
+            if result.outcome != "pass":
+                # One that passes is asked again under lock, and that answer is the one to keep.
+                keep_vector(parts, conn, snapshot, result, vectors.get(lead_id), now=now)
             if result.outcome == "fail":
                 handoffs.queue_for_sales(conn, lead_id, None)
                 _signal(parts, conn, snapshot, result, now)

@@ -66,7 +66,7 @@ def hand_over(
     timer = sla.start("decision", agreement, now=now, cell=result.scores.cell, fast=judged.fast)
     row = _row(parts, snapshot, result, judged, order, queue, owner, earlier, now) | {"due_at": timer.due_at}
     row["packet"] = packet.build(
-        snapshot, _case(conn, snapshot, result, judged, order, earlier, timer.due_at, agreement.version, now),
+        snapshot, _case(conn, snapshot, result, judged, order, earlier, timer.due_at, agreement, now),
         parts.library.sales, now=now,
     )
     handoff_id = handoffs.open_new(conn, row)
@@ -136,7 +136,7 @@ def _enter(
 
 def _case(
     conn: Connection, snapshot: Snapshot, result: Scored, judged: GateResult, order: Order, earlier: list[Handoff],
-    due_at: datetime, agreement_version: int, now: datetime,
+    due_at: datetime, agreement: Agreement, now: datetime,
 ) -> packet.Case:
     lead = snapshot.lead
     told = [line for line in result.since.lines if line.points]
@@ -160,7 +160,7 @@ def _case(
         colleagues=[person_row(p) for p in people if p["id"] != lead.id][:LINES],
         earlier=[_trip(conn, h) for h in earlier[:LINES]],
         changed=changed_since(snapshot, since, now) if since is not None else (),
-        due_at=due_at, agreement_version=agreement_version, level=4 if judged.via == "score" else 3,
+        due_at=due_at, zone=agreement.calendar.zone, agreement_version=agreement.version, level=4 if judged.via == "score" else 3,
     )
 
 

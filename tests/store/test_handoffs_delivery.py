@@ -1,0 +1,226 @@
+"""How a packet reaches sales, and that nothing a stranger wrote acts on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from standardwebhooks.webhooks import Webhook
+from tests.store.qualify import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
+
+from nurture.errors import NurtureError, UsageError
+from nurture.model.company import Queue, Sales, Seller
+from nurture.model.tokens import TokenPurpose, verify
+from nurture.sales import assign, delivery, packet, webhook
+from nurture.sales.crm import CrmAdapter, MemoryCrm
+from nurture.store import Store, handoffs
+from nurture.store.tables import OutboxRow
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+SECRET = "whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0"
+EVIL = "=HYPERLINK(\"https://evil.example\",\"click\")"
+
+
+class Listener:
+    """A real HTTP server that keeps what it was sent and answers as told."""
+
+    def __init__(self, status: int) -> None:
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                outer.requests.append(({k.lower(): v for k, v in self.headers.items()}, body))
+                self.send_response(status)
+                if status == 302:
+                    self.send_header("location", "http://127.0.0.1:1/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+
+@contextmanager
+def listening(status: int = 204) -> Iterator[Listener]:
+    listener = Listener(status)
+    thread = threading.Thread(target=listener.server.serve_forever)
+    thread.start()
+    try:
+        yield listener
+    finally:
+        listener.server.shutdown()
+        listener.server.server_close()
+        thread.join()
+
+
+def handed_over(store: Store, sales: Sales = SALES, **fields: Any) -> handoffs.Handoff:
+    who = add_lead(store, now=NOW, fields={**GOOD, **fields})
+    happened(store, who, *SEED, WEBINAR, now=NOW)
+    tick(parts(store, sales=sales), now=NOW)
+    with store.read() as conn:
+        found = handoffs.open_of(conn, who)
+    assert found is not None
+    return found
+
+
+def outbox(store: Store) -> list[Any]:
+    with store.read() as conn:
+        return list(conn.execute(select(OutboxRow.__table__).order_by(OutboxRow.__table__.c.id)))
+
+
+def test_a_packet_goes_every_way_its_queue_names_once(store: Store) -> None:
+    ways = ({"mail": "owner"}, {"mail": "manager"}, {"webhook": "https://crm.example.com/hook"}, {"csv": "sales"}, {"crm": "our"})
+    queue = Queue("inside", "Inside", ("jana",), manager="dana", deliver=ways)
+    found = handed_over(store, Sales(SALES.sellers, {"inside": queue}, "inside"))
+    rows = outbox(store)
+    assert [(r.kind, r.target) for r in rows] == [
+        ("staff_mail", "jana@example.com"), ("staff_mail", "dana@example.com"),
+        ("webhook", "https://crm.example.com/hook"), ("csv", "sales"), ("crm", "our"),
+    ]
+    assert rows[0].subject == "Anna Nowak, Acme: cell A2" and rows[0].handoff_id == found.id
+    link = next(line for line in rows[0].payload["text"].splitlines() if "/handoff/" in line)
+    assert verify(KEYS, TokenPurpose.HANDOFF, link.rpartition("/")[2]) == (found.id, 0)
+
+
+def test_the_packet_says_everything_sales_needs(store: Store) -> None:
+    """§4."""
+    found = handed_over(store, need="40 phones", phone="+48 600 000 000").packet
+    assert found["identity"]["origins"]["company"] == "declared"
+    assert [c["channel"] for c in found["may_use"]] == ["email"] and found["may_use"][0]["consent_entry"] == 7
+    assert found["score"]["cell"] == "A2" and len(found["for"]) == 5 and len(found["gate"]) == 15
+    assert sum(line["points"] for line in found["for"]) <= found["score"]["engagement"]
+    assert [m["what"] for m in found["moments"]][0] == "webinar_attended" and len(found["moments"]) <= 10
+    assert found["needs"] == {"need": "40 phones"} and found["agreement_version"] == 4
+    text = packet.text(found, link="https://x.example/handoff/t")
+    assert "Decide by Monday 23 November 2026, 14:00 (Europe/Warsaw)." in text
+    assert "+29.8  webinar attended" in text
+
+
+def test_names_are_data_and_never_a_header_a_formula_or_a_line(store: Store) -> None:
+    found = handed_over(store, first_name=EVIL, last_name="x\r\nBcc: all@example.com", company="@SUM(1)")
+    row = outbox(store)[0]
+    assert "\r" not in row.subject and "\n" not in row.subject
+    values = delivery.csv_values(found.id, "jana", found.packet, "https://x.example")
+    text = delivery.csv_text([values], header=True)
+    read = next(csv.DictReader(io.StringIO(text)))
+    assert read["first_name"].startswith("'=") and read["company"] == "'@SUM(1)" and read["email"] == "anna@example.org"
+    for start in ("=1", "+1", "-1", "@x", "\t=1", "\r=1"):
+        assert delivery.safe_cell(start).startswith("'")
+
+
+def test_csv_files_stay_in_their_folder(tmp_path: Path) -> None:
+    hooks = {"csv": tmp_path}
+    payload = {"row": dict.fromkeys(delivery.CSV_COLUMNS, "x")}
+    for _ in range(2):
+        assert delivery.deliver("csv", "out", payload, key="k", now=NOW, hooks=hooks)[0] == "done"
+    assert len((tmp_path / "out" / "handoffs-2026-11-23.csv").read_text().splitlines()) == 3
+    for outside in ("../elsewhere", "/etc"):
+        with pytest.raises(UsageError):
+            delivery.deliver("csv", outside, payload, key="k", now=NOW, hooks=hooks)
+
+
+def test_a_webhook_is_signed_so_that_the_other_side_can_tell() -> None:
+    now = datetime.now(UTC)  # the receiver's own clock decides whether a signature is fresh
+    with listening() as hook:
+        hooks = {"webhook_secret": SECRET, "private_webhooks": True}
+        state, said = delivery.deliver("webhook", hook.url, {"type": "handoff.opened", "n": 1}, key="packet/1", now=now,
+                                       hooks=hooks)
+    assert (state, said.split()[0]) == ("done", "204")
+    headers, body = hook.requests[0]
+    assert Webhook(SECRET).verify(body, headers) == {"type": "handoff.opened", "n": 1}
+    assert headers["webhook-id"] == "packet/1"
+    with pytest.raises(Exception, match="No matching signature"):
+        Webhook(SECRET).verify(body + b" ", headers)
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "done"), (302, "failed"), (404, "failed"), (429, "deferred"), (503, "deferred")])
+def test_what_the_other_side_answers_decides_what_follows(status: int, state: str) -> None:
+    with listening(status) as hook:
+        assert webhook.post(hook.url, b"{}", {}, private=True)[0] == state
+    assert len(hook.requests) == 1, "a redirect is not followed"
+
+
+def test_nobody_there_is_tried_again() -> None:
+    assert webhook.post("http://127.0.0.1:9/x", b"{}", {}, private=True)[0] == "deferred"
+
+
+@pytest.mark.parametrize("url", [
+    "http://example.com/x", "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://10.0.0.1/x",
+    "https://169.254.169.254/latest", "https://[::ffff:127.0.0.1]/x", "https://user:pw@example.com/x", "ftp://example.com",
+    "https://0.0.0.0/x",
+])
+def test_a_webhook_never_leads_into_our_own_network(url: str) -> None:
+    with pytest.raises(NurtureError):
+        webhook.post(url, b"{}", {})
+
+
+def test_a_crm_gets_each_packet_once_and_a_missing_one_is_said() -> None:
+    crm = MemoryCrm()
+    assert isinstance(crm, CrmAdapter)
+    for _ in range(2):
+        assert delivery.deliver("crm", "our", {"type": "handoff.opened"}, key="k1", now=NOW, hooks={"crm:our": crm})[0] == "done"
+    delivery.deliver("crm", "our", {"type": "lead.converted"}, key="k2", now=NOW, hooks={"crm:our": crm})
+    assert [r["what"] for r in crm.records.values()] == ["hand_over", "convert"]
+    with pytest.raises(UsageError):
+        delivery.deliver("crm", "other", {}, key="k", now=NOW, hooks={})
+    assert json.dumps(crm.records)
+
+
+def load(most: int = 9, **open_: int) -> assign.Load:
+    return assign.Load(open_, {}, most)
+
+
+def give(queue: Queue, sales: Sales = SALES, *, at: datetime = NOW, busy: assign.Load | None = None, **more: Any) -> str | None:
+    return assign.assign(queue, sales, busy or load(), now=at, calendar=AGREEMENT.calendar, **more).owner
+
+
+INSIDE = SALES.queues["inside"]
+
+
+def test_turns_room_and_refusals_decide_who_gets_a_lead() -> None:
+    later = datetime(2026, 11, 20, tzinfo=UTC)
+    assert give(INSIDE, busy=assign.Load({}, {"jana": NOW, "piotr": later}, 9)) == "ola", "who never had one"
+    assert give(INSIDE, busy=load(1, jana=1, piotr=1)) == "ola"
+    assert give(INSIDE, busy=load(1, jana=1, piotr=1, ola=1)) is None
+    assert give(INSIDE, before="piotr") == "piotr"
+    assert give(INSIDE, before="piotr", refusals={"piotr": 2}) != "piotr", "after two refusals to another"
+    assert give(INSIDE, not_to=("jana", "piotr")) == "ola"
+    assert give(Queue("pool", "Pool", ("jana",), "pull")) is None
+
+
+def test_deputies_stand_in_and_territories_hold() -> None:
+    away = (("2026-11-20", "2026-11-30"),)
+    sellers = {
+        "a": Seller("a", "A", "a@example.com", away=away, deputy="b"), "b": Seller("b", "B", "b@example.com", away=away, deputy="c"),
+        "c": Seller("c", "C", "c@example.com"), "d": Seller("d", "D", "d@example.com", away=away),
+    }
+    sales = Sales(sellers, {}, "q")
+    queue = Queue("q", "Q", ("a", "c"), "territory", {"PL": "a", "CZ": "d"})
+    assert give(queue, sales, country="pl") == "c", "a's deputy is away, b's deputy is there"
+    assert give(queue, sales, country="CZ") == "c", "nobody stands in for d: whose turn it is"
+    assert give(queue, sales, country="PL", at=datetime(2026, 12, 2, 9, tzinfo=UTC)) == "a"
+
+
+def test_who_works_now_comes_before_who_sleeps() -> None:
+    sellers = {
+        "east": Seller("east", "E", "e@example.com", timezone="Asia/Tokyo"),
+        "west": Seller("west", "W", "w@example.com", timezone="Europe/Prague"),
+    }
+    sales = Sales(sellers, {}, "q")
+    queue = Queue("q", "Q", ("east", "west"))
+    assert give(queue, sales) == "west"
+    assert give(queue, sales, at=datetime(2026, 11, 24, 1, tzinfo=UTC)) == "east"
