@@ -12,7 +12,7 @@ from nurture.authoring.lint.flow import flow
 from nurture.authoring.lint.folder import Folder
 from nurture.authoring.lint.names import names
 from nurture.authoring.lint.pace import pace
-from nurture.authoring.lint.scores import agreed, scores
+from nurture.authoring.lint.scores import agreed, gate, scores
 from nurture.authoring.lint.stories import stories
 from nurture.authoring.reading import Reading
 from nurture.model.campaign import Campaign, Step
@@ -27,7 +27,7 @@ def check(reading: Reading, *, today: date | None = None, before: Reading | None
     """
     folder = Folder(reading)
     found = set(reading.problems)
-    for rule in (names, consent, pace, company, scores, copies, stories):
+    for rule in (names, consent, pace, company, scores, gate, copies, stories):
         found.update(rule(folder))
     found.update(flow(folder, today))
     found.update(agreed(folder, today))

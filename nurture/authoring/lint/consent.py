@@ -78,5 +78,5 @@ def _unknown(visit: Visit, entry: frozenset[Purpose]) -> Iterator[Problem]:
     hidden = next((f for c in asked for f in facts(c) if f.op in CLICKS), None)
     if hidden is not None:
         yield problem("if-unknown-missing", hidden.place,
-                      f"`{hidden.op}` is unknown of leads who allow no tracking, and `{step.id}` does not say what then",
+                      f"`{hidden.op}` is unknown of who allows no tracking, and `{step.id}` does not say what then",
                       "add `if_unknown: skip`, `then` or `otherwise`")

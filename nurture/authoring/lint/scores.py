@@ -13,6 +13,7 @@ from nurture.authoring.lint.points import most_engagement, most_fit
 from nurture.authoring.reading import File
 from nurture.authoring.scoring import CELLS
 from nurture.model.agreement import RequiredEvents
+from nurture.model.campaign import HandOff
 from nurture.model.problem import Place, Problem
 from nurture.model.scoring import Model
 from nurture.model.words import EventKind
@@ -125,7 +126,8 @@ def _emitted(folder: Folder, kind: str | None, place: Place) -> Iterator[Problem
 
 
 def _reach(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
-    handed = [name for name, cell in model.matrix.items() if cell.action == "handoff" and "D" not in name and "4" not in name]
+    possible = [name for name in model.matrix if name[0] != "D" and name[1] != "4"]
+    handed = [name for name in possible if model.matrix[name].action == "handoff"]
     if not handed:
         return
     who = f"segment `{model.segment}`" if model.segment else f"model `{model.id}`"
@@ -222,3 +224,34 @@ def _required(folder: Folder, file: File, segment: str, required: RequiredEvents
 
 def _offered(matcher: Mapping[str, Any], offered: set[str]) -> bool:
     return matcher.get("type") is None or same(matcher["type"]) in offered
+
+
+def gate(folder: Folder) -> Iterator[Problem]:
+    """What the gate asks besides a campaign's own `only_when`, said where the hand-off stands."""
+    if "agreement" not in folder.has:
+        return
+    agreement = folder.agreement
+    asked = [f"the lead's {', '.join(agreement.required_fields)}"] if agreement.required_fields else []
+    asked += [f"{_segment(name)} {_events(required)}" for name, required in agreement.required_events.items()]
+    for campaign, file in folder.campaigns:
+        for step in campaign.walk():
+            if isinstance(step.action, HandOff) and asked:
+                yield problem("gate-adds", file.spot("step", step.id, "hand_off"),
+                              f"`{step.id}` also needs what agreement.yaml asks: {'; '.join(asked)}", "")
+
+
+def _segment(name: str) -> str:
+    return "from everybody else" if name == "default" else f"from {name}"
+
+
+def _events(required: RequiredEvents) -> str:
+    parts = [(" or ", required.any_of), (" and ", required.all_of), (", then ", required.ordered)]
+    return "; ".join(word.join(_event(m) for m in matchers) for word, matchers in parts if matchers)
+
+
+def _event(matcher: Mapping[str, Any]) -> str:
+    said = str(matcher.get("label") or matcher.get("type") or "something").replace("_", " ")
+    about = [str(matcher[key]) for key in ("content", "topic", "url", "depth") if key in matcher]
+    minutes = [f"of {matcher['min_minutes']} minutes"] if "min_minutes" in matcher else []
+    days = [f"within {matcher['within_days']} days"] if "within_days" in matcher else []
+    return " ".join([said, *about, *minutes, *days])
