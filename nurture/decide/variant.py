@@ -14,13 +14,18 @@ from nurture.model.campaign import Campaign, Test, Winner
 
 _CERTAIN = 1.96
 """Two-sided 95 %."""
+_FEWEST = 20
+"""Fewer visible mails than this say nothing about a variant."""
 _NO_ZONE = ZoneInfo("UTC")
 """A test spans many zones; its days are plain days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One variant's result. `enough_at` is when the test as a whole reached the winner's `at_least` sends."""
+    """One variant's result: mails whose result can be seen, and how many of them won.
+
+    `enough_at` is when the test as a whole reached the winner's `at_least` sends.
+    """
 
     sends: int
     wins: int
@@ -49,22 +54,24 @@ def drawn_or_draw(lead_id: int, test: Test, drawn: Mapping[str, str]) -> str:
     return draw(lead_id, test, test.digest)
 
 
-def winner(results: Mapping[str, Arm], rule: Winner, now: datetime) -> str | None:
-    """The variant that won, or None: keep all.
+def is_over(rule: Winner, enough_at: datetime | None, now: datetime) -> bool:
+    """Whether a test has had its number of sends and, from the send that made it full, its time.
 
-    Needs sends AND time AND a difference: the time counts from the send that made the number full, so that early
-    time zones cannot end a test before the others have the mail; the difference between best and second must be
-    one that chance makes in fewer than one of twenty tests.
+    Counted from there so that early time zones cannot end a test before the others have the mail.
+    """
+    return enough_at is not None and now >= add(enough_at, rule.after, _NO_ZONE)
+
+
+def winner(results: Mapping[str, Arm], rule: Winner, now: datetime) -> str | None:
+    """The variant that won, or None: keep all. Needs sends AND time AND a difference.
+
+    The difference between best and second must be one that chance makes in fewer than one of twenty tests.
     """
     arms = sorted(results.items(), key=lambda item: (-_rate(item[1]), item[0]))
-    enough = [arm.enough_at for arm in results.values()]
-    if len(arms) < 2 or any(at is None for at in enough) or sum(arm.sends for _, arm in arms) < rule.at_least:
-        return None
-    full = max(at for at in enough if at is not None)
-    if now < add(full, rule.after, _NO_ZONE):
+    if len(arms) < 2 or not all(is_over(rule, arm.enough_at, now) for _, arm in arms):
         return None
     (name, best), (_, second) = arms[0], arms[1]
-    return name if _differ(best, second) else None
+    return name if min(best.sends, second.sends) >= _FEWEST and _differ(best, second) else None
 
 
 def in_control(lead_id: int, campaign: Campaign) -> bool:
