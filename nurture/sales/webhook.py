@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import socket
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import httpx
 from standardwebhooks.webhooks import Webhook
 
 from nurture.errors import Unavailable, UsageError
+from nurture.model.network import is_public
 
 TIMEOUT: Final = 10.0
 TOO_MANY: Final = 429
@@ -73,13 +73,6 @@ def _address(host: str, port: int, *, private: bool) -> str:
     addresses = [str(item[4][0]) for item in found]
     if not private:
         for address in addresses:
-            if not _public(address):
+            if not is_public(address):
                 raise UsageError(f"`{host}` leads into a private network", fix="allow private webhooks in the settings")
     return addresses[0]
-
-
-def _public(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_global and not ip.is_multicast
