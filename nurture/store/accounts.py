@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Connection, func, or_, select, update
 
 from nurture.store.tables import AccountDomainRow, AccountRow, ContactRow, HandoffRow, LeadRow, OpportunityRow
+from nurture.store.tables.columns import core
 
-_t = AccountRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_domain = AccountDomainRow.__table__  # type: ignore[attr-defined]
-_contact = ContactRow.__table__  # type: ignore[attr-defined]
-_deal = OpportunityRow.__table__  # type: ignore[attr-defined]
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
+_t = core(AccountRow)
+_domain = core(AccountDomainRow)
+_contact = core(ContactRow)
+_deal = core(OpportunityRow)
+_lead = core(LeadRow)
+_handoff = core(HandoffRow)
 
 
 @dataclass(frozen=True, slots=True)

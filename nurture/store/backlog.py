@@ -11,14 +11,15 @@ from nurture.model.words import EnrollmentState, Verdict
 from nurture.store import brakes, campaigns, wakeups
 from nurture.store.literal import is_one_of, word
 from nurture.store.tables import EnrollmentRow, HitRow, LeadRow, MessageRow, OutboxRow, SlaTimerRow, WakeupRow
+from nurture.store.tables.columns import core
 
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_message = MessageRow.__table__  # type: ignore[attr-defined]  # as above
-_hit = HitRow.__table__  # type: ignore[attr-defined]  # as above
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # as above
-_outbox = OutboxRow.__table__  # type: ignore[attr-defined]  # as above
-_timer = SlaTimerRow.__table__  # type: ignore[attr-defined]  # as above
-_wakeup = WakeupRow.__table__  # type: ignore[attr-defined]  # as above
+_enrollment = core(EnrollmentRow)
+_message = core(MessageRow)
+_hit = core(HitRow)
+_lead = core(LeadRow)
+_outbox = core(OutboxRow)
+_timer = core(SlaTimerRow)
+_wakeup = core(WakeupRow)
 
 
 def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None) -> dict[str, int]:

@@ -20,15 +20,16 @@ from nurture.store.tables import (
     MessageRow,
     RunRow,
 )
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_message = MessageRow.__table__  # type: ignore[attr-defined]
-_campaign = CampaignRow.__table__  # type: ignore[attr-defined]
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
-_event = EventRow.__table__  # type: ignore[attr-defined]
-_alert = AlertRow.__table__  # type: ignore[attr-defined]
-_run = RunRow.__table__  # type: ignore[attr-defined]
+_lead = core(LeadRow)
+_message = core(MessageRow)
+_campaign = core(CampaignRow)
+_enrollment = core(EnrollmentRow)
+_handoff = core(HandoffRow)
+_event = core(EventRow)
+_alert = core(AlertRow)
+_run = core(RunRow)
 
 SHOWN: Final = tuple(s for s in Stage if s is not Stage.ERASED)
 PAGE: Final = 50

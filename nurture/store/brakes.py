@@ -10,9 +10,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.words import CampaignStatus
 from nurture.store.tables import BrakeRow, CampaignRow
+from nurture.store.tables.columns import core
 
-_brake = BrakeRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_campaign = CampaignRow.__table__  # type: ignore[attr-defined]
+_brake = core(BrakeRow)
+_campaign = core(CampaignRow)
 
 ALL = "all"
 LONGEST = timedelta(hours=6)

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store.tables import WebhookSeenRow
+from nurture.store.tables.columns import core
 
-_t = WebhookSeenRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(WebhookSeenRow)
 
 
 def first_time(conn: Connection, source: str, call_id: str, *, now: datetime) -> bool:

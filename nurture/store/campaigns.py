@@ -26,18 +26,19 @@ from nurture.store.tables import (
     RedirectRow,
     TemplateVersionRow,
 )
+from nurture.store.tables.columns import core
 
-_campaign = CampaignRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_version = CampaignVersionRow.__table__  # type: ignore[attr-defined]
-_config = ConfigVersionRow.__table__  # type: ignore[attr-defined]
-_template = TemplateVersionRow.__table__  # type: ignore[attr-defined]
-_redirect = RedirectRow.__table__  # type: ignore[attr-defined]
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
-_list = LeadListRow.__table__  # type: ignore[attr-defined]
-_message = MessageRow.__table__  # type: ignore[attr-defined]
-_plan = PlanRow.__table__  # type: ignore[attr-defined]
-_note = NoteRow.__table__  # type: ignore[attr-defined]
+_campaign = core(CampaignRow)
+_version = core(CampaignVersionRow)
+_config = core(ConfigVersionRow)
+_template = core(TemplateVersionRow)
+_redirect = core(RedirectRow)
+_enrollment = core(EnrollmentRow)
+_lead = core(LeadRow)
+_list = core(LeadListRow)
+_message = core(MessageRow)
+_plan = core(PlanRow)
+_note = core(NoteRow)
 
 APPLIED = "applied"
 """Key of the note that holds the digest of what is applied."""

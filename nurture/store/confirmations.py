@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from nurture.store.tables import OutboxRow, TokenRow
+from nurture.store.tables.columns import core
 
-_token = TokenRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_outbox = OutboxRow.__table__  # type: ignore[attr-defined]
+_token = core(TokenRow)
+_outbox = core(OutboxRow)
 
 
 @dataclass(frozen=True, slots=True)

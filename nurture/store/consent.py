@@ -20,12 +20,13 @@ from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Channel, ConsentAction, Purpose
 from nurture.store import snapshots, wakeups
 from nurture.store.tables import ConsentEntryRow, ConsentProofRow, ConsentStateRow, LeadRow, WordingRow
+from nurture.store.tables.columns import core
 
-_entry = ConsentEntryRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_proof = ConsentProofRow.__table__  # type: ignore[attr-defined]
-_state = ConsentStateRow.__table__  # type: ignore[attr-defined]
-_wording = WordingRow.__table__  # type: ignore[attr-defined]
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
+_entry = core(ConsentEntryRow)
+_proof = core(ConsentProofRow)
+_state = core(ConsentStateRow)
+_wording = core(WordingRow)
+_lead = core(LeadRow)
 
 CHUNK = 500
 

@@ -24,16 +24,17 @@ from nurture.store.tables import (
     StepDoneRow,
     TestWinnerRow,
 )
+from nurture.store.tables.columns import core
 
-_t = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_done = StepDoneRow.__table__  # type: ignore[attr-defined]
-_message = MessageRow.__table__  # type: ignore[attr-defined]
-_winner = TestWinnerRow.__table__  # type: ignore[attr-defined]
-_redirect = RedirectRow.__table__  # type: ignore[attr-defined]
-_draw = DrawRow.__table__  # type: ignore[attr-defined]
-_journal = JournalRow.__table__  # type: ignore[attr-defined]
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
-_member = MembershipRow.__table__  # type: ignore[attr-defined]
+_t = core(EnrollmentRow)
+_done = core(StepDoneRow)
+_message = core(MessageRow)
+_winner = core(TestWinnerRow)
+_redirect = core(RedirectRow)
+_draw = core(DrawRow)
+_journal = core(JournalRow)
+_lead = core(LeadRow)
+_member = core(MembershipRow)
 
 OPEN = sorted(ENROLLMENT_OPEN)
 INSIDE = (EnrollmentState.ACTIVE, EnrollmentState.PAUSED)

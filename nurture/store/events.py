@@ -15,9 +15,10 @@ from nurture.model.facts import Event
 from nurture.model.words import Depth
 from nurture.store import wakeups
 from nurture.store.tables import EventRow, LeadRow
+from nurture.store.tables.columns import core
 
-_t = EventRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(EventRow)
+_lead = core(LeadRow)
 FUTURE_SLACK = timedelta(minutes=10)
 LATE_AFTER = timedelta(days=1)
 

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, func, select
 
 from nurture.model.words import MessageState
 from nurture.store.tables import HandoffRow, LeadRow, MessageRow
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
-_message = MessageRow.__table__  # type: ignore[attr-defined]
+_lead = core(LeadRow)
+_handoff = core(HandoffRow)
+_message = core(MessageRow)
 
 
 def span(conn: Connection) -> tuple[int, int]:

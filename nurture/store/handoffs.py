@@ -21,15 +21,16 @@ from nurture.store.tables import (
     SalesDecisionRow,
     TakenRow,
 )
+from nurture.store.tables.columns import core
 
-_t = HandoffRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_gate = GateEvaluationRow.__table__  # type: ignore[attr-defined]
-_decision = SalesDecisionRow.__table__  # type: ignore[attr-defined]
-_bant = BantRow.__table__  # type: ignore[attr-defined]
-_activity = ActivityRow.__table__  # type: ignore[attr-defined]
-_taken = TakenRow.__table__  # type: ignore[attr-defined]
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
-_alert = AlertRow.__table__  # type: ignore[attr-defined]
+_t = core(HandoffRow)
+_gate = core(GateEvaluationRow)
+_decision = core(SalesDecisionRow)
+_bant = core(BantRow)
+_activity = core(ActivityRow)
+_taken = core(TakenRow)
+_lead = core(LeadRow)
+_alert = core(AlertRow)
 
 LETTERS = ("budget", "authority", "need", "timeline")
 

@@ -21,13 +21,14 @@ from nurture.store.tables import (
     LinkRow,
     MessageRow,
 )
+from nurture.store.tables.columns import core
 
-_hit = HitRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_message = MessageRow.__table__  # type: ignore[attr-defined]
-_link = LinkRow.__table__  # type: ignore[attr-defined]
-_event = EventRow.__table__  # type: ignore[attr-defined]
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
-_alert = AlertRow.__table__  # type: ignore[attr-defined]
+_hit = core(HitRow)
+_message = core(MessageRow)
+_link = core(LinkRow)
+_event = core(EventRow)
+_handoff = core(HandoffRow)
+_alert = core(AlertRow)
 
 NEEDED: Final = {OPEN: Purpose.OPEN_TRACKING, CLICK: Purpose.CLICK_TRACKING, HONEYPOT: Purpose.CLICK_TRACKING}
 PER_MESSAGE: Final = 200

@@ -12,11 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nurture.model.words import MAIL_PURPOSES, Channel
 from nurture.store.leads import CHUNK, chunks
 from nurture.store.tables import ConsentStateRow, ImportRow, SuppressionRow, WordingRow
+from nurture.store.tables.columns import core
 
-_run = ImportRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_state = ConsentStateRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_wording = WordingRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_suppression = SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_run = core(ImportRow)
+_state = core(ConsentStateRow)
+_wording = core(WordingRow)
+_suppression = core(SuppressionRow)
 
 
 class MailConsent(NamedTuple):

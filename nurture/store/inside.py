@@ -12,11 +12,12 @@ from sqlalchemy.sql import Select
 from nurture.model.change import Standing
 from nurture.model.words import EnrollmentState
 from nurture.store.tables import EnrollmentRow, LeadListRow, LeadRow, MessageRow
+from nurture.store.tables.columns import core
 
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # as above
-_list = LeadListRow.__table__  # type: ignore[attr-defined]  # as above
-_message = MessageRow.__table__  # type: ignore[attr-defined]  # as above
+_enrollment = core(EnrollmentRow)
+_lead = core(LeadRow)
+_list = core(LeadListRow)
+_message = core(MessageRow)
 INSIDE = (EnrollmentState.ACTIVE, EnrollmentState.PAUSED)
 
 

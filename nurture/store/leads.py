@@ -13,11 +13,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import Keys, address_hash, normal_address
 from nurture.store.tables import LeadListRow, LeadRow, LeadTagRow, LeadValueRow
+from nurture.store.tables.columns import core
 
-_t = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_values = LeadValueRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_tags = LeadTagRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_lists = LeadListRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(LeadRow)
+_values = core(LeadValueRow)
+_tags = core(LeadTagRow)
+_lists = core(LeadListRow)
 
 ORIGINS: Final = {"inferred": 1, "enriched": 2, "declared": 3, "sales": 4}
 """What a seller learnt beats what the person declared, and so on down; within one origin the newer value wins."""

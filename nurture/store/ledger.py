@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, insert, select
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.store.consent import line_hash, proof_digest
 from nurture.store.tables import ConsentAnchorRow, ConsentEntryRow, ConsentProofRow
+from nurture.store.tables.columns import core
 
-_entry = ConsentEntryRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_proof = ConsentProofRow.__table__  # type: ignore[attr-defined]
-_anchor = ConsentAnchorRow.__table__  # type: ignore[attr-defined]
+_entry = core(ConsentEntryRow)
+_proof = core(ConsentProofRow)
+_anchor = core(ConsentAnchorRow)
 
 GRACE = timedelta(minutes=10)
 """A transaction that began before midnight may commit a little after; anchors wait for it."""

@@ -14,10 +14,11 @@ from nurture.model.lifecycle import PREVIOUS, Move, next_state
 from nurture.model.words import WITH_SALES, ActorKind, EnrollmentState, Stage
 from nurture.store import enrollments, wakeups
 from nurture.store.tables import LeadRow, MembershipRow, TransitionRow
+from nurture.store.tables.columns import core
 
-_t = TransitionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
-_member = MembershipRow.__table__  # type: ignore[attr-defined]
+_t = core(TransitionRow)
+_lead = core(LeadRow)
+_member = core(MembershipRow)
 
 ENDS_MARKETING: Final = frozenset({Stage.CONVERTED, Stage.CUSTOMER, Stage.DISQUALIFIED, Stage.ERASED, Stage.DORMANT})
 NO_LEAD: Final = "no_such_lead"

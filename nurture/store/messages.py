@@ -16,12 +16,13 @@ from nurture.model.words import (
 )
 from nurture.store.literal import is_one_of, word
 from nurture.store.tables import EventRow, FlightRow, LeadRow, LinkRow, MessageRow
+from nurture.store.tables.columns import core
 
-_t = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_event = EventRow.__table__  # type: ignore[attr-defined]
-_flight = FlightRow.__table__  # type: ignore[attr-defined]
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
-_link = LinkRow.__table__  # type: ignore[attr-defined]
+_t = core(MessageRow)
+_event = core(EventRow)
+_flight = core(FlightRow)
+_lead = core(LeadRow)
+_link = core(LinkRow)
 
 RESENDS = "resends"
 _WAITING = ("planned", "deferred")

@@ -14,8 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store.literal import is_one_of
 from nurture.store.tables import OutboxRow
+from nurture.store.tables.columns import core
 
-_t = OutboxRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(OutboxRow)
 WAITING = ("planned", "deferred")
 
 

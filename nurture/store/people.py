@@ -13,10 +13,11 @@ from nurture.model.tokens import normal_address
 from nurture.store import wakeups
 from nurture.store.leads import ORIGINS
 from nurture.store.tables import LeadRow, LeadTagRow, LeadValueRow
+from nurture.store.tables.columns import core
 
-_t = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_tags = LeadTagRow.__table__  # type: ignore[attr-defined]
-_values = LeadValueRow.__table__  # type: ignore[attr-defined]
+_t = core(LeadRow)
+_tags = core(LeadTagRow)
+_values = core(LeadValueRow)
 
 
 def find(conn: Connection, who: str) -> int | None:

@@ -41,6 +41,7 @@ from nurture.store.tables import (
     TransitionRow,
     VisitorRow,
 )
+from nurture.store.tables.columns import core
 
 SECTIONS: Final[Mapping[str, Any]] = {
     "values": LeadValueRow,
@@ -94,14 +95,14 @@ DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d"
 
 def collect(conn: Connection, lead_id: int) -> dict[str, list[dict[str, Any]]]:
     """Section -> rows, `person` first. Moments are ISO text; documents stay documents."""
-    lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+    lead = core(LeadRow)
     row = conn.execute(select(lead).where(lead.c.id == lead_id)).mappings().one()
     found: dict[str, list[dict[str, Any]]] = {"person": [_shown(row)]}
     for name, model in SECTIONS.items():
         table = model.__table__
         query = select(table).where(table.c.lead_id == lead_id).order_by(*table.primary_key.columns)
         found[name] = [_shown(r) for r in conn.execute(query).mappings()]
-    suppression = SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+    suppression = core(SuppressionRow)
     query = select(suppression).where(suppression.c.address_hash == row["email_hash"]).order_by(suppression.c.id)
     found["suppressions"] = [_shown(r) for r in conn.execute(query).mappings()]
     return found

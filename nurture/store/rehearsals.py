@@ -10,14 +10,15 @@ from sqlalchemy import Connection, exists, func, select, update
 from nurture.model.words import ENROLLMENT_OPEN
 from nurture.store import enrollments, wakeups
 from nurture.store.tables import EnrollmentRow, HandoffRow, JournalRow, LeadRow, LinkRow, MessageRow, StepDoneRow
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]
-_journal = JournalRow.__table__  # type: ignore[attr-defined]
-_done = StepDoneRow.__table__  # type: ignore[attr-defined]
-_message = MessageRow.__table__  # type: ignore[attr-defined]
-_link = LinkRow.__table__  # type: ignore[attr-defined]
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
+_lead = core(LeadRow)
+_enrollment = core(EnrollmentRow)
+_journal = core(JournalRow)
+_done = core(StepDoneRow)
+_message = core(MessageRow)
+_link = core(LinkRow)
+_handoff = core(HandoffRow)
 
 
 class Wait(NamedTuple):

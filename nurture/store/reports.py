@@ -20,14 +20,15 @@ from nurture.store.tables import (
     SlaTimerRow,
     TransitionRow,
 )
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_move = TransitionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_event = EventRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_deal = OpportunityRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_timer = SlaTimerRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_decision = SalesDecisionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_lead = core(LeadRow)
+_move = core(TransitionRow)
+_event = core(EventRow)
+_deal = core(OpportunityRow)
+_handoff = core(HandoffRow)
+_timer = core(SlaTimerRow)
+_decision = core(SalesDecisionRow)
 
 _STEP_OF: Final = {
     "early": "early", "nurturing": "fit", "mql": "mql", "sal": "sal", "sql": "sql", "converted": "opportunity",

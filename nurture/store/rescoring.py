@@ -27,10 +27,11 @@ from sqlalchemy.types import NullType
 
 from nurture.model.words import Depth
 from nurture.store.tables import EventRow, LeadRow, NoteRow
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_event = EventRow.__table__  # type: ignore[attr-defined]
-_note = NoteRow.__table__  # type: ignore[attr-defined]
+_lead = core(LeadRow)
+_event = core(EventRow)
+_note = core(NoteRow)
 FETCH: Final = 5000
 NOTHING: Final[dict[str, Any]] = {}
 WRITTEN: Final = (

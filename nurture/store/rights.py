@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select, update
 
 from nurture.store import wakeups
 from nurture.store.tables import LeadRow
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_lead = core(LeadRow)
 
 
 PLAIN_FIELDS = ("first_name", "last_name", "company", "role", "phone", "industry", "employees")

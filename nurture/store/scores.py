@@ -11,10 +11,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.facts import Scores
 from nurture.store.tables import LeadRow
+from nurture.store.tables.columns import core
 from nurture.store.tables.scores import ShadowScoreRow
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_shadow = ShadowScoreRow.__table__  # type: ignore[attr-defined]
+_lead = core(LeadRow)
+_shadow = core(ShadowScoreRow)
 
 CACHED = ("model", "engagement", "fit_low", "fit_high", "coverage", "fit_band", "engagement_band", "cell", "action")
 

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from nurture.model.tokens import normal_address
 from nurture.store.tables import SessionRow, UserRow
+from nurture.store.tables.columns import core
 
-_user = UserRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_session = SessionRow.__table__  # type: ignore[attr-defined]
+_user = core(UserRow)
+_session = core(SessionRow)
 
 ROLES: Final = ("marketing", "sales", "manager", "privacy", "admin")
 IDLE: Final = timedelta(hours=12)

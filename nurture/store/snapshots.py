@@ -21,15 +21,16 @@ from nurture.store.tables import (
     OpportunityRow,
     SuppressionRow,
 )
+from nurture.store.tables.columns import core
 
-_lead = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_tag = LeadTagRow.__table__  # type: ignore[attr-defined]
-_list = LeadListRow.__table__  # type: ignore[attr-defined]
-_consent = ConsentStateRow.__table__  # type: ignore[attr-defined]
-_message = MessageRow.__table__  # type: ignore[attr-defined]
-_suppression = SuppressionRow.__table__  # type: ignore[attr-defined]
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]
-_opportunity = OpportunityRow.__table__  # type: ignore[attr-defined]
+_lead = core(LeadRow)
+_tag = core(LeadTagRow)
+_list = core(LeadListRow)
+_consent = core(ConsentStateRow)
+_message = core(MessageRow)
+_suppression = core(SuppressionRow)
+_handoff = core(HandoffRow)
+_opportunity = core(OpportunityRow)
 
 
 def load(conn: Connection, lead_ids: Iterable[int], *, now: datetime, with_events: bool = True) -> dict[int, Snapshot]:

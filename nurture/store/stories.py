@@ -22,6 +22,7 @@ from nurture.store.tables import (
     SlaTimerRow,
     TransitionRow,
 )
+from nurture.store.tables.columns import core
 
 _LOGS: dict[str, tuple[Any, str]] = {
     "event": (EventRow, "occurred_at"),
@@ -55,6 +56,6 @@ def stage_at(transitions: list[dict[str, Any]], first: str = "identified") -> st
 
 
 def header(conn: Connection, lead_id: int) -> dict[str, Any] | None:
-    t = LeadRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+    t = core(LeadRow)
     row = conn.execute(select(t).where(t.c.id == lead_id)).first()
     return None if row is None else dict(row._mapping)

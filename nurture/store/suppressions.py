@@ -8,9 +8,10 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store.tables import LeadRow, SuppressionRow
+from nurture.store.tables.columns import core
 
-_t = SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_lead = LeadRow.__table__  # type: ignore[attr-defined]
+_t = core(SuppressionRow)
+_lead = core(LeadRow)
 
 
 def by_sales(conn: Connection, lead_id: int, *, reason: str, by: str, now: datetime) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from nurture.store.tables import SlaTimerRow
+from nurture.store.tables.columns import core
 
-_t = SlaTimerRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(SlaTimerRow)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 _RUNS = _t.c.met_at.is_(None) & _t.c.closed_at.is_(None)
 

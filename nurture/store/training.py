@@ -12,12 +12,13 @@ from sqlalchemy import Connection, select
 from nurture.model.report import Lesson
 from nurture.store.leads import CHUNK, ORIGINS, chunks
 from nurture.store.tables import EventRow, HandoffRow, LeadValueRow, OpportunityRow, TransitionRow
+from nurture.store.tables.columns import core
 
-_handoff = HandoffRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_value = LeadValueRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_event = EventRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_deal = OpportunityRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_move = TransitionRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_handoff = core(HandoffRow)
+_value = core(LeadValueRow)
+_event = core(EventRow)
+_deal = core(OpportunityRow)
+_move = core(TransitionRow)
 
 Key = tuple[int, int]
 

@@ -12,11 +12,12 @@ from sqlalchemy.sql import Select
 
 from nurture.model.words import EventKind, MessageState
 from nurture.store.tables import EnrollmentRow, EventRow, MessageRow, TestWinnerRow
+from nurture.store.tables.columns import core
 
-_message = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-_event = EventRow.__table__  # type: ignore[attr-defined]  # as above
-_enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]  # as above
-_winner = TestWinnerRow.__table__  # type: ignore[attr-defined]  # as above
+_message = core(MessageRow)
+_event = core(EventRow)
+_enrollment = core(EnrollmentRow)
+_winner = core(TestWinnerRow)
 
 
 def decided(conn: Connection) -> set[tuple[str, str]]:

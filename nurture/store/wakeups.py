@@ -10,9 +10,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, u
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store.tables import WakeupRow
+from nurture.store.tables.columns import core
 
 ORDER = ("score", "advance", "hand_off", "enroll")
-_t = WakeupRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(WakeupRow)
 LEASE = timedelta(minutes=5)
 
 

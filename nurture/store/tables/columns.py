@@ -41,3 +41,8 @@ def document(*, nullable: bool = False) -> Any:
     if nullable:
         return Field(default=None, sa_type=DOCUMENT, nullable=True)
     return Field(default_factory=dict, sa_type=DOCUMENT, nullable=False)
+
+
+def core(row: type[SQLModel]) -> Any:
+    """The Core table behind a row class, for statements without the ORM. SQLModel sets `__table__` without saying so."""
+    return row.__table__  # type: ignore[attr-defined]  # SQLModel sets it when the class is made
