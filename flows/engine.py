@@ -7,7 +7,6 @@ import importlib
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 import httpx
@@ -86,14 +85,11 @@ def _without_heartbeat() -> contextvars.Context:
 
     No variable can switch it off, and changing settings costs half a second, so it is done once for all runs.
     """
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.context import SettingsContext, get_settings_context
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
+    present = get_settings_context()
+    quiet = present.settings.copy_with_update({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
     context = contextvars.copy_context()
-    for_good = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-    context.run(for_good.__enter__)
-    _entered.append(for_good)
+    context.run(SettingsContext(profile=present.profile, settings=quiet).__enter__)
     return context
-
-
-_entered: list[AbstractContextManager[Any]] = []
-"""Kept from being collected: that would leave them, in a context that is not theirs."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 
-from nurture.clock import Clock
+from nurture.clock import Clock, SystemClock
+from nurture.errors import Refused
 from nurture.parts import Parts
 from nurture.settings import Settings
+from nurture.store import Store, clock_owner
+
+SCHEDULE_LEASE = timedelta(minutes=10)
+"""Longer than any interval of the schedule that matters: between two runs nobody else becomes the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,24 @@ def _from_settings() -> Work:
     from nurture.settings import load_settings
 
     settings = load_settings()
-    return Work(open_parts(settings), settings.clock(), owner_name("worker"), settings.batch)
+    parts, clock = open_parts(settings), settings.clock()
+    _be_one_of_the_clocks(parts.store, clock)
+    return Work(parts, clock, owner_name("worker"), settings.batch)
+
+
+def _be_one_of_the_clocks(store: Store, clock: Clock) -> None:
+    """Workers share one entry as the clock of their database. Raises Refused where a `nurture up` is alive on it."""
+    now = clock.now()
+    with store.begin() as conn:
+        taken = clock_owner.take(
+            conn, owner="prefect", mode="prefect", now=now, wall=SystemClock().now(), detail="Prefect's schedule",
+            lease=SCHEDULE_LEASE,
+        )
+    if not taken:
+        raise Refused(
+            "A `nurture up` is the clock of this database.", code="second-clock",
+            fix="Stop it before workers run this database, or pause the deployments.",
+        )
 
 
 def open_parts(settings: Settings) -> Parts:

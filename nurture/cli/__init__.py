@@ -31,6 +31,7 @@ FAMILIES = (
     "database",
     "users",
     "up",
+    "server",
     "demo",
 )
 """In the order of the help page: write, run, import, send, sell, protect, understand, keep."""

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select, update
 
 from nurture.store.tables import ClockOwnerRow
+from nurture.store.tables.columns import core
 
-_t = ClockOwnerRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+_t = core(ClockOwnerRow)
 LEASE = timedelta(seconds=30)
 
 
@@ -31,7 +32,8 @@ def holder(conn: Connection) -> Holder | None:
 
 
 def take(
-    conn: Connection, *, owner: str, mode: str, now: datetime, wall: datetime, detail: str, over: str | None = None
+    conn: Connection, *, owner: str, mode: str, now: datetime, wall: datetime, detail: str, over: str | None = None,
+    lease: timedelta = LEASE,
 ) -> bool:
     """Become the clock. False where somebody else is: their lease runs and they are not the `over` known to be dead."""
     present = holder(conn)
@@ -40,7 +42,7 @@ def take(
         return False
     conn.execute(delete(_t).where(_t.c.id == 1))
     conn.execute(_t.insert().values(
-        id=1, owner=owner, mode=mode, since=wall, lease_until=wall + LEASE, last_now=latest, detail=detail
+        id=1, owner=owner, mode=mode, since=wall, lease_until=wall + lease, last_now=latest, detail=detail
     ))
     return True
 

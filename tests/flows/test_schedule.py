@@ -1,0 +1,59 @@
+"""One schedule: the list in flows/schedule.py, prefect.yaml, and the stages of the pipeline say the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from flows import deploy
+from flows.schedule import SCHEDULE, stages_covered
+from ruamel.yaml import YAML
+
+from nurture.model.words import FunnelStage
+from nurture.pipeline import STAGES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_prefect_yaml_is_what_the_schedule_says() -> None:
+    assert (ROOT / "prefect.yaml").read_text(encoding="utf-8") == deploy.rendered()
+
+
+def test_prefect_yaml_reads_back_as_the_schedule() -> None:
+    deployments = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    assert [d["name"] for d in deployments] == [job.name for job in SCHEDULE]
+    assert all(d["concurrency_limit"]["collision_strategy"] == "CANCEL_NEW" for d in deployments)
+    assert all(d["schedules"][0]["slug"] == d["name"] for d in deployments)
+
+
+def test_every_stage_of_the_pipeline_has_a_job() -> None:
+    assert stages_covered() == set(STAGES)
+
+
+def test_every_funnel_stage_has_its_drip() -> None:
+    assert {job.funnel_stage for job in SCHEDULE if job.funnel_stage} == set(FunnelStage)
+
+
+def test_sla_timers_are_looked_at_every_five_minutes_or_oftener() -> None:
+    assert next(job for job in SCHEDULE if "recycle" in job.stages).minutes <= 5
+    assert all(60 % job.minutes == 0 for job in SCHEDULE)
+
+
+def test_every_flow_can_be_found_and_takes_its_parameters() -> None:
+    """In a process of its own: importing flows imports Prefect."""
+    program = (
+        "import importlib, inspect\n"
+        "from flows.schedule import SCHEDULE\n"
+        "for job in SCHEDULE:\n"
+        "    module, _, name = job.flow.rpartition('.')\n"
+        "    flow = getattr(importlib.import_module(module), name)\n"
+        "    assert set(inspect.signature(flow.fn).parameters) == set(job.parameters), job\n"
+        "    assert flow.retries == 0, job\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
+
+
+def test_the_schedule_itself_knows_no_prefect() -> None:
+    program = "import sys, flows.schedule, flows.clockwork, flows.installation; assert 'prefect' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
