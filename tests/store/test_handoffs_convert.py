@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
 
 from nurture.errors import Conflict, Refused
@@ -15,7 +17,8 @@ from nurture.model.consent import ConsentEntry
 from nurture.model.words import ConsentAction, ConsentStatus, Purpose, Stage
 from nurture.stages import conversion, desk, results
 from nurture.stages.conversion import Choice, Deal
-from nurture.store import Store, accounts, consent, handoffs, lifecycle
+from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store
+from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -196,3 +199,28 @@ def test_a_lost_deal_needs_a_reason_and_starts_over(store: Store) -> None:
     back = row(store, who)
     assert (back.stage, back.cycle, back.recycle_reason) == (Stage.RECYCLED, 2, "opp_lost:price")
     assert back.baseline_at == NOW and back.cool_off_until == NOW + timedelta(days=120)
+
+
+def test_the_database_itself_keeps_what_happened(store: Store) -> None:
+    """§6.9: a converted cycle is frozen, whoever writes; personal data stays correctable."""
+    who, number = qualified(store)
+    conversion.convert(parts(store), number, Choice(), by="jana", now=NOW)
+    for statement in (
+        "UPDATE handoff SET state = 'open'", "UPDATE handoff SET owner = 'piotr'", "UPDATE transition SET to_stage = 'sal'",
+        "UPDATE sales_decision SET decision = 'reject'",
+    ):
+        with pytest.raises(DBAPIError, match="not changed any more"), store.begin() as conn:
+            conn.execute(text(statement))
+    with store.begin() as conn:
+        conn.execute(text("UPDATE handoff SET packet = '{}', note = ''"))
+        conn.execute(text("UPDATE transition SET reason = NULL, note = NULL"))
+        conn.execute(text("UPDATE lead SET email = 'b@acme.example' WHERE id = :who"), {"who": who})
+
+
+def test_a_migrated_database_holds_the_same_triggers(tmp_path: Path) -> None:
+    """A batch change that rebuilds one of these tables on SQLite would lose its trigger without a word."""
+    opened = open_store(f"sqlite:///{tmp_path}/migrated.db")
+    ensure(opened)
+    with opened.read() as conn:
+        names = set(conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars())
+    assert {"frozen_handoff", "frozen_transition", "frozen_sales_decision"} <= names

@@ -29,6 +29,7 @@ from nurture.store.tables.consent import (
     WordingRow,
 )
 from nurture.store.tables.facts import EventRow, HitRow, JournalRow, TransitionRow
+from nurture.store.tables.frozen import statements as frozen_statements
 from nurture.store.tables.mail import BrakeRow, FlightRow, InboundRow, LinkRow, MessageRow, RateRow, WebhookSeenRow
 from nurture.store.tables.people import (
     AccountDomainRow,
