@@ -10,8 +10,9 @@ from typing import Any
 from nurture.authoring import read_sources
 from nurture.decide.change import effective
 from nurture.errors import NurtureError
-from nurture.mail.smtp import SmtpTransport
-from nurture.mail.transport import Transport, parse_routes
+from nurture.mail.dkim import Signer, load_signer
+from nurture.mail.smtp import over_smtp
+from nurture.mail.transport import Transport
 from nurture.model.campaign import Campaign
 from nurture.model.library import Library
 from nurture.model.template import Template
@@ -28,12 +29,19 @@ def assemble(store: Store, settings: Settings, *, transport: Transport | None = 
         store=store,
         library=_read({}),
         keys=Keys.from_secrets(settings.secrets()),
-        transport=transport or SmtpTransport(parse_routes(settings.smtp_url, settings.smtp_routes)),
+        transport=transport or over_smtp(settings.smtp_url, settings.smtp_routes, signers=_signers(settings)),
         public_url=settings.url,
         hooks=_hooks(settings),
     )
     refresh(parts)
     return parts
+
+
+def _signers(settings: Settings) -> tuple[Signer, ...]:
+    """DKIM, where a domain and a key are set; otherwise it is left to the relay."""
+    if not settings.dkim_domain or settings.dkim_key_file is None:
+        return ()
+    return (load_signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file),)
 
 
 def refresh(parts: Parts) -> bool:
