@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse
 
 from nurture.web.house import House
 from nurture.web.language import choose
@@ -67,13 +67,6 @@ def gone(request: Request, house: House) -> HTMLResponse:
 def too_many(request: Request, house: House) -> HTMLResponse:
     answer = page(request, house, "slow_down.html", status=429)
     answer.headers["retry-after"] = "60"
-    return answer
-
-
-def guard(answer: Response) -> Response:
-    """Every answer of the app carries the same protective headers, whoever made it."""
-    for name, value in HEADERS.items():
-        answer.headers.setdefault(name, value)
     return answer
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,10 +13,10 @@ from nurture.clock import Clock
 from nurture.errors import Unavailable
 from nurture.parts import Parts
 from nurture.web import confirm, decisions, forms, hooks, known, person, public, signin, staff
-from nurture.web.answers import STATIC, STYLE, gone, guard, page
-from nurture.web.bodies import BodyLimit
+from nurture.web.answers import STATIC, STYLE, gone, page
 from nurture.web.front import App, Front
 from nurture.web.house import House
+from nurture.web.shell import Shell
 
 
 def create_app(
@@ -41,7 +41,7 @@ def create_app(
     for module in (public, person, forms, confirm, hooks, known, signin, staff, decisions):
         inner.include_router(module.routes(house))
     _static(inner)
-    return Front(house, BodyLimit(inner))
+    return Front(house, Shell(inner))
 
 
 def _static(inner: FastAPI) -> None:
@@ -60,11 +60,7 @@ def _static(inner: FastAPI) -> None:
 
 
 def _protect(inner: FastAPI, house: House) -> None:
-    """Headers on every answer, HEAD like GET, and one plain page for whatever goes wrong."""
-
-    @inner.middleware("http")
-    async def headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        return guard(await call(request))
+    """One plain page, or plain JSON, for whatever goes wrong."""
 
     @inner.exception_handler(HTTPException)
     async def known(request: Request, error: HTTPException) -> Response:

@@ -1,18 +1,22 @@
-"""Limits on what a request may carry, and HEAD answered like GET without its body and without its effects."""
+"""What every request and answer goes through: a limit on bodies, HEAD without effects, the protective headers."""
 
 from __future__ import annotations
 
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
+
+from nurture.web.answers import HEADERS
 from nurture.web.front import App, Receive, Scope, Send
 
 MOST: Final = 1024 * 1024
 _TOO_BIG: Final = b"The request is too large.\n"
+_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-class BodyLimit:
-    """Refuses bodies above `MOST`, also those that do not say how long they are."""
+class Shell:
+    """Around everything but the tracking addresses."""
 
     def __init__(self, inner: App) -> None:
         self.inner = inner
@@ -21,24 +25,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.inner(scope, receive, send)
             return
+        guarded = _guard(send)
         said = next((v for n, v in scope["headers"] if n == b"content-length"), b"0")
         if not said.isdigit() or int(said) > MOST:
-            await _refuse(send)
-            return
-        if scope["method"] == "HEAD":
-            await self._head(scope, receive, send)
-            return
-        seen = 0
-
-        async def counted() -> MutableMapping[str, Any]:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > MOST:
-                return {"type": "http.disconnect"}
-            return message
-
-        await self.inner(scope, counted, send)
+            await _refuse(guarded)
+        elif scope["method"] == "HEAD":
+            await self._head(scope, receive, guarded)
+        else:
+            await self.inner(scope, _counted(receive), guarded)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET routes change nothing, but for the honeypot, which does not count a HEAD either."""
@@ -54,6 +48,34 @@ class BodyLimit:
             await send(message)
 
         await self.inner({**scope, "method": "GET"}, receive, without_body)
+
+
+def _guard(send: Send) -> Send:
+    """Every answer carries the same protective headers, unless it has its own word on one of them."""
+
+    async def guarded(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            own = {name.lower() for name, _ in message["headers"]}
+            added = [(name, value) for name, value in _HEADERS if name not in own]
+            message = {**message, "headers": [*message["headers"], *added]}
+        await send(message)
+
+    return guarded
+
+
+def _counted(receive: Receive) -> Receive:
+    """Stops a body that grows beyond `MOST` without having said how long it is."""
+    seen = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MOST:
+            raise HTTPException(413, "the request is too large")
+        return message
+
+    return counted
 
 
 async def _refuse(send: Send) -> None:
