@@ -44,6 +44,8 @@ class Link:
     url: str
     name: str | None
     place: Place
+    image: bool = False
+    """A picture: `name` is then what stands in its place (its alt text)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,11 @@ class CopyFile:
     named: tuple[tuple[str, str], ...] = ()
     links: tuple[Link, ...] = ()
     digest: str = ""
+
+    def named_links(self) -> dict[str, str]:
+        """Name -> address of every link with a name; front matter goes first."""
+        written = {link.name: link.url for link in reversed(self.links) if link.name and not link.image}
+        return {**written, **dict(self.named)}
 
 
 def template_name(file: str) -> tuple[str, str | None, str] | None:
@@ -139,39 +146,49 @@ def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
-_ANCHOR: Final = re.compile(r"<(?:a|mj-button|mj-navbar-link|mj-image)\b[^>]*>", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(?:a|img|mj-button|mj-navbar-link|mj-image)\b[^>]*>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"""\s([a-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 
 def links_of(body: str, form: str, place: Place) -> list[Link]:
     """Every link of a copy with its name and its place in the file."""
     found = _markdown_links(body) if form == "md" else []
-    for tag in _ANCHOR.finditer(body):
-        attributes = {key.lower(): one or two for key, one, two in _ATTRIBUTE.findall(tag.group())}
-        if "href" in attributes:
-            name = next((attributes[a] for a in ("data-link", "title", "name") if attributes.get(a)), None)
-            found.append((attributes["href"], name))
+    found += _tags(body)
     made, at = [], 0
-    for url, name in found:
+    for url, name, image in found:
         here = body.find(url, at)
         if here < 0:
             here = body.find(url)
         at = max(here, 0)
-        made.append(Link(url, name, _place(body, at, place, len(url))))
+        made.append(Link(url, name, _place(body, at, place, len(url)), image))
     return made
 
 
-def _markdown_links(body: str) -> list[tuple[str, str | None]]:
+def _tags(body: str) -> list[tuple[str, str | None, bool]]:
+    """Links and pictures written as HTML or MJML."""
+    made: list[tuple[str, str | None, bool]] = []
+    for tag in _TAG.finditer(body):
+        attributes = {key.lower(): one or two for key, one, two in _ATTRIBUTE.findall(tag.group())}
+        if "href" in attributes:
+            name = next((attributes[a] for a in ("data-link", "title", "name") if attributes.get(a)), None)
+            made.append((attributes["href"], name, False))
+        if "src" in attributes:
+            made.append((attributes["src"], attributes.get("alt"), True))
+    return made
+
+
+def _markdown_links(body: str) -> list[tuple[str, str | None, bool]]:
     # Jinja inside an address would end the link for Markdown; it is hidden while links are looked for.
     hidden = re.sub(r"\{\{.*?\}\}", lambda m: "J" * len(m.group()), body)
     spans = {m.group(): m for m in re.finditer(r"\{\{.*?\}\}", body)}
-    made: list[tuple[str, str | None]] = []
+    made: list[tuple[str, str | None, bool]] = []
     for token in _markdown().parse(hidden):
         for child in token.children or ():
             if child.type in ("link_open", "image"):
                 url = str(child.attrGet("href") or child.attrGet("src") or "")
-                title = child.attrGet("title")
-                made.append((_unhide(url, spans), str(title) if title else None))
+                image = child.type == "image"
+                name = child.content if image else child.attrGet("title")
+                made.append((_unhide(url, spans), str(name) if name else None, image))
     return made
 
 
@@ -204,8 +221,7 @@ def assemble(files: Iterable[CopyFile], language: str) -> Template | None:
         spoken = file.language or language
         copies.setdefault(spoken, Copy(spoken, file.subject, file.preheader, file.body, file.form, texts.get(spoken),
                                        file.place))
-        links.update({name: url for name, url in file.named if name not in links})
-        links.update({link.name: link.url for link in file.links if link.name and link.name not in links})
+        links = {**file.named_links(), **links}
     return Template(
         name=main.name,
         content=next((f.content for f in files if f.content), main.name.replace("/", "-")),

@@ -90,5 +90,14 @@ def test_an_editor_shows_what_check_would_say(code: str) -> None:
 
 def test_the_schemas_beside_the_campaigns_are_the_ones_we_write() -> None:
     found = sorted(SHIPPED.glob("*.schema.json"))
+    assert SHIPPED / "campaign.schema.json" in found
     for path in found:
         assert json.loads(path.read_text(encoding="utf-8")) == schema(path.name.removesuffix(".schema.json"))
+
+
+def test_line_1_of_every_campaign_names_the_schema() -> None:
+    campaigns = [p for p in SHIPPED.glob("*.yaml") if kind_of(f"campaigns/{p.name}") == "campaign"]
+    assert campaigns
+    for path in campaigns:
+        first = path.read_text(encoding="utf-8").split("\n", 1)[0]
+        assert first == "# yaml-language-server: $schema=./campaign.schema.json", path.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nurture.authoring.desk import did_you_mean, problem
-from nurture.authoring.lint.folder import Folder, facts, unknown
+from nurture.authoring.lint.folder import Folder, facts, tracks_named, unknown
 from nurture.authoring.reading import COMPANY_FILES, File
 from nurture.model.company import Form
 from nurture.model.problem import Place, Problem
@@ -70,6 +70,23 @@ def _tracks(folder: Folder) -> Iterator[Problem]:
                       "leads for whom no rule holds are on no track",
                       "end with a rule without `when`")
     yield from _exhausted(file)
+    yield from _silent(folder, file)
+
+
+def _silent(folder: Folder, file: File) -> Iterator[Problem]:
+    """Tracks that leads are sent to and that have no campaign."""
+    tracks = file.noun
+    sent: dict[str, str] = {getattr(tracks, role): f"`{role}`" for role in ("welcome", "profiling", "repermission")}
+    sent |= {rule.track: f"rule `{rule.id}`" for rule in tracks.rules}
+    sent |= {t.on_exhausted.removeprefix("move_to "): f"track `{t.id}`" for t in tracks.tracks.values()}
+    for campaign, own in folder.campaigns:
+        sent |= {track: f"campaign `{campaign.id}`" for track, _ in tracks_named(campaign, own)}
+    served = {campaign.track for campaign, _ in folder.campaigns}
+    for track, by in sent.items():
+        if track in tracks.tracks and track not in served and "campaign" not in folder.lost:
+            yield problem("silent-track", tracks.tracks[track].place,
+                          f"{by} sends leads to `{track}`, which has no campaign",
+                          f"write one: `nurture new awareness --track {track}`")
 
 
 def _exhausted(file: File) -> Iterator[Problem]:

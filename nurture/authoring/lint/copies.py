@@ -84,6 +84,9 @@ def _subject(file: File, copy: CopyFile, known: Known) -> Iterator[Problem]:
         yield problem("long-subject", file.spot("subject"),
                       f"this subject has {len(without_jinja(copy.subject))} characters before anything is filled in",
                       "say it in 70")
+    words = without_jinja(copy.subject)
+    if words.isupper() and len(words.split()) > 1 or "!!" in words or "$$" in words:
+        yield problem("shouting-subject", file.spot("subject"), "this subject shouts", "write it as you would say it")
     if not copy.preheader:
         yield problem("no-preheader", file.spot("preheader"), "this copy has no preheader", "write one")
 
@@ -106,6 +109,9 @@ def _at(fault: Fault, source: str, start: Place, what: str, *, quoted: bool = Fa
 def _links(copy: CopyFile) -> Iterator[Problem]:
     first: dict[str, Link] = {}
     for link in copy.links:
+        if link.image:
+            yield from _image(link)
+            continue
         own = _OWN_LINKS.fullmatch(link.url.strip())
         if link.name and ("unsubscribe_url" in link.url or "preferences_url" in link.url):
             yield problem("tracked-unsubscribe", link.place, f"the link `{link.name}` would be tracked",
@@ -123,6 +129,15 @@ def _links(copy: CopyFile) -> Iterator[Problem]:
             yield problem("same-link-name", link.place,
                           f"`{link.name}` on line {first[link.name].place.line} leads somewhere else",
                           "name them apart")
+
+
+def _image(link: Link) -> Iterator[Problem]:
+    fault = None if link.url.startswith("cid:") else _address_fault(link.url)
+    if fault:
+        yield problem("link-not-https", link.place, f"`{link.url[:80]}`: {fault}", "write the whole address with https")
+    if link.name is None:
+        yield problem("image-without-alt", link.place, "this picture has no text in its place",
+                      "write `![what it shows](https://...)`, or alt=\"\" when it shows nothing")
 
 
 def _address_fault(url: str) -> str | None:
@@ -231,11 +246,9 @@ def _variants(name: str, files: list[File]) -> Iterator[Problem]:
     for key in ("kind", "content", "depth"):
         if key not in said and all(f.whole for f in files):
             yield problem("missing-kind", Place(files[0].name), f"`{name}` does not say its `{key}`", f"add `{key}:`")
-    every = {link.name for f in files for link in f.noun.links if link.name} | {n for f in files for n,
-                                                                                _ in f.noun.named}
+    every = {name for f in files for name in f.noun.named_links()}
     for file in files:
-        own = {link.name for link in file.noun.links if link.name} | {n for n, _ in file.noun.named}
-        missing = sorted(every - own)
+        missing = sorted(every - set(file.noun.named_links()))
         if missing and len(files) > 1:
             yield problem("variant-links-differ", file.noun.place, f"this language lacks the link `{missing[0]}`",
                           "add it")

@@ -15,7 +15,7 @@ from nurture.authoring.scoring import CELLS
 from nurture.model.agreement import RequiredEvents
 from nurture.model.campaign import HandOff
 from nurture.model.problem import Place, Problem
-from nurture.model.scoring import Model
+from nurture.model.scoring import Model, Rule
 from nurture.model.words import EventKind
 
 
@@ -39,6 +39,7 @@ def scores(folder: Folder) -> Iterator[Problem]:
 def _model(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
     yield from _matrix(model, file)
     yield from _order(model, file)
+    yield from _tiers(model)
     yield from _criteria(folder, model, file)
     yield from _rules(folder, model, file)
     yield from _reach(folder, model, file)
@@ -70,6 +71,23 @@ def _order(model: Model, file: File) -> Iterator[Problem]:
     if any(later.points > earlier.points for earlier, later in pairwise(silent)):
         yield problem("not-monotone", file.spot("model", model.id, "inactivity"),
                       "a longer silence must not cost less than a shorter one", "let the points fall with the days")
+
+
+def _tiers(model: Model) -> Iterator[Problem]:
+    """Longer attendance and deeper content never give less than shorter and shallower ones of the same event."""
+    for rule in model.rules:
+        for other in model.rules:
+            if other.event != rule.event or not rule.event or rule.points <= 0 or other.points >= rule.points:
+                continue
+            more = other.match.get("min_minutes", 0) > rule.match.get("min_minutes", 0)
+            if more and _but(other, "min_minutes") == _but(rule, "min_minutes"):
+                yield problem("not-monotone", other.place,
+                              f"`{other.id}` asks for more than `{rule.id}` and gives less",
+                              "let points rise with what is asked")
+
+
+def _but(rule: Rule, key: str) -> dict[str, Any]:
+    return {name: value for name, value in rule.match.items() if name != key}
 
 
 def _criteria(folder: Folder, model: Model, file: File) -> Iterator[Problem]:
