@@ -1,9 +1,9 @@
-"""What came of the demo, in one screen a marketer reads."""
+"""What came of the demo, in a few screens a marketer reads from top to bottom."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -12,19 +12,96 @@ from nurture.cli.common import out, plain, table
 if TYPE_CHECKING:
     from nurture.demo.run import Demo
 
+Command = Callable[..., tuple[int, str]]
+ALL_STATES = ("open", "accepted", "rejected", "recycled", "expired", "revoked", "converted")
 
-def report(running: Demo, command: Callable[..., tuple[int, str]], took: float) -> None:
-    """Print the funnel, campaigns and steps, hand-offs, one lead's story, and where everything lies."""
+
+def report(running: Demo, command: Command, took: float) -> None:
+    """Print what people and sales did, the funnel, campaigns by step, hand-offs with reasons, one lead, and addresses."""
+    _heading("What people did")
+    out.print(Text(_counts(running.world.done, _ACTS)))
+    _heading("What sales did, by command line")
+    out.print(Text(_counts(running.seller.done, {})))
+    _heading("The funnel")
+    _, funnel = command("report", "funnel")
+    out.print(Text(funnel.split("By month")[0].rstrip()))
+    _heading("Campaigns, step by step")
+    _steps(running)
+    _heading("Hand-offs to sales")
+    chosen = _handoffs(running)
+    if chosen is not None:
+        _heading(f"One lead explained: nurture explain {chosen}")
+        _, story = command("explain", str(chosen))
+        out.print(Text(story.rstrip()))
+    _books(running, took)
+    _addresses(running)
+
+
+_ACTS = {
+    "picture": "pictures fetched", "click": "links clicked", "scan": "mails searched by gateways", "confirm": "addresses confirmed",
+    "visit": "pages visited", "form": "forms opened from the site", "attend": "seats taken in a webinar", "told": "facts posted",
+    "unsubscribe": "one-click unsubscribes", "page_unsubscribe": "unsubscribes by page", "event": "trials begun",
+}
+
+
+def _heading(words: str) -> None:
     out.print()
-    for title, argv in (("The funnel", ("funnel",)), ("Campaigns, step by step", ("status",)), ("Hand-offs", ("sales", "list", "--all"))):
-        code, printed = command(*argv)
-        if code == 0 and printed.strip():
-            out.print(Text(title, style="bold underline"))
-            out.print(Text(printed.rstrip()))
-            out.print()
-    out.print(table("What people did", ("act", "times"), sorted(running.world.done.items()), right=[1]))
-    out.print()
-    out.print(table("What sales did", ("decision", "times"), sorted(running.seller.done.items()), right=[1]))
-    out.print()
-    runs = sum(running.runs.values())
-    out.print(Text(plain(f"{runs} runs, {running.mail.accepted} mails, {took:.0f} s")))
+    out.print(Text(words, style="bold underline"))
+
+
+def _counts(done: dict[str, int], words: dict[str, str]) -> str:
+    return "  " + ", ".join(f"{n} {words.get(what, what)}" for what, n in sorted(done.items(), key=lambda item: -item[1]))
+
+
+def _steps(running: Demo) -> None:
+    from nurture.store.steps import by_step
+
+    with running.installation.parts.store.read() as conn:
+        found = by_step(conn)
+    rows, last = [], ""
+    for count in found:
+        rows.append(["" if count.campaign == last else count.campaign, *count[1:]])
+        last = count.campaign
+    out.print(table("", ("campaign", "step", "sent", "refused", "opened", "clicked"), rows, right=(2, 3, 4, 5)))
+
+
+def _handoffs(running: Demo) -> int | None:
+    """Prints them; returns the lead with most to tell: one that came back, else one that was won, else any."""
+    from nurture.store import handoffs
+
+    with running.installation.parts.store.read() as conn:
+        found = handoffs.listing(conn, states=ALL_STATES)
+    found = sorted(found, key=lambda h: h["id"])
+    out.print(table("", ("no.", "opened", "lead", "cell", "came by", "became", "reason"), [
+        (h["id"], f"{h['opened_at']:%a %d %b}", h["lead_id"], h["cell"], h.get("via") or "", h["state"], h.get("reason") or "")
+        for h in found
+    ], right=(0,)))
+    trips: dict[int, list[dict[str, Any]]] = {}
+    for handoff in found:
+        trips.setdefault(handoff["lead_id"], []).append(handoff)
+    best = max(trips.items(), key=lambda item: (len(item[1]), not item[1][0]["fast"], -item[0]), default=None)
+    return best[0] if best is not None else None
+
+
+def _books(running: Demo, took: float) -> None:
+    tally = running.books.get("send")
+    _heading("The books")
+    if tally is not None:
+        parts = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in tally.as_dict().items() if n and what != "due")
+        out.print(Text(f"  {tally.due} mails came due: {parts}. It {'adds up' if tally.balanced() else 'DOES NOT ADD UP'}."))
+    real = running.installation.engine.runs if running.installation.engine is not None else 0
+    kind = f"{real} real flow runs" if real else f"{sum(running.runs.values())} plain runs (NURTURE_PREFECT=off)"
+    out.print(Text(f"  {kind}, {running.ticks} ticks of the clock, {running.mail.accepted} mails delivered, {took:.0f} seconds."))
+
+
+def _addresses(running: Demo) -> None:
+    from nurture.web.signin import demo_link
+
+    _heading("Where to look")
+    out.print(Text(plain(f"  mails:     {running.mail.folder}/ (one folder per recipient, each mail an .eml file)")))
+    out.print(Text(plain(f"  database:  {running.settings.database_url}")))
+    out.print(Text(f"  web app:   {running.installation.url}"), soft_wrap=True)
+    link = demo_link(running.installation.parts, now=running.clock.now())
+    out.print(Text(f"  signed in: {link} (works once)"), soft_wrap=True)
+    if running.installation.prefect is not None:
+        out.print(Text(f"  Prefect:   {running.installation.prefect.url}/runs (each run with its tally)"))

@@ -108,10 +108,10 @@ def on_arrival(someone: Person, letter: Letter, at: datetime) -> list[Act]:
     opened = reading_time(someone, at, 4)
     if letter.picture:
         acts.append(Act(opened, "picture", someone.email, letter.picture, letter))
-    if draws[1] < 0.003 + (0.02 if interest < 0.2 else 0):
+    if draws[1] < 0.004 + (0.025 if interest < 0.25 else 0):
         acts.append(Act(opened + timedelta(seconds=40), "unsubscribe" if draws[2] < 0.6 else "page_unsubscribe", someone.email, "", letter))
         someone.gone = True
-    elif letter.links and draws[2] < 0.05 + 0.75 * interest:
+    elif letter.links and draws[2] < 0.08 + 0.85 * interest:
         link = letter.links[min(int(draws[3] ** 2 * len(letter.links)), len(letter.links) - 1)]
         acts.append(Act(opened + timedelta(seconds=chance.randint(15, 240)), "click", someone.email, link, letter))
     return acts

@@ -27,10 +27,11 @@ from nurture.web.hooks import own_secret
 
 WEEKS = 8
 MOST_RUNS = 400
-TICKS = 72
-"""A little more than one a day; the clock never waits for the next one, it jumps."""
-STRANGERS = 36
-SHORTEST_GAP = timedelta(hours=4)
+AIM = 0.6
+"""How much of them is meant to be used."""
+STRANGERS = 48
+SHORT_GAP = timedelta(hours=5)
+LONG_GAP = timedelta(hours=22)
 Progress = Callable[[datetime, str], None]
 
 
@@ -99,10 +100,9 @@ class Demo:
             now = self.clock.now()
             if now >= self.end:
                 return
-            self.world.act_until(self._next(now))
-            following = min(self._next(self.clock.now(), least=now), self.end)
-            if following > self.clock.now():
-                self.clock.jump(following)
+            following = self._next(now)
+            self.world.act_until(following)
+            self.clock.jump(following)
 
     def _tick(self, progress: Progress) -> None:
         self.installation.clockwork.tick()
@@ -113,17 +113,27 @@ class Demo:
             self.seller.work(now)
         progress(now, f"{self.mail.accepted} mails, {sum(self.runs.values())} runs" if arrived else "")
 
-    def _next(self, now: datetime, *, least: datetime | None = None) -> datetime:
-        """The next due moment, but not so soon that the runs would not last for the whole time."""
-        left = max(1, min(TICKS - self.ticks, (MOST_RUNS - sum(self.runs.values())) // 4))
-        gap = max(SHORTEST_GAP, (self.end - (least or now)) / left)
+    def _next(self, now: datetime) -> datetime:
+        """When to look again: the next due moment, in working hours, and not so soon that the runs would not last."""
+        passed = (now - self.begin) / (self.end - self.begin)
+        hurried = sum(self.runs.values()) > MOST_RUNS * AIM * (passed + 0.08)
+        least = now + (LONG_GAP if hurried else SHORT_GAP)
         due = [moment for moment in (next_due(self.installation.parts), self.world.next_act()) if moment is not None]
-        return min(max((least or now) + gap, min(due, default=self.end)), self.end)
+        return min(working_hours(max(least, min(due, default=self.end))), self.end)
 
     def _note(self, job: Job, books: Mapping[str, Tally]) -> None:
         self.runs[job.name] += 1
         for stage, tally in books.items():
             self.books.setdefault(stage, Tally()).add(tally)
+
+
+def working_hours(moment: datetime) -> datetime:
+    """`moment`, or the next half past seven on a working day: mail windows and sellers keep office hours."""
+    if moment.weekday() >= 5 or moment.hour >= 17:
+        moment = (moment + timedelta(days=1)).replace(hour=7, minute=30)
+        while moment.weekday() >= 5:
+            moment += timedelta(days=1)
+    return max(moment, moment.replace(hour=7, minute=30))
 
 
 def _rows(path: Path) -> dict[str, SampleLead]:

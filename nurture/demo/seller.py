@@ -13,7 +13,7 @@ Command = Callable[..., tuple[int, str]]
 """Runs `nurture ARGUMENTS` at the demo's moment; returns exit code and what it printed."""
 
 REJECT: Final = ("not_icp", "student_or_jobseeker", "no_longer_there")
-RECYCLE: Final = ("bad_timing", "no_budget", "not_decision_maker", "still_researching", "unresponsive", "wrong_product", "missing_data")
+RECYCLE: Final = ("bad_timing", "no_budget", "not_decision_maker", "still_researching", "unresponsive")
 BANT: Final = ("--bant", "need=yes", "--bant", "timeline=partly", "--bant", "budget=partly")
 
 
@@ -31,7 +31,7 @@ class Seller:
     def is_due(self, now: datetime) -> bool:
         """Every second working day."""
         rested = self._day is None or (now.date() - self._day).days >= 2
-        return now.weekday() < 5 and rested
+        return now.weekday() < 5 and 7 <= now.hour < 17 and rested
 
     def work(self, now: datetime) -> None:
         """One morning: decide what is new, go on with what was taken on."""

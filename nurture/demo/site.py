@@ -46,7 +46,7 @@ def visit(someone: Person, path: str) -> Visit:
     if form is not None and (form in someone.forms or draws[1] > 0.35 + 0.6 * someone.interest):
         form = None
     onward = None
-    if form is None and draws[2] < 0.55 * someone.interest:
+    if form is None and draws[2] < 0.8 * someone.interest:
         onward = _onward(someone, path)
     return Visit(tuple(events), form, onward)
 
@@ -56,7 +56,7 @@ def _onward(someone: Person, path: str) -> str | None:
     way = {"/pricing": "/demo", "/tools/roi": "/pricing", "/stories/onboarding": "/pricing", "/demo": None}
     if path in way:
         return way[path]
-    return someone.chance.choice(("/pricing", "/webinar", "/webinar", "/tools/roi", "/compare"))
+    return someone.chance.choice(("/pricing", "/webinar", "/webinar", "/tools/roi", "/compare", "/trial"))
 
 
 def fill(page: str, someone: Person, *, agree: float = 0.8) -> dict[str, str]:

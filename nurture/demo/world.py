@@ -21,6 +21,7 @@ from nurture.demo.people import SCANNER, Act, Person, on_arrival, person, strang
 from nurture.demo.sample import SampleLead
 from nurture.demo.site import fill, visit
 
+DOORS = ("buyers-guide", "buyers-guide", "newsletter", "webinar", "compare-us", "buyers-guide", "demo-request", "trial")
 WEBINAR_HOUR = 13
 WEBINAR_MINUTES = 45
 FLEETING = timedelta(minutes=2)
@@ -66,7 +67,7 @@ class World:
             someone = stranger(self.seed, number)
             self.people[someone.email] = someone
             at = begin + (until - begin) * someone.chance.random() * 0.75
-            door = ("buyers-guide", "buyers-guide", "newsletter", "webinar", "compare-us", "demo-request")[number % 6]
+            door = DOORS[number % len(DOORS)]
             self.plan(Act(at.replace(hour=9, minute=number % 60), "form", someone.email, door))
 
     def receive(self) -> int:
