@@ -122,9 +122,12 @@ def is_business_day(day: date, calendar: Calendar) -> bool:
 
 def _on_day(at: datetime, zone: ZoneInfo, move: Callable[[date], date]) -> datetime:
     local = at.astimezone(zone)
-    moment = resolve(move(local.date()), local.hour * 60 + local.minute, zone)
-    rest = timedelta(seconds=local.second, microseconds=local.microsecond)
-    return moment + rest
+    wall = local.replace(tzinfo=None, fold=0)
+    there = datetime.combine(move(wall.date()), wall.time(), zone)
+    if there.utcoffset() == there.replace(fold=1).utcoffset():
+        return there.astimezone(UTC)
+    moment = resolve(there.date(), wall.hour * 60 + wall.minute, zone)
+    return moment + timedelta(seconds=wall.second, microseconds=wall.microsecond)
 
 
 def _months_on(day: date, months: int) -> date:

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from nurture.decide import condition as conditions
-from nurture.decide.calendar import Closed, add, closed_days, resolve
+from nurture.decide.calendar import add, closed_days, resolve
 from nurture.decide.flow import flow_of
 from nurture.decide.variant import drawn_or_draw
 from nurture.decide.window import slot, zone_of
@@ -22,6 +22,7 @@ from nurture.model.campaign import (
     Campaign,
     Choose,
     Condition,
+    Duration,
     End,
     HandOff,
     IfUnknown,
@@ -108,20 +109,23 @@ def deadline_of(
             return waiting_since + _GATE_ANSWERS_IN
         case _:
             return None
-    return add(waiting_since, duration, zone_of(lead, campaign, company), closed=_closed(lead, company))
+    return _on(waiting_since, duration, lead, company, zone_of(lead, campaign, company))
 
 
-def _closed(lead: Lead, company: Company) -> Closed:
+def _on(at: datetime, duration: Duration, lead: Lead, company: Company, zone: ZoneInfo) -> datetime:
+    """`duration` later, by the calendar of the lead's country."""
+    if duration.unit != "business_days":
+        return add(at, duration, zone)
     country = lead.country or company.country
-    return closed_days(country, company.holidays.get(country, ()))
+    return add(at, duration, zone, closed=closed_days(country, company.holidays.get(country, ())))
 
 
 def _waited(step: Step, anchor_at: datetime, lead: Lead, company: Company, zone: ZoneInfo) -> datetime:
     at = anchor_at.astimezone(UTC)
     if step.after is not None:
-        at = add(anchor_at, step.after, zone, closed=_closed(lead, company))
+        at = _on(anchor_at, step.after, lead, company, zone)
     if step.until is not None:
-        latest = add(anchor_at, step.until.or_after, zone, closed=_closed(lead, company))
+        latest = _on(anchor_at, step.until.or_after, lead, company, zone)
         day = _day(lead.get(step.until.field))
         at = max(at, latest if day is None else min(latest, resolve(day, 0, zone)))
     if step.send_on is not None:

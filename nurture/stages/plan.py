@@ -32,7 +32,7 @@ from nurture.model.intents import (
 )
 from nurture.model.words import EnrollmentState, EventKind, MessageState
 from nurture.parts import Parts
-from nurture.stages import hand_off, rebase, tracks
+from nurture.stages import hand_off, rebase, tracks, trials
 from nurture.store import Connection, campaigns, enrollments, events, messages, outbox, people, snapshots
 from nurture.store.enrollments import Enrolled
 
@@ -52,6 +52,8 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
             )
             if not due:
                 return tally
+            if not tally.touched():
+                trials.run(parts, conn, now=now, tally=tally)  # a winner matters to those who draw from here on
             _Batch(parts, conn, due, now).carry_out(tally)
         tally.count("looked_at", len(due))
         limit -= len(due)

@@ -1,4 +1,7 @@
-"""trials: A/B tests whose time and number of sends are full are decided, once: a winner, or all are kept."""
+"""trials: A/B tests whose time and number of sends are full are decided, once: a winner, or all are kept.
+
+Asked when people are about to draw: a test nobody draws from any more needs no decision.
+"""
 
 from __future__ import annotations
 

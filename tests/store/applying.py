@@ -136,7 +136,7 @@ class World:
         with self.store.begin() as conn:
             names = [table.name for table in metadata.sorted_tables]
             if not self.store.is_sqlite:
-                conn.execute(text("TRUNCATE " + ", ".join(f'"{name}"' for name in names)))
+                conn.execute(text("; ".join(f'DELETE FROM "{name}"' for name in names)))
                 return
             for table in metadata.sorted_tables:
                 conn.execute(delete(table))
@@ -210,29 +210,24 @@ class World:
             for model, values in ((LeadRow, leads), (ConsentStateRow, consents), (EnrollmentRow, rows)):
                 if values:
                     conn.execute(insert(model), values)
+            if not self.store.is_sqlite:
+                # Rows with ids of their own leave PostgreSQL's counters behind.
+                for name in ("lead", "enrollment"):
+                    conn.execute(text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), 1000)"))
 
-    def people_at(self, lead_id: int, *, version: int) -> None:
-        """One more lead, on the first step of a version."""
+    def people_at(self, lead_id: int, *, version: int, step: str = "s1", email: str | None = None) -> None:
+        """One more lead, on a step of a version, due now."""
+        lead = {"id": lead_id, "stage": "nurturing", "created_at": self.now, "updated_at": self.now}
+        if email is not None:
+            lead |= {"email": email, "email_key": email, "email_hash": address_hash(KEYS, email)}
         with self.store.begin() as conn:
-            conn.execute(
-                insert(LeadRow), [{"id": lead_id, "stage": "nurturing", "created_at": self.now, "updated_at": self.now}]
-            )
-            conn.execute(
-                insert(EnrollmentRow),
-                [
-                    {
-                        "id": lead_id,
-                        "lead_id": lead_id,
-                        "campaign": "drip",
-                        "track": "education",
-                        "version_entered": version,
-                        "version_now": version,
-                        "step_id": "s1",
-                        "anchor_at": self.now,
-                        "entered_at": self.now,
-                    }
-                ],
-            )
+            conn.execute(insert(LeadRow), [lead])
+            granted = {"purpose": Purpose.NURTURE_EMAIL, "channel": "email", "status": "granted", "since": self.now}
+            conn.execute(insert(ConsentStateRow), [{"lead_id": lead_id, **granted}])
+            conn.execute(insert(EnrollmentRow), [{
+                "id": lead_id, "lead_id": lead_id, "campaign": "drip", "track": "education", "version_entered": version,
+                "version_now": version, "step_id": step, "anchor_at": self.now, "entered_at": self.now, "due_at": self.now,
+            }])
 
     def tag(self, lead_id: int, word: str) -> None:
         with self.store.begin() as conn:
