@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from nurture.decide import jurisdiction
-from nurture.model.consent import REFUSED, aged, fold, missing_proof
+from nurture.model.consent import REFUSED, Basis, aged, fold, missing_proof
 from nurture.model.facts import ConsentState, Snapshot
 from nurture.model.intents import Permit, Refusal
 from nurture.model.words import MAIL_PURPOSES, Channel, ConsentStatus, Purpose, RefusalCode
@@ -61,8 +61,10 @@ def _answer(
         since = f" on {state.since:%Y-%m-%d}" if state.since and status in REFUSED else ""
         return Refusal(RefusalCode.NO_CONSENT, _NO[status].format(what=what, since=since))
     law = jurisdiction.of(country)
-    if not law.suffices(state.basis, purpose, channel):
-        basis = (state.basis or "no basis").replace("_", " ")
+    # The fold names the basis of every grant; a grant without one is consent itself.
+    ground = state.basis or Basis.CONSENT
+    if not law.suffices(ground, purpose, channel):
+        basis = ground.replace("_", " ")
         return Refusal(RefusalCode.NO_CONSENT, f"{basis} is no ground for {what} in {law.name}")
     return Permit()
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from nurture.decide.caps import next_free
+from nurture.decide.consent import permits
 from nurture.decide.edition import edition as edition_of
 from nurture.decide.window import slot, zone_of
 from nurture.model.campaign import Campaign, Cap, Window
@@ -25,7 +26,6 @@ from nurture.model.words import (
     BEYOND_MARKETING,
     NO_OFFERS,
     WITH_SALES,
-    Channel,
     ContentKind,
     MessageState,
     Purpose,
@@ -133,8 +133,8 @@ def _consent(snapshot: Snapshot, ask: Ask, now: datetime) -> Iterator[Refusal]:
         yield Refusal(RefusalCode.NO_CONSENT, "the person objected to marketing")
     if ask.purpose is None:
         yield Refusal(RefusalCode.NO_CONSENT, f"company.yaml names no consent for {ask.kind} mails")
-    elif not snapshot.consents_to(ask.purpose, now, Channel.EMAIL):
-        yield Refusal(RefusalCode.NO_CONSENT, f"no consent to {ask.purpose} by mail")
+    elif isinstance(no := permits(snapshot, ask.purpose, now=now), Refusal):
+        yield no
     if ask.topic is not None and ask.topic in snapshot.lead.topics_off:
         yield Refusal(RefusalCode.NO_CONSENT, f"the person left the topic `{ask.topic}`")
 
