@@ -76,10 +76,20 @@ def list_(
     with parts.store.read() as conn:
         found = handoffs.listing(conn, queue=queue, owner=owner, states=states if everything else states[:2])
     now = clock.now()
-    rows = [{
-        "handoff": h["id"], "lead": h["lead_id"], "who": _name(h), "cell": h["cell"], "fast": h["fast"], "state": h["state"],
-        "owner": h["owner"], "due": _when(h["due_at"]), "late": _late(h, now),
-    } for h in found]
+    rows = [
+        {
+            "handoff": h["id"],
+            "lead": h["lead_id"],
+            "who": _name(h),
+            "cell": h["cell"],
+            "fast": h["fast"],
+            "state": h["state"],
+            "owner": h["owner"],
+            "due": _when(h["due_at"]),
+            "late": _late(h, now),
+        }
+        for h in found
+    ]
     show(rows, as_json=as_json, title="Hand-offs")
 
 
@@ -122,8 +132,20 @@ def show_(handoff: Handoff, as_json: Json = False) -> None:
                          f"{found.agreement_version} {(found.agreement_sha or '')[:12]}")))
     show([{"kind": t["kind"], "due": _when(t["due_at"]), "met": _when(t["met_at"]), "missed": _when(t["breached_at"])}
           for t in running], as_json=False, title="Timers")
-    show([{"when": _when(d["at"]), "who": d["actor_id"], "what": d["decision"], "reason": d["reason"], "note": d["note"]}
-          for d in decided], as_json=False, title="Decisions")
+    show(
+        [
+            {
+                "when": _when(d["at"]),
+                "who": d["actor_id"],
+                "what": d["decision"],
+                "reason": d["reason"],
+                "note": d["note"],
+            }
+            for d in decided
+        ],
+        as_json=False,
+        title="Decisions",
+    )
     if bant:
         rows = [{"": letter, "answer": row["answer"], "note": row["note"]} for letter, row in bant.items()]
         show(rows, as_json=False, title="BANT")
@@ -230,10 +252,13 @@ def undo(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> 
 
 @sales.command()
 def convert(
-    handoff: Handoff, by: As,
+    handoff: Handoff,
+    by: As,
     account: Annotated[str | None, typer.Option(help="An account's number, or `new`.")] = None,
     contact: Annotated[str | None, typer.Option(help="A contact's number, or `new`.")] = None,
-    deal: Annotated[str | None, typer.Option(help="A deal's number, or the name of a new one (`new`: named for you).")] = None,
+    deal: Annotated[
+        str | None, typer.Option(help="A deal's number, or the name of a new one (`new`: named for you).")
+    ] = None,
     amount: Annotated[float | None, typer.Option(help="What the deal is worth.")] = None,
     currency: Annotated[str | None, typer.Option(help="EUR, PLN ...")] = None,
     close_on: Annotated[str | None, typer.Option(help="When the deal should close: 2027-03-01.")] = None,
@@ -241,7 +266,8 @@ def convert(
     confirm_duplicate: Annotated[str | None, typer.Option(help="Why a second account is right.")] = None,
     affiliation: Annotated[str | None, typer.Option(help="A contact of another account: `move` or `second`.")] = None,
     candidates: Annotated[bool, typer.Option("--candidates", help="Only show what the lead may belong to.")] = False,
-    note: Note = None, as_json: Json = False,
+    note: Note = None,
+    as_json: Json = False,
 ) -> None:
     """Make account, contact and perhaps a deal out of a lead."""
     from nurture.stages import conversion
@@ -290,7 +316,9 @@ def _candidates(parts: Parts, handoff: int, now: datetime, as_json: bool) -> Non
         emit_json(found)
         return
     for name in ("accounts", "contacts", "deals"):
-        show([{k: v for k, v in row.items() if k != "fields"} for row in found[name]], as_json=False, title=name.title())
+        show(
+            [{k: v for k, v in row.items() if k != "fields"} for row in found[name]], as_json=False, title=name.title()
+        )
 
 
 @sales.command()
@@ -330,7 +358,9 @@ def account(
     if as_json:
         emit_json(view)
         return
-    out.print(Text(plain(f"{view['name']}: engagement {view['engagement'] / 1000:.1f}, owner {view['owner'] or 'nobody'}")))
+    out.print(
+        Text(plain(f"{view['name']}: engagement {view['engagement'] / 1000:.1f}, owner {view['owner'] or 'nobody'}"))
+    )
     show(view["people"], as_json=False, title="People")
     if view["roles"]:
         out.print(table("Roles", ("role", "covered"), [(r, "yes" if c else "no") for r, c in view["roles"].items()]))
@@ -351,8 +381,10 @@ def results(
         raise UsageError(f"`{file}` cannot be read: {type(unreadable).__name__}", fix="give a UTF-8 CSV file") from None
     read, wrong = stage.read_csv(text)
     outcomes = stage.record(parts, read, now=clock.now())
-    rows = [{"result": o.result.kind, "lead": o.lead_id, "deal": o.result.deal, "state": o.state, "text": o.text}
-            for o in outcomes] + [{"result": "", "lead": None, "deal": None, "state": "unreadable", "text": w} for w in wrong]
+    rows = [
+        {"result": o.result.kind, "lead": o.lead_id, "deal": o.result.deal, "state": o.state, "text": o.text}
+        for o in outcomes
+    ] + [{"result": "", "lead": None, "deal": None, "state": "unreadable", "text": w} for w in wrong]
     show(rows, as_json=as_json, title="Results")
     if wrong or any(o.state == "refused" for o in outcomes):
         raise typer.Exit(FINDINGS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from nurture.decide import score
 from nurture.decide.condition import ALWAYS, evaluate
-from nurture.decide.fit import Fit, fit, fit_band
+from nurture.decide.fit import Fit, fit
 from nurture.decide.match import counts, ordered
 from nurture.decide.score import ScoreLines
 from nurture.model.campaign import Condition
@@ -159,9 +159,9 @@ def urgency(gained: int) -> int:
     return sum(gained >= least for least in (5_000, 15_000, 30_000))
 
 
-def relative_rank(percentile: float) -> int:
-    """0..3 for where a lead stands among all (0..1)."""
-    return sum(percentile >= least for least in (0.5, 0.75, 0.9))
+def relative_rank(points: int, tiers: Sequence[int]) -> int:
+    """0..3 for where a lead stands among all: above the tiers of the better half, quarter and tenth."""
+    return sum(points >= least for least in tiers) if points > 0 else 0
 
 
 def queue_key(
@@ -205,10 +205,6 @@ def next_change(snapshot: Snapshot, model: Model, *, now: datetime, horizon_days
         middle = (low + high) // 2
         low, high = (middle, high) if band(middle) == here else (low, middle)
     return now + timedelta(days=high)
-
-
-def band_of_high(fit_high: int, model: Model) -> str:
-    return fit_band(fit_high, model)
 
 
 def level(

@@ -41,7 +41,14 @@ def handoff_link(public_url: str, keys: Keys, handoff_id: int) -> str:
 
 
 def rows_for(
-    handoff_id: int, owner: str | None, packet: Mapping[str, Any], queue: Queue, sales: Sales, *, version: int, link: str
+    handoff_id: int,
+    owner: str | None,
+    packet: Mapping[str, Any],
+    queue: Queue,
+    sales: Sales,
+    *,
+    version: int,
+    link: str,
 ) -> list[Row]:
     """Every delivery that the queue asks for; without any, a mail to the owner."""
     rows: list[Row] = []

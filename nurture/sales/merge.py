@@ -14,16 +14,17 @@ import tldextract
 from nurture.model.facts import Consents, ConsentState, Value
 from nurture.model.words import Channel, ConsentStatus, Purpose
 
-FREE_MAIL: Final = frozenset(
+_FREE: Final = (
     "gmail.com googlemail.com outlook.com hotmail.com hotmail.co.uk hotmail.fr hotmail.de live.com msn.com yahoo.com "
     "yahoo.co.uk yahoo.de yahoo.fr ymail.com icloud.com me.com mac.com aol.com proton.me protonmail.com pm.me gmx.net "
     "gmx.de gmx.at gmx.ch web.de t-online.de freenet.de mail.com posteo.de zoho.com fastmail.com hey.com tutanota.com "
     "tuta.com wp.pl o2.pl onet.pl onet.eu op.pl interia.pl interia.eu poczta.fm gazeta.pl vp.pl seznam.cz email.cz "
     "post.cz centrum.cz volny.cz atlas.cz azet.sk zoznam.sk orange.fr free.fr laposte.net wanadoo.fr sfr.fr libero.it "
-    "virgilio.it tiscali.it alice.it telefonica.net telia.com online.no bluewin.ch sunrise.ch ukr.net mail.ru yandex.ru "
-    "yandex.com bk.ru list.ru inbox.ru qq.com 163.com 126.com naver.com daum.net rediffmail.com abv.bg freemail.hu "
-    "citromail.hu btinternet.com sky.com talktalk.net comcast.net verizon.net att.net sbcglobal.net cox.net".split()
+    "virgilio.it tiscali.it alice.it telefonica.net telia.com online.no bluewin.ch sunrise.ch ukr.net mail.ru "
+    "yandex.ru yandex.com bk.ru list.ru inbox.ru qq.com 163.com 126.com naver.com daum.net rediffmail.com abv.bg "
+    "freemail.hu citromail.hu btinternet.com sky.com talktalk.net comcast.net verizon.net att.net sbcglobal.net cox.net"
 )
+FREE_MAIL: Final = frozenset(_FREE.split())
 """Domains that say nothing about an employer. One giant account is worse than a missing one."""
 
 _LEGAL: Final = re.compile(
@@ -89,7 +90,9 @@ def fill(
         if held in (None, ""):
             merged[name] = value.value
         elif held != value.value and name not in (overrides or {}):
-            conflicts.append(Conflict(name, held, value.value, value.origin, value.at.isoformat() if value.at else None))
+            conflicts.append(
+                Conflict(name, held, value.value, value.origin, value.at.isoformat() if value.at else None)
+            )
     merged.update({name: value for name, value in (overrides or {}).items() if value not in (None, "")})
     return merged, conflicts
 

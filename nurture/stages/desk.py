@@ -223,7 +223,9 @@ def who(parts: Parts, by: str | None) -> Seller:
         Refused: `needs_human` where nobody, or nobody we know, decides.
     """
     sellers = parts.library.sales.sellers
-    found = sellers.get(by or "") or next((s for s in sellers.values() if by and s.email.casefold() == by.casefold()), None)
+    found = sellers.get(by or "") or next(
+        (s for s in sellers.values() if by and s.email.casefold() == by.casefold()), None
+    )
     if found is None or found.role == "marketing":
         said = f"`{by}` is not one of the sellers" if by else "Somebody has to decide in their own name"
         names = ", ".join(sorted(s.id for s in sellers.values() if s.role != "marketing"))
@@ -265,8 +267,10 @@ class Desk:
     def still_open(self, expected_version: int | None) -> Handoff:
         handoff = self.handoff
         if handoff.closed_at is not None:
-            raise Conflict(f"This hand-off is closed: {handoff.state}{', ' + handoff.reason if handoff.reason else ''}.",
-                           fix="see `nurture sales show` for who decided what")
+            raise Conflict(
+                f"This hand-off is closed: {handoff.state}{', ' + handoff.reason if handoff.reason else ''}.",
+                fix="see `nurture sales show` for who decided what",
+            )
         if expected_version is not None and handoff.version != expected_version:
             raise Conflict("Somebody changed this hand-off since you looked at it.", fix="look at it again")
         return handoff
@@ -313,8 +317,17 @@ def _times(before: Mapping[str, Any]) -> dict[str, datetime | None]:
 def _timer(desk: Desk, kind: sla.Timed, handoff: Handoff) -> None:
     agreement = desk.parts.library.agreement
     started = sla.start(kind, agreement, now=desk.now)
-    timers.start(desk.conn, kind, lead_id=handoff.lead_id, handoff_id=handoff.id, owner=handoff.owner or desk.seller.id,
-                 started_at=desk.now, due_at=started.due_at, minutes=started.minutes, agreement_version=agreement.version)
+    timers.start(
+        desk.conn,
+        kind,
+        lead_id=handoff.lead_id,
+        handoff_id=handoff.id,
+        owner=handoff.owner or desk.seller.id,
+        started_at=desk.now,
+        due_at=started.due_at,
+        minutes=started.minutes,
+        agreement_version=agreement.version,
+    )
 
 
 def _check_bant(bant: Mapping[str, str]) -> None:
@@ -347,9 +360,22 @@ def _remind(parts: Parts, conn: Connection, handoff: Handoff, seller: Seller, on
     """The seller who said `later` hears of it on the day."""
     at = recycling.day_start(on, parts.library.agreement.calendar)
     text = f"You wanted to come back to this lead today ({handoff.reason or 'recycled'} on {now:%Y-%m-%d})."
-    outbox.put(conn, [outbox.row("staff_mail", seller.email, key=f"revisit/{handoff.id}/{on}", now=now, due_at=max(at, now),
-                                 subject="A lead you wanted to come back to", payload={"text": text},
-                                 lead_id=handoff.lead_id, handoff_id=handoff.id)])
+    outbox.put(
+        conn,
+        [
+            outbox.row(
+                "staff_mail",
+                seller.email,
+                key=f"revisit/{handoff.id}/{on}",
+                now=now,
+                due_at=max(at, now),
+                subject="A lead you wanted to come back to",
+                payload={"text": text},
+                lead_id=handoff.lead_id,
+                handoff_id=handoff.id,
+            )
+        ],
+    )
 
 
 def _key(*told: object) -> str:

@@ -151,7 +151,7 @@ def _first_pass(one: _One, rules: Library, start: datetime, now: datetime) -> Pa
             gained = scored.gained(snapshot, result.model, now=moment, before=moment - timedelta(days=7))
             priority = scored.priority(
                 fast=judged.fast, cell=result.scores.cell, urgent=scored.urgency(gained),
-                rank=scored.relative_rank(result.scores.engagement / 100_000),
+                rank=0,
             )
             # A day ends at midnight, and that is the day it belongs to.
             day = (moment - timedelta(microseconds=1)).date()

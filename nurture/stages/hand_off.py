@@ -22,7 +22,7 @@ from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.sales import assign
 from nurture.stages import opening
-from nurture.store import Connection, accounts, enrollments, handoffs, lifecycle, snapshots, wakeups
+from nurture.store import Connection, accounts, enrollments, handoffs, lifecycle, scores, snapshots, wakeups
 from nurture.store.lifecycle import SYSTEM
 
 BATCH: Final = 500
@@ -60,20 +60,22 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
 def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, tally: Tally) -> None:
     found = _with_accounts(conn, snapshots.load(conn, lead_ids, now=now))
     vectors = handoffs.last_vectors(conn, found)
+    room = Room(parts, conn, None, now)
     ready: list[tuple[Any, int, str]] = []
     for lead_id, snapshot in found.items():
         if snapshot.lead.stage in ASKABLE:
-            result, judged = _judge(parts, conn, snapshot, now=now)
+            result, judged = _judge(parts, conn, snapshot, room, now=now)
             if result.outcome == "fail" and _explored(parts, conn, snapshot, result):
-                result, judged = _judge(parts, conn, snapshot, now=now, via="exploration")
-            if result.outcome != "pass":
-                # One that passes is asked again under lock, and that answer is the one to keep.
-                keep_vector(parts, conn, snapshot, result, vectors.get(lead_id), now=now)
+                result, judged = _judge(parts, conn, snapshot, room, now=now, via="exploration")
+            before = vectors.get(lead_id)
+            # One that passes is asked again under lock, and that answer is kept. Who never did anything is no news.
+            if result.outcome != "pass" and (before is not None or judged.lifetime.score > 0):
+                keep_vector(parts, conn, snapshot, result, before, now=now)
             if result.outcome == "fail":
                 handoffs.queue_for_sales(conn, lead_id, None)
                 _signal(parts, conn, snapshot, result, now)
             else:
-                ready.append((_queue_key(snapshot, judged, result, now), lead_id, result.via))
+                ready.append((_queue_key(snapshot, judged, result, room, now), lead_id, result.via))
         elif snapshot.lead.stage is Stage.MQL:
             tally.count("revoked", _revoke(parts, conn, snapshot, now))
         elif snapshot.lead.stage in WORKED:
@@ -96,7 +98,9 @@ def ask(
         Refused: a manual pull without a name or a reason, or of a lead that is with sales already.
     """
     if via == "manual_pull" and not (by and reason):
-        raise Refused("To take a lead by hand, a named person has to say why.", code="needs_reason", fix="give a reason")
+        raise Refused(
+            "To take a lead by hand, a named person has to say why.", code="needs_reason", fix="give a reason"
+        )
     lifecycle.lock(conn, lead_id)
     snapshot = _with_accounts(conn, snapshots.load(conn, [lead_id], now=now)).get(lead_id)
     if snapshot is None or snapshot.lead.stage not in ASKABLE:
@@ -104,18 +108,17 @@ def ask(
             stage = "gone" if snapshot is None else snapshot.lead.stage.value
             raise Refused(f"This lead cannot be taken: it is {stage}.", code="not_from_here")
         return Asked(None, None)
-    result, judged = _judge(parts, conn, snapshot, now=now, via=via, queue=queue, overrides=overrides)
+    room = Room(parts, conn, queue, now)
+    result, judged = _judge(parts, conn, snapshot, room, now=now, via=via, overrides=overrides)
     before = handoffs.last_vectors(conn, [lead_id]).get(lead_id)
     evaluation = keep_vector(parts, conn, snapshot, result, before, now=now, always=result.outcome == "pass")
     if result.outcome != "pass":
-        place = _priority(snapshot, judged, result, now) if result.outcome == "waiting" else None
+        place = _priority(snapshot, judged, result, room, now) if result.outcome == "waiting" else None
         handoffs.queue_for_sales(conn, lead_id, place)
         return Asked(None, result, judged)
-    opened = opening.hand_over(
-        parts, conn, snapshot, judged, result, now=now,
-        order=opening.Order(queue, note, campaign, step_id, by, reason, evaluation, _priority(snapshot, judged, result, now)),
-    )
-    return Asked(opened, result, judged)
+    priority = _priority(snapshot, judged, result, room, now)
+    order = opening.Order(queue, note, campaign, step_id, by, reason, evaluation, priority)
+    return Asked(opening.hand_over(parts, conn, snapshot, judged, result, now=now, order=order), result, judged)
 
 
 def look(parts: Parts, conn: Connection, lead_id: int, *, now: datetime) -> Asked:
@@ -123,7 +126,7 @@ def look(parts: Parts, conn: Connection, lead_id: int, *, now: datetime) -> Aske
     snapshot = _with_accounts(conn, snapshots.load(conn, [lead_id], now=now)).get(lead_id)
     if snapshot is None:
         raise Refused(f"There is no lead {lead_id}.", code=lifecycle.NO_LEAD)
-    result, judged = _judge(parts, conn, snapshot, now=now)
+    result, judged = _judge(parts, conn, snapshot, Room(parts, conn, None, now), now=now)
     return Asked(snapshot.open_handoff, result, judged)
 
 
@@ -134,13 +137,25 @@ def _with_accounts(conn: Connection, found: dict[int, Snapshot]) -> dict[int, Sn
     return {i: replace(s, customer=True) if s.lead.account_id in bought else s for i, s in found.items()}
 
 
+class Room:
+    """How full sales is, read once for a batch, and again under the lock of each lead that is handed over."""
+
+    def __init__(self, parts: Parts, conn: Connection, queue: str | None, now: datetime) -> None:
+        agreement, sales = parts.library.agreement, parts.library.sales
+        self.queue = assign.queue_named(sales, queue)
+        self.today = handoffs.taken(conn, opening.day_of(agreement, now)).get(opening.EVERYBODY, 0)
+        self.full = self.today >= agreement.max_new_handoffs_per_day
+        self.free = assign.has_room(self.queue, sales, opening.load_of(conn, self.queue, agreement), now=now)
+        self.tiers = scores.tiers(conn)
+
+
 def _judge(
-    parts: Parts, conn: Connection, snapshot: Snapshot, *, now: datetime, via: str = "score", queue: str | None = None,
+    parts: Parts, conn: Connection, snapshot: Snapshot, room: Room, *, now: datetime, via: str = "score",
     overrides: Mapping[str, Override] | None = None,
 ) -> tuple[GateResult, Scored]:
     library = parts.library
     result = scored.scores(snapshot, library.scoring, now=now, holds=scored.holding(library.company))
-    around = _around(parts, conn, snapshot, now, via=via, queue=queue, overrides=overrides or {})
+    around = _around(parts, conn, snapshot, room, now, via=via, overrides=overrides or {})
     judged = gate.evaluate(snapshot, library.agreement, result, now=now, around=around)
     if judged.fast and not around.capacity:
         # Somebody who asks for contact is not kept waiting by a limit that is there to ramp up a new model.
@@ -149,24 +164,20 @@ def _judge(
 
 
 def _around(
-    parts: Parts, conn: Connection, snapshot: Snapshot, now: datetime, *, via: str, queue: str | None,
+    parts: Parts, conn: Connection, snapshot: Snapshot, room: Room, now: datetime, *, via: str,
     overrides: Mapping[str, Override],
 ) -> Circumstances:
-    agreement, sales = parts.library.agreement, parts.library.sales
-    lead = snapshot.lead
-    since = datetime.combine(max(agreement.effective_from, LONG_AGO), time(), ZoneInfo(agreement.calendar.zone))
-    active, passive = lifecycle.recycles_since(conn, lead.id, since, cycle=lead.cycle) if lead.baseline_at else (0, 0)
-    chosen = assign.queue_named(sales, queue)
-    load = opening.load_of(conn, chosen, agreement)
-    today = handoffs.taken(conn, opening.day_of(agreement, now)).get(opening.EVERYBODY, 0)
-    full = today >= agreement.max_new_handoffs_per_day
-    room = assign.has_room(chosen, sales, load, now=now)
-    if via == "manual_pull":
-        full, room = False, True
+    agreement, lead = parts.library.agreement, snapshot.lead
+    active = passive = 0
+    if lead.baseline_at is not None:
+        begins = datetime.combine(max(agreement.effective_from, LONG_AGO), time(), ZoneInfo(agreement.calendar.zone))
+        active, passive = lifecycle.recycles_since(conn, lead.id, begins, cycle=lead.cycle)
+    pulled = via == "manual_pull"
+    full = f"{room.today} hand-offs today are the limit" if room.full else "every seller of the queue is full"
     return Circumstances(
-        via=via, recycles_in_period=active, passive_in_period=passive, queue=chosen.id, capacity=room and not full,
-        capacity_text=f"{today} hand-offs today are the limit" if full else "every seller of the queue is full",
-        overrides=overrides, colleague_handoff=None if via == "manual_pull" else _colleague(conn, snapshot, now),
+        via=via, recycles_in_period=active, passive_in_period=passive, queue=room.queue.id, overrides=overrides,
+        capacity=pulled or (room.free and not room.full), capacity_text=full,
+        colleague_handoff=None if pulled else _colleague(conn, snapshot, now),
     )
 
 
@@ -204,20 +215,22 @@ def _explored(parts: Parts, conn: Connection, snapshot: Snapshot, result: GateRe
     return only_interest and not any(h.cycle == lead.cycle for h in handoffs.of_lead(conn, lead.id))
 
 
-def _priority(snapshot: Snapshot, result: Scored, judged: GateResult, now: datetime) -> int:
+def _priority(snapshot: Snapshot, result: Scored, judged: GateResult, room: Room, now: datetime) -> int:
     urgent = scored.urgency(scored.gained(snapshot, result.model, now=now, before=now - WEEK))
-    rank = scored.relative_rank(result.scores.engagement / 100_000)
+    rank = scored.relative_rank(result.scores.engagement, room.tiers)
     return scored.priority(fast=judged.fast, cell=result.scores.cell, urgent=urgent, rank=rank)
 
 
-def _queue_key(snapshot: Snapshot, result: Scored, judged: GateResult, now: datetime) -> tuple[int, datetime, int]:
+def _queue_key(
+    snapshot: Snapshot, result: Scored, judged: GateResult, room: Room, now: datetime
+) -> tuple[int, datetime, int]:
     since = snapshot.lead.engaged_at or snapshot.lead.created_at or now
-    return (-_priority(snapshot, result, judged, now), since, snapshot.lead.id)
+    return (-_priority(snapshot, result, judged, room, now), since, snapshot.lead.id)
 
 
 def _revoke(parts: Parts, conn: Connection, snapshot: Snapshot, now: datetime) -> int:
     """T12: consent, suppression or customer turned against an undecided hand-off."""
-    result, _ = _judge(parts, conn, replace(snapshot, open_handoff=None), now=now, via="score")
+    result, _ = _judge(parts, conn, replace(snapshot, open_handoff=None), Room(parts, conn, None, now), now=now)
     gone = [p for p in result.predicates if p.id in gate.REVOKES and not p.stands]
     handoff = handoffs.open_of(conn, snapshot.lead.id, hold=True) if gone else None
     if handoff is None:
@@ -226,13 +239,15 @@ def _revoke(parts: Parts, conn: Connection, snapshot: Snapshot, now: datetime) -
     lifecycle.apply(conn, snapshot.lead.id, "gate_revoked", actor=SYSTEM, key=f"revoked/{handoff.id}", now=now,
                     reason=gone[0].text, agreement_version=parts.library.agreement.version)
     opening.close(conn, handoff, state="revoked", reason=gone[0].text, now=now)
-    opening.tell(parts, conn, handoff, "Taken back before a decision", gone[0].text, key=f"revoked/{handoff.id}", now=now)
+    opening.tell(
+        parts, conn, handoff, "Taken back before a decision", gone[0].text, key=f"revoked/{handoff.id}", now=now
+    )
     return 1
 
 
 def _block(parts: Parts, conn: Connection, snapshot: Snapshot, now: datetime) -> int:
     """A worked lead withdrew its consent: the stage stays, contact is blocked, the owner is told."""
-    result, _ = _judge(parts, conn, replace(snapshot, open_handoff=None), now=now, via="score")
+    result, _ = _judge(parts, conn, replace(snapshot, open_handoff=None), Room(parts, conn, None, now), now=now)
     gone = not result.predicate("G02").stands or not result.predicate("G03").stands
     if gone == snapshot.lead.contact_blocked:
         return 0
@@ -240,8 +255,15 @@ def _block(parts: Parts, conn: Connection, snapshot: Snapshot, now: datetime) ->
     handoff = handoffs.open_of(conn, snapshot.lead.id)
     if gone and handoff is not None:
         text = "Consent to contact was withdrawn. Stop contact; close with opted_out or record another lawful basis."
-        opening.tell(parts, conn, handoff, "Do not contact any more", text, key=f"blocked/{handoff.id}/{now:%Y%m%dT%H%M%S}",
-                     now=now)
+        opening.tell(
+            parts,
+            conn,
+            handoff,
+            "Do not contact any more",
+            text,
+            key=f"blocked/{handoff.id}/{now:%Y%m%dT%H%M%S}",
+            now=now,
+        )
     return int(gone)
 
 

@@ -51,7 +51,14 @@ def load_of(conn: Connection, queue: Queue, agreement: Agreement) -> assign.Load
 
 
 def hand_over(
-    parts: Parts, conn: Connection, snapshot: Snapshot, result: Scored, judged: GateResult, *, now: datetime, order: Order
+    parts: Parts,
+    conn: Connection,
+    snapshot: Snapshot,
+    result: Scored,
+    judged: GateResult,
+    *,
+    now: datetime,
+    order: Order,
 ) -> int | None:
     """Open the hand-off of a lead whose gate passed. None where it has one, or the last place was just taken."""
     agreement, lead = parts.library.agreement, snapshot.lead
@@ -89,12 +96,26 @@ def _row(
     if judged.via == "manual_pull" and marked is None:
         marked = "manual_pull"
     return {
-        "lead_id": snapshot.lead.id, "cycle": snapshot.lead.cycle, "state": "open", "via": judged.via, "queue": queue.id,
-        "owner": owner, "previous_owner": earlier[0].owner if earlier else None, "cell": result.scores.cell,
-        "priority": order.priority, "fast": judged.fast, "note": order.note or order.reason or "",
-        "gate_evaluation_id": order.evaluation_id, "agreement_version": agreement.version,
-        "agreement_sha": agreement.sha, "opened_at": now, "marked": marked, "campaign": order.campaign,
-        "step_id": order.step_id, "version": 0, "packet": {},
+        "lead_id": snapshot.lead.id,
+        "cycle": snapshot.lead.cycle,
+        "state": "open",
+        "via": judged.via,
+        "queue": queue.id,
+        "owner": owner,
+        "previous_owner": earlier[0].owner if earlier else None,
+        "cell": result.scores.cell,
+        "priority": order.priority,
+        "fast": judged.fast,
+        "note": order.note or order.reason or "",
+        "gate_evaluation_id": order.evaluation_id,
+        "agreement_version": agreement.version,
+        "agreement_sha": agreement.sha,
+        "opened_at": now,
+        "marked": marked,
+        "campaign": order.campaign,
+        "step_id": order.step_id,
+        "version": 0,
+        "packet": {},
     }
 
 
@@ -146,21 +167,37 @@ def _case(
     since = next((h.closed_at for h in earlier if h.closed_at is not None), None)
     return packet.Case(
         cell={
-            "model": result.scores.model, "cell": result.scores.cell, "engagement": result.scores.engagement,
-            "lifetime": result.lifetime.score, "fit": result.scores.fit_low, "fit_high": result.scores.fit_high,
-            "coverage": result.scores.coverage, "unknown": list(result.fit.unknown), "hot_signal": result.hot_signal,
+            "model": result.scores.model,
+            "cell": result.scores.cell,
+            "engagement": result.scores.engagement,
+            "lifetime": result.lifetime.score,
+            "fit": result.scores.fit_low,
+            "fit_high": result.scores.fit_high,
+            "coverage": result.scores.coverage,
+            "unknown": list(result.fit.unknown),
+            "hot_signal": result.hot_signal,
             "fit_lines": [line.text for line in result.fit.lines],
         },
         lines=[{"points": line.points, "text": line.text, "event": line.event_id} for line in weighed],
-        gate=judged.as_list(), via=judged.via, note=order.note or order.reason or "",
-        account={} if account is None else {
-            "id": account.id, "name": account.name, "owner": account.owner, "country": account.country,
+        gate=judged.as_list(),
+        via=judged.via,
+        note=order.note or order.reason or "",
+        account={}
+        if account is None
+        else {
+            "id": account.id,
+            "name": account.name,
+            "owner": account.owner,
+            "country": account.country,
             "engagement": account_points(people),
         },
         colleagues=[person_row(p) for p in people if p["id"] != lead.id][:LINES],
         earlier=[_trip(conn, h) for h in earlier[:LINES]],
         changed=changed_since(snapshot, since, now) if since is not None else (),
-        due_at=due_at, zone=agreement.calendar.zone, agreement_version=agreement.version, level=4 if judged.via == "score" else 3,
+        due_at=due_at,
+        zone=agreement.calendar.zone,
+        agreement_version=agreement.version,
+        level=4 if judged.via == "score" else 3,
     )
 
 
@@ -179,8 +216,13 @@ def person_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _trip(conn: Connection, handoff: Handoff) -> dict[str, Any]:
     decisions = handoffs.decisions_of(conn, handoff.id)
     return {
-        "handoff": handoff.id, "cycle": handoff.cycle, "opened_at": handoff.opened_at.isoformat(), "state": handoff.state,
-        "reason": handoff.reason, "owner": handoff.owner, "closed_at": _iso(handoff.closed_at),
+        "handoff": handoff.id,
+        "cycle": handoff.cycle,
+        "opened_at": handoff.opened_at.isoformat(),
+        "state": handoff.state,
+        "reason": handoff.reason,
+        "owner": handoff.owner,
+        "closed_at": _iso(handoff.closed_at),
         "note": next((d["note"] for d in reversed(decisions) if d["note"]), None),
     }
 
@@ -194,8 +236,21 @@ def deliver(parts: Parts, conn: Connection, handoff: Handoff, *, now: datetime) 
     queue = assign.queue_named(parts.library.sales, handoff.queue)
     for row in rows_for(handoff.id, handoff.owner, handoff.packet, queue, parts.library.sales, version=0,
                         link=handoff_link(parts.public_url, parts.keys, handoff.id)):
-        outbox.put(conn, [outbox.row(row.kind, row.target, key=row.key, now=now, subject=row.subject, payload=row.payload,
-                                     lead_id=handoff.lead_id, handoff_id=handoff.id)])
+        outbox.put(
+            conn,
+            [
+                outbox.row(
+                    row.kind,
+                    row.target,
+                    key=row.key,
+                    now=now,
+                    subject=row.subject,
+                    payload=row.payload,
+                    lead_id=handoff.lead_id,
+                    handoff_id=handoff.id,
+                )
+            ],
+        )
 
 
 def close(conn: Connection, handoff: Handoff, *, state: str, reason: str | None, now: datetime) -> Handoff:

@@ -15,7 +15,7 @@ from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.sales import assign
 from nurture.stages import opening
-from nurture.store import Connection, handoffs, lifecycle, timers, wakeups
+from nurture.store import Connection, handoffs, lifecycle, scores, timers, wakeups
 from nurture.store.handoffs import Handoff
 from nurture.store.lifecycle import SYSTEM
 
@@ -42,6 +42,7 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
         if len(due) < BATCH:
             break
     with parts.store.begin() as conn:
+        scores.count_tiers(conn, now=now)
         tally.count("woken", _fill_room(parts, conn, now))
         tally.count("review", _review(parts, conn, now))
     return tally
@@ -95,7 +96,8 @@ def _reassign(parts: Parts, conn: Connection, handoff: Handoff, key: str, now: d
         not_to=(handoff.owner,) if handoff.owner else (),
     )
     if chosen.owner is None or chosen.owner == handoff.owner:
-        opening.tell(parts, conn, handoff, "A lead waits in your team", _SAYS["decision"], key=key, now=now, manager=True)
+        said = _SAYS["decision"]
+        opening.tell(parts, conn, handoff, "A lead waits in your team", said, key=key, now=now, manager=True)
         return "told_manager"
     changed = handoffs.change(conn, handoff, owner=chosen.owner, previous_owner=handoff.owner)
     timers.hand_over(conn, handoff.id, chosen.owner)
@@ -107,13 +109,13 @@ def _expire(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, key: s
     """A passive recycle: against the clock of sales, never a refusal, and no label for calibration."""
     agreement = parts.library.agreement
     lead = lifecycle.lock(conn, handoff.lead_id)
-    if timer.kind == "qualification" and _worked(conn, handoff):
-        # Somebody works this lead and only forgot to write so: a clock never takes it away.
+    if timer.kind == "qualification" and _may_be_worked(conn, handoff):
         opening.tell(parts, conn, handoff, "A lead waits for your word", _SAYS["qualification"], key=key, now=now)
         return "reminded"
     if lead.passive_recycles + 1 >= agreement.max_passive:
         # The gate holds it from now on (G13): an absent seller must not make a loop.
-        text = f"Lead {handoff.lead_id} came back undecided {lead.passive_recycles + 1} times; it is not handed over again."
+        times = lead.passive_recycles + 1
+        text = f"Lead {handoff.lead_id} came back undecided {times} times; it is not handed over again."
         handoffs.alert(conn, f"passive/{handoff.lead_id}/{lead.cycle}", "sla_passive_limit", text, for_whom="managers",
                        now=now)
     reason = recycling.reason_of(agreement, recycling.PASSIVE, by="system")
@@ -129,14 +131,22 @@ def _expire(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, key: s
     return "expired"
 
 
-def _worked(conn: Connection, handoff: Handoff) -> bool:
-    return bool(handoffs.activities(conn, handoff.lead_id, since=handoff.opened_at))
+def _may_be_worked(conn: Connection, handoff: Handoff) -> bool:
+    """Whether somebody works this lead, or nobody can tell: missing notes never take a lead away.
+
+    Silence about this lead says something only of a seller who wrote about others in the same time.
+    """
+    if handoffs.activities(conn, handoff.lead_id, since=handoff.opened_at):
+        return True
+    return handoff.owner is None or not handoffs.wrote_anything(conn, handoff.owner, since=handoff.opened_at)
 
 
 def _fill_room(parts: Parts, conn: Connection, now: datetime) -> int:
     """Leads that waited for room ask again, best first, as many as there is room for."""
     agreement = parts.library.agreement
-    left = agreement.max_new_handoffs_per_day - handoffs.taken(conn, opening.day_of(agreement, now)).get(opening.EVERYBODY, 0)
+    left = agreement.max_new_handoffs_per_day - handoffs.taken(conn, opening.day_of(agreement, now)).get(
+        opening.EVERYBODY, 0
+    )
     if left <= 0:
         return 0
     queue = assign.queue_named(parts.library.sales, None)

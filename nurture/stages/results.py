@@ -84,7 +84,9 @@ def _one(parts: Parts, conn: Connection, result: Result, now: datetime) -> Outco
             return _churned(parts, conn, result, lead, now)
 
 
-def _won(parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime) -> Outcome:
+def _won(
+    parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime
+) -> Outcome:
     applied = _apply(parts, conn, result, lead.id, "opportunity_won", now)
     if applied.repeated:
         return Outcome(result, "repeated", "was known", lead.id)
@@ -103,7 +105,9 @@ def _won(parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[s
     return Outcome(result, "applied", "is a customer", lead.id)
 
 
-def _lost(parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime) -> Outcome:
+def _lost(
+    parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime
+) -> Outcome:
     if not result.reason:
         raise Refused("A lost deal needs a reason.", code="needs_reason", fix="say why it was lost")
     reason = result.reason if result.reason.startswith("opp_lost") else f"opp_lost:{result.reason}"

@@ -6,7 +6,7 @@ at a time until none is due.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -19,8 +19,9 @@ from nurture.model.intents import Tally
 from nurture.model.library import Library
 from nurture.model.words import BEYOND_MARKETING, MAIL_PURPOSES, Channel, Purpose, Stage
 from nurture.parts import Parts
+from nurture.sales.merge import corporate_domain
 from nurture.stages import rescore, tracks
-from nurture.store import Connection, enrollments, handoffs, lifecycle, scores, snapshots, wakeups
+from nurture.store import Connection, accounts, enrollments, handoffs, lifecycle, scores, snapshots, wakeups
 from nurture.store.lifecycle import Actor
 
 BATCH: Final = 500
@@ -72,6 +73,15 @@ def _batch(
     scores.write(conn, rows)
     scores.write_shadows(conn, shadow_rows)
     enrollments.journal(conn, journal)
+
+
+def _link_accounts(conn: Connection, found: Iterable[Snapshot], now: datetime) -> None:
+    """Leads with an address of an organisation we know belong to it: a deal there concerns them."""
+    homeless = {s.lead.id: d for s in found if s.lead.account_id is None and (d := corporate_domain(s.lead.email))}
+    known = accounts.by_domain(conn, homeless.values())
+    for lead_id, domain in homeless.items():
+        if domain in known:
+            accounts.link(conn, lead_id, known[domain], now=now)
 
 
 def row_of(

@@ -67,7 +67,9 @@ def find(
     """Organisations that may be meant, surest first: by the CRM's id, by domain, by name and country."""
     found: list[tuple[str, Account]] = []
     if external_id:
-        found += [("crm id", Account(*r)) for r in conn.execute(select(*_COLUMNS).where(_t.c.external_id == external_id))]
+        found += [
+            ("crm id", Account(*r)) for r in conn.execute(select(*_COLUMNS).where(_t.c.external_id == external_id))
+        ]
     if domain:
         query = select(*_COLUMNS).join(_domain, _domain.c.account_id == _t.c.id).where(_domain.c.domain == domain)
         found += [("domain", Account(*r)) for r in conn.execute(query)]
@@ -80,6 +82,15 @@ def find(
     for how, account in found:
         kept.setdefault(account.id, (how, account))
     return list(kept.values())
+
+
+def by_domain(conn: Connection, domains: Iterable[str]) -> dict[str, int]:
+    """Domain -> account."""
+    wanted = sorted(set(domains))
+    if not wanted:
+        return {}
+    rows = conn.execute(select(_domain.c.domain, _domain.c.account_id).where(_domain.c.domain.in_(wanted)))
+    return {row.domain: row.account_id for row in rows}
 
 
 def link(conn: Connection, lead_id: int, account_id: int, *, now: datetime) -> None:
@@ -111,7 +122,9 @@ def contact(conn: Connection, contact_id: int) -> dict[str, Any] | None:
 
 
 def contact_of(conn: Connection, lead_id: int, account_id: int) -> dict[str, Any] | None:
-    row = conn.execute(select(_contact).where(_contact.c.lead_id == lead_id, _contact.c.account_id == account_id)).first()
+    row = conn.execute(
+        select(_contact).where(_contact.c.lead_id == lead_id, _contact.c.account_id == account_id)
+    ).first()
     return None if row is None else dict(row._mapping)
 
 
@@ -158,15 +171,29 @@ def close_deal(
         values |= {"amount": amount, "currency": currency}
     if closed_on is not None:
         values["close_on"] = closed_on
-    return conn.execute(update(_deal).where(_deal.c.id == deal_id, _deal.c.state == "open").values(**values)).rowcount == 1
+    return (
+        conn.execute(update(_deal).where(_deal.c.id == deal_id, _deal.c.state == "open").values(**values)).rowcount == 1
+    )
 
 
 def committee(conn: Connection, account_id: int) -> list[dict[str, Any]]:
     """Everybody we know at an organisation: lead, role, stage, engagement, open hand-off."""
-    open_ones = select(_handoff.c.lead_id, _handoff.c.id, _handoff.c.owner).where(_handoff.c.closed_at.is_(None)).subquery()
+    open_ones = (
+        select(_handoff.c.lead_id, _handoff.c.id, _handoff.c.owner).where(_handoff.c.closed_at.is_(None)).subquery()
+    )
     query = (
-        select(_lead.c.id, _lead.c.fields, _lead.c.email, _lead.c.stage, _lead.c.engagement, _lead.c.fit_low, _lead.c.cell,
-               _lead.c.engaged_at, open_ones.c.id.label("handoff"), open_ones.c.owner)
+        select(
+            _lead.c.id,
+            _lead.c.fields,
+            _lead.c.email,
+            _lead.c.stage,
+            _lead.c.engagement,
+            _lead.c.fit_low,
+            _lead.c.cell,
+            _lead.c.engaged_at,
+            open_ones.c.id.label("handoff"),
+            open_ones.c.owner,
+        )
         .outerjoin(open_ones, open_ones.c.lead_id == _lead.c.id)
         .where(_lead.c.account_id == account_id, _lead.c.erased_at.is_(None), _lead.c.merged_into.is_(None))
         .order_by(_lead.c.engagement.desc(), _lead.c.id)

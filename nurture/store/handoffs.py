@@ -250,6 +250,12 @@ def activities(conn: Connection, lead_id: int, *, since: datetime | None = None)
     return [dict(row._mapping) for row in conn.execute(query.order_by(_activity.c.at, _activity.c.id))]
 
 
+def wrote_anything(conn: Connection, seller: str, *, since: datetime) -> bool:
+    """Whether this seller logged any call, mail or meeting since then, about whomever."""
+    query = select(_activity.c.id).where(_activity.c.actor_id == seller, _activity.c.at >= since).limit(1)
+    return conn.execute(query).first() is not None
+
+
 def alert(conn: Connection, key: str, code: str, text: str, *, for_whom: str | None, now: datetime) -> bool:
     """Tell a human once."""
     statement = insert_of(conn, _alert).on_conflict_do_nothing(index_elements=["key"]).returning(_alert.c.id)
@@ -263,7 +269,9 @@ RECENT = timedelta(hours=24)
 
 def queue_for_sales(conn: Connection, lead_id: int, priority: int | None) -> None:
     """Note that only room is missing for this lead (None: no longer so)."""
-    other = _lead.c.queue_priority.is_not(None) if priority is None else _lead.c.queue_priority.is_distinct_from(priority)
+    other = (
+        _lead.c.queue_priority.is_not(None) if priority is None else _lead.c.queue_priority.is_distinct_from(priority)
+    )
     conn.execute(update(_lead).where(_lead.c.id == lead_id, other).values(queue_priority=priority))
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.facts import Scores
-from nurture.store.tables import LeadRow
+from nurture.store.tables import LeadRow, NoteRow
 from nurture.store.tables.columns import core
 from nurture.store.tables.scores import ShadowScoreRow
 
 _lead = core(LeadRow)
 _shadow = core(ShadowScoreRow)
+_note = core(NoteRow)
 
 CACHED = ("model", "engagement", "fit_low", "fit_high", "coverage", "fit_band", "engagement_band", "cell", "action")
 
@@ -70,15 +71,33 @@ def disagreements(conn: Connection, model: str, *, limit: int = 100) -> list[dic
     return [dict(r._mapping) for r in conn.execute(query)]
 
 
-def percentiles(conn: Connection, engagements: Iterable[int]) -> dict[int, float]:
-    """Engagement in milli-points -> share of scored leads below it (0..1)."""
-    scored = select(func.count()).select_from(_lead).where(_lead.c.scored_at.is_not(None))
-    everybody = conn.execute(scored).scalar_one()
-    found: dict[int, float] = {}
-    for points in set(engagements):
-        below = conn.execute(scored.where(_lead.c.engagement < points)).scalar_one()
-        found[points] = below / everybody if everybody else 0.0
-    return found
+TIERS: Final = "engagement_tiers"
+
+
+def tiers(conn: Connection) -> tuple[int, ...]:
+    """Engagement in milli-points above which a lead belongs to the better half, quarter and tenth of all.
+
+    As counted last (`count_tiers`); before that, a guess.
+    """
+    held = conn.execute(select(_note.c.value).where(_note.c.key == TIERS)).scalar()
+    return tuple(held["tiers"]) if held else (25_000, 50_000, 75_000)
+
+
+def count_tiers(conn: Connection, *, now: datetime) -> bool:
+    """Count where leads stand among all who did anything, once a day. Returns whether it was time."""
+    at = conn.execute(select(_note.c.at).where(_note.c.key == TIERS)).scalar()
+    if at is not None and now - at < timedelta(days=1):
+        return False
+    engaged = _lead.c.engagement > 0
+    everybody = conn.execute(select(func.count()).select_from(_lead).where(engaged)).scalar_one()
+    ordered = select(_lead.c.engagement).where(engaged).order_by(_lead.c.engagement)
+    found = [conn.execute(ordered.offset(everybody * share // 100).limit(1)).scalar() or 0 for share in (50, 75, 90)]
+    value = {"tiers": found if everybody else [25_000, 50_000, 75_000], "leads": everybody}
+    if at is None:
+        conn.execute(_note.insert().values(key=TIERS, value=value, at=now))
+    else:
+        conn.execute(update(_note).where(_note.c.key == TIERS).values(value=value, at=now))
+    return True
 
 
 def account_people(conn: Connection, account_id: int) -> list[dict[str, Any]]:

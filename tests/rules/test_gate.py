@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.store.qualify import AGREEMENT, GOOD, MODEL
 
 from nurture.decide import gate, scored
 from nurture.decide.gate import Circumstances, GateResult, Override
@@ -16,12 +15,16 @@ from nurture.model.agreement import Agreement, RequiredEvents
 from nurture.model.facts import ConsentState, Event, Lead, Snapshot, Value
 from nurture.model.scoring import Criterion, ValueRule
 from nurture.model.words import Channel, ConsentStatus, Depth, Purpose, Stage
+from tests.store.qualify import AGREEMENT, GOOD, MODEL
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 WEBINAR = Event(8, "webinar_attended", NOW - timedelta(hours=18), content="phones", minutes=60)
 READING = tuple(
     [Event(n, "page_view", NOW - timedelta(days=d), path=f"/p{n}") for n, d in enumerate((28, 21, 14, 7, 2), 1)]
-    + [Event(6, "download", NOW - timedelta(days=20), content="a"), Event(7, "download", NOW - timedelta(days=5), content="b")]
+    + [
+        Event(6, "download", NOW - timedelta(days=20), content="a"),
+        Event(7, "download", NOW - timedelta(days=5), content="b"),
+    ]
 )
 YES = ConsentState(ConsentStatus.GRANTED, entry_id=5, wording="v1")
 CONSENTS = {(Purpose.PRIVACY_NOTICE, Channel.WEB): YES, (Purpose.SALES_CONTACT, Channel.PHONE): YES}
@@ -35,7 +38,9 @@ def ready(*, fields: Mapping[str, Any] | None = None, lead: Mapping[str, Any] | 
 
 
 def ask(snapshot: Snapshot, agreement: Agreement = AGREEMENT, *, now: datetime = NOW, **around: Any) -> GateResult:
-    return gate.evaluate(snapshot, agreement, scored.scored(snapshot, MODEL, now=now), now=now, around=Circumstances(**around))
+    return gate.evaluate(
+        snapshot, agreement, scored.scored(snapshot, MODEL, now=now), now=now, around=Circumstances(**around)
+    )
 
 
 def failing(result: GateResult) -> list[str]:
@@ -84,7 +89,9 @@ def test_only_a_known_value_outside_the_bounds_fails() -> None:
     """S2-16."""
     unknown = ask(ready(fields={"employees": None, "role": "CIO", "industry": "finance"}))
     assert unknown.predicate("G07").outcome == "pass" and "not known: employees" in unknown.predicate("G07").text
-    excepted = replace(AGREEMENT, exceptions=({"domain": "example.org", "by": "I. Petrov", "until": date(2027, 3, 31)},))
+    excepted = replace(
+        AGREEMENT, exceptions=({"domain": "example.org", "by": "I. Petrov", "until": date(2027, 3, 31)},)
+    )
     assert ask(ready(fields={"employees": 3}), excepted).predicate("G07").outcome == "pass"
 
 
@@ -178,7 +185,9 @@ def test_v15_a_threshold_is_reached_by_jumping_over_it() -> None:
 
 
 def test_a_value_outside_the_picture_is_a_poor_fit_whatever_the_sum() -> None:
-    model = replace(MODEL, fit=(*MODEL.fit, Criterion("industry", 1, (ValueRule(50, otherwise=True),), exclude=("tobacco",))))
+    model = replace(
+        MODEL, fit=(*MODEL.fit, Criterion("industry", 1, (ValueRule(50, otherwise=True),), exclude=("tobacco",)))
+    )
     result = scored.scored(ready(fields={"industry": "tobacco"}), model, now=NOW)
     assert result.scores.action == "poor_fit" and result.fit.excluded == ("industry",)
     seen = gate.evaluate(ready(fields={"industry": "tobacco"}), AGREEMENT, result, now=NOW)

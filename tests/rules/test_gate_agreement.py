@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from tests.store.qualify import AGREEMENT, MODEL
 
 from nurture.authoring.sign import add_signature
 from nurture.decide import agreement as rules
 from nurture.errors import UsageError
 from nurture.model.agreement import Signature
 from nurture.model.scoring import Scoring
+from tests.store.qualify import AGREEMENT, MODEL
 
 DAY = date(2026, 11, 22)
 

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.store.qualify import AGREEMENT, TRACKS
 
 from nurture.decide import recycle, resolver
 from nurture.errors import Refused
@@ -16,6 +15,7 @@ from nurture.model.agreement import RecycleReason
 from nurture.model.company import TrackRule
 from nurture.model.facts import ConsentState, Event, Lead, Sent, Snapshot, Value
 from nurture.model.words import Channel, ConsentStatus, Depth, Purpose, Stage
+from tests.store.qualify import AGREEMENT, TRACKS
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 YES = ConsentState(ConsentStatus.GRANTED)
@@ -27,13 +27,22 @@ def back(reason: str, *, revisit: date | None = None) -> recycle.WayBack:
     return recycle.way_back(found, now=NOW, calendar=AGREEMENT.calendar, revisit_on=revisit, tracks=TRACKS)
 
 
-@pytest.mark.parametrize(("reason", "days", "mode", "track"), [
-    ("bad_timing", 90, "low_touch", "long_cycle"), ("no_budget", 180, "low_touch", "business_case"),
-    ("not_decision_maker", 14, "normal", "champion"), ("still_researching", 7, "normal", "education"),
-    ("score_too_early", 14, "normal", None), ("unresponsive", 30, "silent", "reengage"),
-    ("missing_data", 0, "normal", "profiling"), ("chose_competitor", 270, "silent", "switch"),
-    ("sla_expired", 0, "normal", None), ("churned", 180, "silent", "win_back"), ("opp_lost:price", 120, "low_touch", None),
-])
+@pytest.mark.parametrize(
+    ("reason", "days", "mode", "track"),
+    [
+        ("bad_timing", 90, "low_touch", "long_cycle"),
+        ("no_budget", 180, "low_touch", "business_case"),
+        ("not_decision_maker", 14, "normal", "champion"),
+        ("still_researching", 7, "normal", "education"),
+        ("score_too_early", 14, "normal", None),
+        ("unresponsive", 30, "silent", "reengage"),
+        ("missing_data", 0, "normal", "profiling"),
+        ("chose_competitor", 270, "silent", "switch"),
+        ("sla_expired", 0, "normal", None),
+        ("churned", 180, "silent", "win_back"),
+        ("opp_lost:price", 120, "low_touch", None),
+    ],
+)
 def test_each_reason_knows_its_way_back(reason: str, days: int, mode: str, track: str | None) -> None:
     got = back(reason)
     assert got.cool_off_until == (NOW + timedelta(days=days) if days else None)

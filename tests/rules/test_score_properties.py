@@ -43,12 +43,19 @@ def histories(draw: st.DrawFn) -> list[Event]:
     events = []
     for number in range(draw(st.integers(0, 12))):
         kind = draw(st.sampled_from(KINDS))
-        events.append(Event(
-            number + 1, kind, AT - timedelta(hours=draw(st.integers(-48, 4000))),
-            content=draw(st.none() | st.sampled_from("abc")), depth=draw(st.none() | st.sampled_from(list(Depth))),
-            message_id=draw(st.none() | st.integers(1, 3)), points=draw(st.integers(-9000, 9000)) if kind == "points" else None,
-            machine=draw(st.booleans()) and draw(st.booleans()), void=draw(st.booleans()) and draw(st.booleans()),
-        ))
+        events.append(
+            Event(
+                number + 1,
+                kind,
+                AT - timedelta(hours=draw(st.integers(-48, 4000))),
+                content=draw(st.none() | st.sampled_from("abc")),
+                depth=draw(st.none() | st.sampled_from(list(Depth))),
+                message_id=draw(st.none() | st.integers(1, 3)),
+                points=draw(st.integers(-9000, 9000)) if kind == "points" else None,
+                machine=draw(st.booleans()) and draw(st.booleans()),
+                void=draw(st.booleans()) and draw(st.booleans()),
+            )
+        )
     return events
 
 

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.store.qualify import AGREEMENT
 
 from nurture.decide import sla
 from nurture.decide.calendar import add_business_minutes
 from nurture.model.agreement import Agreement, Calendar, Sla
+from tests.store.qualify import AGREEMENT
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 CALENDAR = Calendar(zone="Europe/Warsaw", holidays=frozenset({date(2026, 11, 11), date(2026, 12, 25)}))
@@ -28,9 +28,9 @@ def test_golden_business_minutes(minutes: int, start: tuple[int, ...], due: tupl
 
 
 def test_how_long_sales_has_depends_on_cell_and_hurry() -> None:
-    assert [sla.decision_minutes(AGREEMENT, cell=c, fast=f) for c, f in (("A1", True), ("A1", False), ("B2", False))] == [
-        60, 240, 480
-    ]
+    assert [
+        sla.decision_minutes(AGREEMENT, cell=c, fast=f) for c, f in (("A1", True), ("A1", False), ("B2", False))
+    ] == [60, 240, 480]
 
 
 def steps(agreement: Agreement, *, expires: bool, kind: sla.Timed = "decision") -> list[tuple[int, str]]:
@@ -50,7 +50,12 @@ def steps(agreement: Agreement, *, expires: bool, kind: sla.Timed = "decision") 
 
 
 def test_an_undecided_lead_is_escalated_in_four_steps() -> None:
-    assert steps(AGREEMENT, expires=True) == [(100, "remind"), (150, "tell_manager"), (200, "reassign"), (300, "expire")]
+    assert steps(AGREEMENT, expires=True) == [
+        (100, "remind"),
+        (150, "tell_manager"),
+        (200, "reassign"),
+        (300, "expire"),
+    ]
 
 
 def test_without_expiry_nothing_is_taken_away() -> None:

@@ -80,11 +80,22 @@ def add_lead(
     store: Store, *, now: datetime, email: str = "anna@example.org", fields: Mapping[str, Any] | None = None,
     stage: Stage = Stage.NURTURING, consents: Iterable[Purpose] = CONSENTS, **columns: Any,
 ) -> int:
-    values = {n: {"v": v, "o": "declared", "c": 1.0, "at": None} for n, v in (GOOD if fields is None else fields).items()}
+    values = {
+        n: {"v": v, "o": "declared", "c": 1.0, "at": None} for n, v in (GOOD if fields is None else fields).items()
+    }
     row = {
-        "email": email, "email_key": normal_address(email), "email_hash": address_hash(KEYS, email), "fields": values,
-        "country": "PL", "stage": stage, "stage_since": now - timedelta(days=40), "created_at": now - timedelta(days=40),
-        "updated_at": now, "first_touch": {}, "topics_off": [], **columns,
+        "email": email,
+        "email_key": normal_address(email),
+        "email_hash": address_hash(KEYS, email),
+        "fields": values,
+        "country": "PL",
+        "stage": stage,
+        "stage_since": now - timedelta(days=40),
+        "created_at": now - timedelta(days=40),
+        "updated_at": now,
+        "first_touch": {},
+        "topics_off": [],
+        **columns,
     }
     with store.begin() as conn:
         lead_id = conn.execute(LeadRow.__table__.insert().values(**row).returning(LeadRow.__table__.c.id)).scalar_one()
@@ -95,9 +106,16 @@ def add_lead(
 
 
 def grant(conn: Any, lead_id: int, purpose: Purpose, *, now: datetime, status: str = "granted") -> None:
-    conn.execute(ConsentStateRow.__table__.insert().values(
-        lead_id=lead_id, purpose=purpose, channel=Channel.EMAIL, status=status, since=now - timedelta(days=1), entry_id=7,
-    ))
+    conn.execute(
+        ConsentStateRow.__table__.insert().values(
+            lead_id=lead_id,
+            purpose=purpose,
+            channel=Channel.EMAIL,
+            status=status,
+            since=now - timedelta(days=1),
+            entry_id=7,
+        )
+    )
 
 
 def happened(store: Store, lead_id: int, *facts: tuple[str, float, dict[str, Any]], now: datetime) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from tests.store.qualify import SEED, WEBINAR, add_lead, grant, happened, parts, tick
 
 from nurture.errors import Conflict, Refused
 from nurture.model.words import Purpose, Stage
 from nurture.stages import desk, hand_off
 from nurture.store import Store, handoffs, lifecycle, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow
+from tests.store.qualify import SEED, WEBINAR, add_lead, grant, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def lead(store: Store, lead_id: int) -> object:
+def lead(store: Store, lead_id: int) -> Any:
     with store.read() as conn:
         return conn.execute(select(LeadRow.__table__).where(LeadRow.__table__.c.id == lead_id)).one()
 
@@ -45,7 +46,7 @@ def test_the_lead_of_the_article_waits_for_a_webinar_and_then_goes_to_sales(stor
         seen = handoffs.last_evaluation(conn, who)
     assert seen is not None and [p["id"] for p in seen.results if p["outcome"] != "pass"] == ["G09", "G10"]
     assert seen.results[8]["missing"] == "attend one webinar, ≥ 30 min"
-    assert lead(store, who).stage == Stage.NURTURING  # type: ignore[attr-defined]
+    assert lead(store, who).stage == Stage.NURTURING
 
     happened(store, who, WEBINAR, now=NOW)
     tick(parts(store), now=NOW)
@@ -53,7 +54,7 @@ def test_the_lead_of_the_article_waits_for_a_webinar_and_then_goes_to_sales(stor
     assert found is not None and found.cell == "A2" and found.owner == "jana" and found.agreement_sha == "a" * 64
     assert found.packet["identity"]["fields"]["company"] == "Acme"
     row = lead(store, who)
-    assert (row.stage, row.level) == (Stage.MQL, 4)  # type: ignore[attr-defined]
+    assert (row.stage, row.level) == (Stage.MQL, 4)
     assert found.due_at == NOW + timedelta(minutes=240)
 
 
@@ -108,7 +109,7 @@ def test_consent_withdrawn_before_a_decision_takes_the_lead_back(store: Store) -
         conn.execute(update(t).where(t.c.purpose == Purpose.SALES_CONTACT).values(status="withdrawn"))
     happened(store, who, ("page_view", 0, {"path": "/x"}), now=NOW)
     tick(parts(store), now=NOW)
-    assert lead(store, who).stage == Stage.NURTURING  # type: ignore[attr-defined]
+    assert lead(store, who).stage == Stage.NURTURING
     with store.read() as conn:
         assert handoffs.get(conn, handoff_id).state == "revoked"
 
@@ -126,7 +127,7 @@ def test_vectors_are_stored_only_when_they_change(store: Store) -> None:
 
 def test_accept_qualify_and_what_is_refused(store: Store) -> None:
     """V20 and the decisions of §5."""
-    who, handoff_id = handed_over(store)
+    _, handoff_id = handed_over(store)
     world = parts(store)
     with pytest.raises(Refused, match="not one of the sellers") as by_machine:
         desk.accept(world, handoff_id, by="system", now=NOW)
@@ -155,10 +156,10 @@ def test_recycle_with_a_date(store: Store) -> None:
     world = parts(store)
     done = desk.recycle(world, handoff_id, reason="bad_timing", by="jana", now=NOW, revisit_on=date(2027, 3, 1))
     row = lead(store, who)
-    assert done.stage == "recycled" and row.track == "long_cycle"  # type: ignore[attr-defined]
-    until = row.cool_off_until  # type: ignore[attr-defined]
+    assert done.stage == "recycled" and row.track == "long_cycle"
+    until = row.cool_off_until
     assert until == datetime(2027, 1, 29, 23, 0, tzinfo=UTC), "midnight in Warsaw on 30 January"
-    assert row.cool_off_mode == "low_touch"  # type: ignore[attr-defined]
+    assert row.cool_off_mode == "low_touch"
 
     soon = NOW + timedelta(days=3)
     happened(store, who, ("webinar_attended", 0, {"content": "w2", "minutes": 60}),
@@ -179,12 +180,12 @@ def test_a_cool_off_ends_by_itself(store: Store) -> None:
     world = parts(store)
     desk.recycle(world, handoff_id, reason="unresponsive", by="jana", now=NOW)
     tick(world, now=NOW)
-    assert lead(store, who).stage == Stage.RECYCLED  # type: ignore[attr-defined]
+    assert lead(store, who).stage == Stage.RECYCLED
     later = NOW + timedelta(days=31)
     tick(world, now=later)
     row = lead(store, who)
-    assert row.stage == Stage.NURTURING and row.track == "reengage"  # type: ignore[attr-defined]
-    assert row.engagement == 0, "only what happens after the refusal counts"  # type: ignore[attr-defined]
+    assert row.stage == Stage.NURTURING and row.track == "reengage"
+    assert row.engagement == 0, "only what happens after the refusal counts"
 
 
 def test_undo_restores_the_hand_off_and_its_timers(store: Store) -> None:
@@ -192,7 +193,7 @@ def test_undo_restores_the_hand_off_and_its_timers(store: Store) -> None:
     world = parts(store)
     later = NOW + timedelta(minutes=30)
     desk.reject(world, handoff_id, reason="opted_out", by="jana", now=later)
-    assert lead(store, who).stage == Stage.DISQUALIFIED  # type: ignore[attr-defined]
+    assert lead(store, who).stage == Stage.DISQUALIFIED
     with pytest.raises(Refused) as other:
         desk.undo(world, handoff_id, by="piotr", now=later)
     assert other.value.code == "not_yours"
@@ -201,7 +202,8 @@ def test_undo_restores_the_hand_off_and_its_timers(store: Store) -> None:
     assert late.value.code == "too_late"
     desk.undo(world, handoff_id, by="jana", now=NOW + timedelta(hours=20))
     found = open_handoff(store, who)
-    assert found is not None and found.state == "open" and lead(store, who).stage == Stage.MQL  # type: ignore[attr-defined]
+    assert found is not None and found.state == "open"
+    assert lead(store, who).stage == Stage.MQL
     with store.read() as conn:
         timer = timers.of_handoff(conn, handoff_id)[0]
     assert timer["met_at"] is None and timer["due_at"] == NOW + timedelta(minutes=240)

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
-from tests.store.qualify import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
 
 from nurture.errors import Conflict, NurtureError
 from nurture.stages import desk, hand_off, score
 from nurture.store import Store, handoffs, open_store, timers
 from nurture.store.tables import HandoffRow, OutboxRow, SalesDecisionRow, TakenRow, TransitionRow
+from tests.store.qualify import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
-from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
 
 from nurture.errors import Conflict, Refused
 from nurture.model.consent import ConsentEntry
@@ -20,6 +19,7 @@ from nurture.stages.conversion import Choice, Deal
 from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store
 from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow
+from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -29,7 +29,9 @@ def row(store: Store, lead_id: int) -> Any:
         return conn.execute(select(LeadRow.__table__).where(LeadRow.__table__.c.id == lead_id)).one()
 
 
-def qualified(store: Store, *, email: str = "anna@acme.example", fields: dict[str, Any] | None = None) -> tuple[int, int]:
+def qualified(
+    store: Store, *, email: str = "anna@acme.example", fields: dict[str, Any] | None = None
+) -> tuple[int, int]:
     """A lead in `sql` with its hand-off."""
     who = add_lead(store, now=NOW, email=email, fields={**GOOD, **(fields or {})})
     happened(store, who, *[(k, d, {**m, "key": f"{email}{k}{d}"}) for k, d, m in (*SEED, WEBINAR)], now=NOW)
@@ -40,12 +42,14 @@ def qualified(store: Store, *, email: str = "anna@acme.example", fields: dict[st
     assert found is not None
     by = found.owner or "jana"
     desk.accept(world, found.id, by=by, now=NOW)
-    desk.qualify(world, found.id, bant={"need": "yes", "timeline": "partly"}, notes={"timeline": "2027-02-15"}, by=by, now=NOW)
+    desk.qualify(
+        world, found.id, bant={"need": "yes", "timeline": "partly"}, notes={"timeline": "2027-02-15"}, by=by, now=NOW
+    )
     return who, found.id
 
 
 def test_a_new_account_contact_and_deal(store: Store) -> None:
-    who, number = qualified(store)
+    _, number = qualified(store)
     world = parts(store)
     done = conversion.convert(world, number, Choice(deal=Deal(amount=5_000_00, currency="EUR")), by="jana", now=NOW)
     assert done.stage == "converted" and done.more["account_how"] == "new"
@@ -89,7 +93,9 @@ def test_a_domain_we_know_is_suggested_and_a_second_account_needs_a_reason(store
     _, first = qualified(store)
     world = parts(store)
     made = conversion.convert(world, first, Choice(), by="jana", now=NOW)
-    who, second = qualified(store, email="bo@mail.acme.example", fields={"first_name": "Bo", "company": "ACME Sp. z o.o."})
+    who, second = qualified(
+        store, email="bo@mail.acme.example", fields={"first_name": "Bo", "company": "ACME Sp. z o.o."}
+    )
     seen = conversion.candidates(world, who, now=NOW)
     assert [(a["id"], a["how"]) for a in seen["accounts"]] == [(made.more["account"], "domain")]
     with pytest.raises(Refused) as double:
@@ -206,7 +212,9 @@ def test_the_database_itself_keeps_what_happened(store: Store) -> None:
     who, number = qualified(store)
     conversion.convert(parts(store), number, Choice(), by="jana", now=NOW)
     for statement in (
-        "UPDATE handoff SET state = 'open'", "UPDATE handoff SET owner = 'piotr'", "UPDATE transition SET to_stage = 'sal'",
+        "UPDATE handoff SET state = 'open'",
+        "UPDATE handoff SET owner = 'piotr'",
+        "UPDATE transition SET to_stage = 'sal'",
         "UPDATE sales_decision SET decision = 'reject'",
     ):
         with pytest.raises(DBAPIError, match="not changed any more"), store.begin() as conn:

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from standardwebhooks.webhooks import Webhook
-from tests.store.qualify import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
 
 from nurture.errors import NurtureError, UsageError
 from nurture.model.company import Queue, Sales, Seller
@@ -25,6 +24,7 @@ from nurture.sales import assign, delivery, packet, webhook
 from nurture.sales.crm import CrmAdapter, MemoryCrm
 from nurture.store import Store, handoffs
 from nurture.store.tables import OutboxRow
+from tests.store.qualify import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SECRET = "whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0"
@@ -83,7 +83,13 @@ def outbox(store: Store) -> list[Any]:
 
 
 def test_a_packet_goes_every_way_its_queue_names_once(store: Store) -> None:
-    ways = ({"mail": "owner"}, {"mail": "manager"}, {"webhook": "https://crm.example.com/hook"}, {"csv": "sales"}, {"crm": "our"})
+    ways = (
+        {"mail": "owner"},
+        {"mail": "manager"},
+        {"webhook": "https://crm.example.com/hook"},
+        {"csv": "sales"},
+        {"crm": "our"},
+    )
     queue = Queue("inside", "Inside", ("jana",), manager="dana", deliver=ways)
     found = handed_over(store, Sales(SALES.sellers, {"inside": queue}, "inside"))
     rows = outbox(store)
@@ -103,7 +109,7 @@ def test_the_packet_says_everything_sales_needs(store: Store) -> None:
     assert [c["channel"] for c in found["may_use"]] == ["email"] and found["may_use"][0]["consent_entry"] == 7
     assert found["score"]["cell"] == "A2" and len(found["for"]) == 5 and len(found["gate"]) == 15
     assert sum(line["points"] for line in found["for"]) <= found["score"]["engagement"]
-    assert [m["what"] for m in found["moments"]][0] == "webinar_attended" and len(found["moments"]) <= 10
+    assert found["moments"][0]["what"] == "webinar_attended" and len(found["moments"]) <= 10
     assert found["needs"] == {"need": "40 phones"} and found["agreement_version"] == 4
     text = packet.text(found, link="https://x.example/handoff/t")
     assert "Decide by Monday 23 November 2026, 14:00 (Europe/Warsaw)." in text
@@ -147,7 +153,9 @@ def test_a_webhook_is_signed_so_that_the_other_side_can_tell() -> None:
         Webhook(SECRET).verify(body + b" ", headers)
 
 
-@pytest.mark.parametrize(("status", "state"), [(200, "done"), (302, "failed"), (404, "failed"), (429, "deferred"), (503, "deferred")])
+@pytest.mark.parametrize(
+    ("status", "state"), [(200, "done"), (302, "failed"), (404, "failed"), (429, "deferred"), (503, "deferred")]
+)
 def test_what_the_other_side_answers_decides_what_follows(status: int, state: str) -> None:
     with listening(status) as hook:
         assert webhook.post(hook.url, b"{}", {}, private=True)[0] == state
@@ -158,11 +166,21 @@ def test_nobody_there_is_tried_again() -> None:
     assert webhook.post("http://127.0.0.1:9/x", b"{}", {}, private=True)[0] == "deferred"
 
 
-@pytest.mark.parametrize("url", [
-    "http://example.com/x", "https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://10.0.0.1/x",
-    "https://169.254.169.254/latest", "https://[::ffff:127.0.0.1]/x", "https://user:pw@example.com/x", "ftp://example.com",
-    "https://0.0.0.0/x",
-])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/x",
+        "https://127.0.0.1/x",
+        "https://localhost/x",
+        "https://[::1]/x",
+        "https://10.0.0.1/x",
+        "https://169.254.169.254/latest",
+        "https://[::ffff:127.0.0.1]/x",
+        "https://user:pw@example.com/x",
+        "ftp://example.com",
+        "https://0.0.0.0/x",
+    ],
+)
 def test_a_webhook_never_leads_into_our_own_network(url: str) -> None:
     with pytest.raises(NurtureError):
         webhook.post(url, b"{}", {})
@@ -172,7 +190,10 @@ def test_a_crm_gets_each_packet_once_and_a_missing_one_is_said() -> None:
     crm = MemoryCrm()
     assert isinstance(crm, CrmAdapter)
     for _ in range(2):
-        assert delivery.deliver("crm", "our", {"type": "handoff.opened"}, key="k1", now=NOW, hooks={"crm:our": crm})[0] == "done"
+        assert (
+            delivery.deliver("crm", "our", {"type": "handoff.opened"}, key="k1", now=NOW, hooks={"crm:our": crm})[0]
+            == "done"
+        )
     delivery.deliver("crm", "our", {"type": "lead.converted"}, key="k2", now=NOW, hooks={"crm:our": crm})
     assert [r["what"] for r in crm.records.values()] == ["hand_over", "convert"]
     with pytest.raises(UsageError):
@@ -184,7 +205,9 @@ def load(most: int = 9, **open_: int) -> assign.Load:
     return assign.Load(open_, {}, most)
 
 
-def give(queue: Queue, sales: Sales = SALES, *, at: datetime = NOW, busy: assign.Load | None = None, **more: Any) -> str | None:
+def give(
+    queue: Queue, sales: Sales = SALES, *, at: datetime = NOW, busy: assign.Load | None = None, **more: Any
+) -> str | None:
     return assign.assign(queue, sales, busy or load(), now=at, calendar=AGREEMENT.calendar, **more).owner
 
 
@@ -205,8 +228,10 @@ def test_turns_room_and_refusals_decide_who_gets_a_lead() -> None:
 def test_deputies_stand_in_and_territories_hold() -> None:
     away = (("2026-11-20", "2026-11-30"),)
     sellers = {
-        "a": Seller("a", "A", "a@example.com", away=away, deputy="b"), "b": Seller("b", "B", "b@example.com", away=away, deputy="c"),
-        "c": Seller("c", "C", "c@example.com"), "d": Seller("d", "D", "d@example.com", away=away),
+        "a": Seller("a", "A", "a@example.com", away=away, deputy="b"),
+        "b": Seller("b", "B", "b@example.com", away=away, deputy="c"),
+        "c": Seller("c", "C", "c@example.com"),
+        "d": Seller("d", "D", "d@example.com", away=away),
     }
     sales = Sales(sellers, {}, "q")
     queue = Queue("q", "Q", ("a", "c"), "territory", {"PL": "a", "CZ": "d"})

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import func, select
-from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 from nurture.model.agreement import RequiredEvents
 from nurture.model.scoring import Scoring
@@ -14,6 +13,7 @@ from nurture.model.words import Purpose
 from nurture.stages.forecast import forecast
 from nurture.store import Store
 from nurture.store.tables import metadata
+from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

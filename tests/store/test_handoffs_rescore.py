@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
-from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 from nurture.model.agreement import Sla
 from nurture.model.campaign import Condition
@@ -16,9 +15,15 @@ from nurture.stages import rescore, score
 from nurture.store import Store, handoffs, scores
 from nurture.store.rescoring import WRITTEN
 from nurture.store.tables import HandoffRow, LeadRow
+from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-FACTS = (*SEED, WEBINAR, ("email_click", 3, {"message_id": 4}), ("points", 2, {"points": 7_000, "data": {"because": "x"}}))
+FACTS = (
+    *SEED,
+    WEBINAR,
+    ("email_click", 3, {"message_id": 4}),
+    ("points", 2, {"points": 7_000, "data": {"because": "x"}}),
+)
 
 
 def cached(store: Store) -> list[tuple[Any, ...]]:
