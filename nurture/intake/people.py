@@ -171,6 +171,8 @@ class PeopleImport:
             for warning in draft.warnings:
                 found.warnings.add(record.line, warning)
             yield draft
+        if self.source.content.tell() < self.source.size:
+            raise UsageError(f"{self.source.name} became shorter while it was read", fix="import it again")
 
     def _once(self, found: Forecast | Report, progress: Progress | None) -> Iterator[Draft]:
         """Every person of the file once, at the first row, with what all rows read so far agree on."""
@@ -258,9 +260,10 @@ class PeopleImport:
         entries = [entry for draft, lead in kept for entry in self._entries(draft, lead)]
         report.consents += consent.append(conn, entries, now=self.now, keys=self.keys).written
         new = [one.lead_id for one in stored if one.created and one.lead_id is not None]
-        told = [self._imported(lead) for lead in new]
-        told += [event for draft, lead in kept for event in self._told(draft, lead)]
-        report.events += events.record(conn, told, now=self.now) - len(new)
+        leads.announce(conn, new, kind=EventKind.IMPORTED, now=self.now,
+                       data={"import": self.import_id, "file": self.source.name})
+        told = [event for draft, lead in kept for event in self._told(draft, lead)]
+        report.events += events.record(conn, told, now=self.now)
         wakeups.wake(conn, touched, now=self.now)
 
     def _entries(self, draft: Draft, lead_id: int) -> Iterator[ConsentEntry]:
@@ -278,10 +281,6 @@ class PeopleImport:
                     wording=proof.wording, proof=seen,
                     key="import:" + hashlib.blake2b(told.encode(), digest_size=16).hexdigest(),
                 )
-
-    def _imported(self, lead_id: int) -> events.NewEvent:
-        return events.NewEvent(EventKind.IMPORTED, self.now, lead_id=lead_id, key=f"imported:{lead_id}",
-                               data={"import": self.import_id, "file": self.source.name})
 
     def _told(self, draft: Draft, lead_id: int) -> Iterator[events.NewEvent]:
         for told in draft.told:

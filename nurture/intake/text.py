@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -146,8 +147,9 @@ def _lines(text: io.TextIOWrapper) -> Iterator[tuple[int, str | None]]:
                 pass
             yield number, None
     finally:
-        # The wrapper would close a file that is going to be read again.
-        text.detach()
+        # The wrapper would close a file that is going to be read again; one that is closed already needs nothing.
+        with suppress(ValueError):
+            text.detach()
 
 
 def _records(lines: Iterator[tuple[int, str | None]], delimiter: str, width: int) -> Iterator[Record | Broken]:

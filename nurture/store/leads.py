@@ -8,15 +8,17 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, String, bindparam, cast, insert, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import Keys, address_hash, normal_address
-from nurture.store.tables import LeadListRow, LeadRow, LeadTagRow, LeadValueRow
+from nurture.store import bulk, wakeups
+from nurture.store.tables import EventRow, LeadListRow, LeadRow, LeadTagRow, LeadValueRow
 from nurture.store.tables.columns import core
 
 _t = core(LeadRow)
 _values = core(LeadValueRow)
+_event = core(EventRow)
 _tags = core(LeadTagRow)
 _lists = core(LeadListRow)
 
@@ -123,7 +125,6 @@ def upsert(conn: Connection, people: Sequence[Person], *, now: datetime) -> list
             if lead_id is None:
                 stored.append(Stored(None, refused="somebody else stored this person at the same moment; import again"))
                 continue
-            changes.new(lead_id, person)
             stored.append(Stored(lead_id, created=True, changed=True))
         elif isinstance(was, str):
             stored.append(Stored(None, refused=was))
@@ -169,30 +170,53 @@ def match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[st
     return found
 
 
+_NEW: Final = (
+    "external_id", "email", "email_key", "email_hash", "source", "first_touch", "fields", "language", "country",
+    "timezone", "stage_since", "created_at", "updated_at",
+)
+
+
 def _create(conn: Connection, people: Sequence[Person], *, now: datetime) -> list[int | None]:
-    """Ids of the new leads, in order; None where another transaction was first."""
-    if not people:
-        return []
+    """Ids of the new leads, in order; None where another transaction was first. Their values go on record too."""
     rows = [_new_row(person, now) for person in people]
-    make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    statement = make(_t).on_conflict_do_nothing().returning(_t.c.id, _t.c.email_key, _t.c.external_id)
-    by_key: dict[tuple[str | None, str | None], int] = {}
-    for part in chunks(rows, CHUNK):
-        for lead_id, email_key, external_id in conn.execute(statement, part):
-            by_key[email_key, external_id] = lead_id
+    made = bulk.insert_new(conn, _t, _NEW, rows, ("id", "email_key", "external_id"))
+    by_key = {(email_key, external_id): lead_id for lead_id, email_key, external_id in made}
+    _record_first_values(conn, list(by_key.values()), now=now)
     return [by_key.get((person.email_key, person.external_id)) for person in people]
 
 
-def _new_row(person: Person, now: datetime) -> dict[str, Any]:
+def _new_row(person: Person, now: datetime) -> tuple[Any, ...]:
     created = min(person.acquired_at or now, now)
-    return {
-        "external_id": person.external_id, "email": person.email, "email_key": person.email_key,
-        "email_hash": person.email_hash, "source": person.source,
-        "first_touch": {"source": person.source, "learnt_from": person.learnt_from, "at": created.isoformat()},
-        "fields": {name: _cell(person, value, now) for name, value in person.fields.items()},
-        "language": person.language, "country": person.country, "timezone": person.timezone,
-        "stage": "identified", "stage_since": created, "created_at": created, "updated_at": now, "topics_off": [],
-    }
+    touch = {"source": person.source, "learnt_from": person.learnt_from, "at": created.isoformat()}
+    at = now.isoformat()
+    common = {"o": person.origin, "c": person.confidence, "at": at}
+    fields = {name: {"v": value, **common} for name, value in person.fields.items()}
+    return (
+        person.external_id, person.email, person.email_key, person.email_hash, person.source, touch, fields,
+        person.language, person.country, person.timezone, created, created, now,
+    )
+
+
+def _record_first_values(conn: Connection, ids: Sequence[int], *, now: datetime) -> None:
+    """One `lead_value` row per field of these new leads, made by the database out of what was just stored."""
+    for part in chunks(ids, CHUNK):
+        conn.execute(_FIRST_VALUES[conn.dialect.name], {"ids": part, "now": now})
+
+
+_FIRST_VALUES: Final = {
+    "sqlite": text("""
+        INSERT INTO lead_value (lead_id, field, value, origin, confidence, source, at)
+        SELECT l.id, f.key, '{"v": ' || (f.value -> '$.v') || '}', f.value ->> '$.o', f.value ->> '$.c',
+               l.first_touch ->> '$.learnt_from', :now
+        FROM lead AS l, json_each(l.fields) AS f WHERE l.id IN :ids
+    """).bindparams(bindparam("ids", expanding=True), bindparam("now", type_=_values.c.at.type)),
+    "postgresql": text("""
+        INSERT INTO lead_value (lead_id, field, value, origin, confidence, source, at)
+        SELECT l.id, f.key, jsonb_build_object('v', f.value -> 'v'), f.value ->> 'o', (f.value ->> 'c')::float,
+               l.first_touch ->> 'learnt_from', :now
+        FROM lead AS l, jsonb_each(l.fields) AS f WHERE l.id IN :ids
+    """).bindparams(bindparam("ids", expanding=True), bindparam("now", type_=_values.c.at.type)),
+}
 
 
 def _cell(person: Person, value: Any, now: datetime) -> dict[str, Any]:
@@ -207,10 +231,6 @@ class _Changes:
         self.values: list[dict[str, Any]] = []
         self.leads: list[dict[str, Any]] = []
         self.plain: list[tuple[int, dict[str, Any]]] = []
-
-    def new(self, lead_id: int, person: Person) -> None:
-        for name, value in person.fields.items():
-            self._learn(lead_id, name, value, person)
 
     def update(self, was: Known, person: Person) -> bool:
         rank = ORIGINS.get(person.origin, 0)
@@ -294,6 +314,21 @@ def stages(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:
     for part in chunks(lead_ids, CHUNK):
         found.update((row.id, row.stage) for row in conn.execute(select(_t.c.id, _t.c.stage).where(_t.c.id.in_(part))))
     return found
+
+
+def announce(
+    conn: Connection, lead_ids: Sequence[int], *, kind: str, data: Mapping[str, Any], now: datetime
+) -> None:
+    """An event of `kind` for each of these new leads, and a place in the queue of leads that are to be looked at."""
+    for part in chunks(lead_ids, CHUNK):
+        told = select(
+            literal(f"{kind}:").concat(cast(_t.c.id, String)), _t.c.id, literal(1), literal(kind),
+            literal(now, _event.c.occurred_at.type), literal(now, _event.c.recorded_at.type), literal(False),
+            literal(False), literal(dict(data), _event.c.data.type),
+        ).where(_t.c.id.in_(part))
+        names = ["key", "lead_id", "cycle", "kind", "occurred_at", "recorded_at", "machine", "void", "data"]
+        conn.execute(insert(_event).from_select(names, told, include_defaults=False))
+        wakeups.wake(conn, part, now=now)
 
 
 def chunks(items: Iterable[T], size: int) -> Iterable[list[T]]:
