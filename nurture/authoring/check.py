@@ -14,7 +14,7 @@ from nurture.authoring.lint.names import names
 from nurture.authoring.lint.pace import pace
 from nurture.authoring.lint.scores import agreed, gate, scores
 from nurture.authoring.lint.stories import stories
-from nurture.authoring.reading import Reading
+from nurture.authoring.reading import Reading, unwatched
 from nurture.model.campaign import Campaign, Step
 from nurture.model.problem import Problem
 
@@ -25,6 +25,11 @@ def check(reading: Reading, *, today: date | None = None, before: Reading | None
     `today` lets rules about dates speak (a past `send_on`, an overdue review); `before` is what is applied now, or an
     earlier state of the folder, and lets a rename be noticed.
     """
+    with unwatched():
+        return tuple(sorted(_found(reading, today, before)))
+
+
+def _found(reading: Reading, today: date | None, before: Reading | None) -> set[Problem]:
     folder = Folder(reading)
     found = set(reading.problems)
     for rule in (names, consent, pace, company, scores, gate, copies, stories):
@@ -33,7 +38,7 @@ def check(reading: Reading, *, today: date | None = None, before: Reading | None
     found.update(agreed(folder, today))
     if before is not None:
         found.update(_renamed(folder, Folder(before)))
-    return tuple(sorted(found))
+    return found
 
 
 def _renamed(folder: Folder, before: Folder) -> list[Problem]:

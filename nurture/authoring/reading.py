@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -210,11 +211,17 @@ def _put_together(sources: Mapping[str, str], unread: list[Problem]) -> Reading:
 
 
 def _read_all(sources: Mapping[str, str]) -> dict[str, File]:
-    # Reading makes millions of small objects and no rubbish; looking for rubbish meanwhile takes a third of the time.
+    with unwatched():
+        return {name: read_file(name, text) for name, text in sources.items()}
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Reading and checking make many objects and no rubbish; looking for some meanwhile takes most of the time."""
     watched = gc.isenabled()
     gc.disable()
     try:
-        return {name: read_file(name, text) for name, text in sources.items()}
+        yield
     finally:
         if watched:
             gc.enable()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from nurture.authoring.desk import problem
-from nurture.authoring.lint.folder import Folder, conditions, ends, facts, visits
+from nurture.authoring.desk import listing, problem
+from nurture.authoring.lint.folder import Folder, conditions, ends, facts, guaranteed, visits, words
 from nurture.authoring.reading import File
 from nurture.model.campaign import Campaign, Choose, Condition, HandOff, MoveTo, Notify, Send, Step, WaitFor
 from nurture.model.problem import Problem
-from nurture.model.words import CampaignStatus
+from nurture.model.words import BEYOND_MARKETING, CampaignStatus
 
 RUNS = (CampaignStatus.LIVE, CampaignStatus.REHEARSE)
 
@@ -97,17 +97,31 @@ def _was(campaign: Campaign, file: File) -> Iterator[Problem]:
 def _contradictions(campaign: Campaign) -> Iterator[Problem]:
     for condition, _ in conditions(campaign):
         for block in _blocks(condition):
+            yield from _both_ways(block)
             floor = max((f.value for f in block if f.op == "engagement_at_least"), default=None)
             ceiling = min((f.value for f in block if f.op == "engagement_below"), default=None)
             if floor is not None and ceiling is not None and floor >= ceiling:
-                yield problem("contradiction", block[0].place,
+                asked = next(f for f in block if f.op == "engagement_below")
+                yield problem("contradiction", asked.place,
                               f"nobody has {floor} points or more and less than {ceiling}",
                               "ask for one of the two")
 
 
+def _both_ways(block: list[Condition]) -> Iterator[Problem]:
+    """A thing and its opposite, or two stages at once."""
+    held = {_bare(part): part for part in block}
+    for part in block:
+        if part.op == "not" and _bare(part.parts[0]) in held:
+            yield problem("contradiction", part.place, "this asks for a thing and for its opposite",
+                          "ask for one of them")
+    stages = [set(words(part.value)) for part in block if part.op == "lifecycle_is"]
+    if len(stages) > 1 and not set.intersection(*stages):
+        yield problem("contradiction", block[0].place, "nobody is in two stages at once", "name them in one list")
+
+
 def _blocks(condition: Condition) -> Iterator[list[Condition]]:
     if condition.op == "all":
-        yield [part for part in condition.parts if not part.parts]
+        yield list(condition.parts)
     for part in condition.parts:
         yield from _blocks(part)
 
@@ -115,6 +129,12 @@ def _blocks(condition: Condition) -> Iterator[list[Condition]]:
 def _life(campaign: Campaign, file: File, today: date | None) -> Iterator[Problem]:
     if file.whole and not campaign.enter.when:
         yield problem("nobody-enters", file.spot("enter", "when"), f"nobody can enter `{campaign.id}`", "add a trigger")
+    stages = guaranteed(campaign.enter.only_if, "lifecycle_is")
+    if stages and stages <= BEYOND_MARKETING:
+        who = listing(sorted(stages))
+        yield problem("nobody-enters", file.spot("enter", "only_if"),
+                      f"nobody can enter `{campaign.id}`: marketing does not write to leads who are {who}",
+                      "name an earlier stage")
     acts = (Send, HandOff, Notify)
     if campaign.status in RUNS and campaign.steps and not any(isinstance(s.action, acts) for s in campaign.walk()):
         yield problem("no-mail", file.spot("steps"), f"`{campaign.id}` sends nothing",
