@@ -18,10 +18,10 @@ from sqlalchemy import Connection
 from nurture.model.facts import ConsentState, Lead, Sent, Snapshot
 from nurture.model.words import MESSAGE_WAITING, Channel, ConsentStatus, MessageState, Purpose, Stage
 
-LEASE = timedelta(minutes=15)
+LEASE = timedelta(minutes=20)
 """How long claimed rows stay with a worker that says nothing more."""
-STARTED_LEASE = timedelta(minutes=60)
-"""Longer than the longest wait for a server's answer, so that nobody calls unknown what is still on the wire."""
+STARTED_LEASE = timedelta(minutes=20)
+"""Longer than the ten minutes a server may take to answer, so that nobody calls unknown what is still on the wire."""
 LOOKS_BACK = timedelta(days=31)
 """How far caps look back: a month is thirty days."""
 
