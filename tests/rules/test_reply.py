@@ -1,0 +1,107 @@
+"""Every line of the reply table: what becomes of the message, the address, the receiving group and the route."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nurture.decide.reply import PATIENCE, Attempt, judge
+from nurture.model.delivery import OF_THE_ROUTE, Blame, Fate, Judgement, Phase, Reply
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+FIRST = Attempt(1, NOW)
+S, R, F, U = Fate.SENT, Fate.RETRY, Fate.FAILED, Fate.UNKNOWN
+TABLE = [
+    ("connect", None, "refused", R, Blame.SENDER), ("connect", None, "timed out", R, Blame.SENDER),
+    ("greeting", 421, "4.3.2 too many", R, Blame.SENDER), ("greeting", 554, "5.3.2 not today", R, Blame.SENDER),
+    ("hello", 554, "go away", R, Blame.SENDER), ("auth", 535, "5.7.8 wrong password", R, Blame.SENDER),
+    ("mail", 530, "5.7.0 authenticate", R, Blame.SENDER), ("mail", 550, "5.7.1 sender rejected", R, Blame.SENDER),
+    ("mail", 451, "4.3.0 later", R, Blame.NOBODY), ("mail", None, "lost", R, Blame.NOBODY),
+    ("rcpt", 450, "4.2.0 greylisted", R, Blame.NOBODY), ("rcpt", 451, "4.7.1 greylisting in action", R, Blame.NOBODY),
+    ("rcpt", 452, "4.2.2 mailbox full", R, Blame.MAILBOX), ("rcpt", 552, "5.2.2 over quota", R, Blame.MAILBOX),
+    ("rcpt", 550, "5.2.2 mailbox full", R, Blame.MAILBOX), ("rcpt", 550, "5.2.1 disabled", R, Blame.MAILBOX),
+    ("rcpt", 550, "5.1.1 no such user", F, Blame.ADDRESS), ("rcpt", 550, "5.1.2 bad domain", F, Blame.ADDRESS),
+    ("rcpt", 553, "5.1.3 bad syntax", F, Blame.ADDRESS), ("rcpt", 551, "5.1.6 moved", F, Blame.ADDRESS),
+    ("rcpt", 550, "5.1.10 null MX", F, Blame.ADDRESS), ("rcpt", 550, "User unknown", F, Blame.ADDRESS),
+    ("rcpt", 550, "5.1.8 bad sender", R, Blame.SENDER), ("rcpt", 554, "5.7.1 Relay access denied", R, Blame.SENDER),
+    ("rcpt", 550, "5.7.1 blocked by policy", R, Blame.POLICY), ("rcpt", 450, "4.2.1 rate", R, Blame.POLICY),
+    ("rcpt", 421, "4.7.28 unusual rate", R, Blame.POLICY), ("rcpt", 550, "nobody home", F, Blame.ADDRESS),
+    ("rcpt", 553, "5.6.7 needs SMTPUTF8", F, Blame.ADDRESS), ("data", 552, "5.3.4 too big", R, Blame.MAILBOX),
+    ("data", 554, "5.3.4 too big", F, Blame.MAILBOX), ("data", 550, "5.7.26 unauthenticated", R, Blame.POLICY),
+    ("data", 250, "ok?", R, Blame.NOBODY), ("body", 250, "2.0.0 queued as 1", S, Blame.NOBODY),
+    ("body", 421, "4.7.0 closing", R, Blame.POLICY), ("body", 451, "4.3.0 later", R, Blame.NOBODY),
+    ("body", 550, "5.7.515 access denied", R, Blame.POLICY), ("body", 554, "transaction failed", F, Blame.NOBODY),
+    ("body", None, "lost", U, Blame.NOBODY), ("body", 354, "what?", U, Blame.NOBODY),
+]  # fmt: skip
+
+
+def read(phase: str, code: int | None, text: str, attempt: Attempt = FIRST) -> Judgement:
+    return judge(Reply(Phase(phase), code, text), attempt=attempt, now=NOW)
+
+
+@pytest.mark.parametrize(("phase", "code", "text", "fate", "blame"), TABLE)
+def test_the_table(phase: str, code: int | None, text: str, fate: Fate, blame: Blame) -> None:
+    verdict = read(phase, code, text)
+    assert (verdict.fate, verdict.blame) == (fate, blame)
+    assert (verdict.retry_at is not None) == (fate is Fate.RETRY)
+    assert (verdict.pause_group is not None) == (blame is Blame.POLICY)
+    assert (verdict.pause_route is not None) == (blame is Blame.SENDER)
+
+
+DEAD = ["5.1.1 x", "5.1.2 x", "5.1.3 x", "5.1.6 x", "5.1.10 x", "no such user here", "User unknown"]
+
+
+@pytest.mark.parametrize("text", DEAD)
+def test_only_dead_addresses_are_suppressed(text: str) -> None:
+    assert read("rcpt", 550, text).suppress == "hard_bounce"
+
+
+@pytest.mark.parametrize(("phase", "code", "text", "fate", "blame"), TABLE)
+def test_nothing_else_suppresses(phase: str, code: int | None, text: str, fate: Fate, blame: Blame) -> None:
+    if not (fate is Fate.FAILED and blame is Blame.ADDRESS):
+        assert read(phase, code, text).suppress is None
+
+
+def test_a_disabled_mailbox_is_dead_the_second_time() -> None:
+    assert read("rcpt", 550, "5.2.1 disabled").fate is Fate.RETRY
+    again = read("rcpt", 550, "5.2.1 disabled", Attempt(2, NOW))
+    assert again.fate is Fate.FAILED and again.suppress == "hard_bounce"
+
+
+def test_the_reply_class_wins_over_a_contradicting_enhanced_code() -> None:
+    assert read("rcpt", 450, "5.1.1 no such user").fate is Fate.RETRY
+    assert read("rcpt", 550, "4.1.1 no such user").suppress == "hard_bounce"
+
+
+def test_retries_back_off_and_give_up() -> None:
+    waits, at, first = [], NOW, NOW
+    for number in range(1, 60):
+        verdict = judge(Reply(Phase.RCPT, 450, "4.2.0 later"), attempt=Attempt(number, first), now=at)
+        if verdict.fate is Fate.FAILED:
+            break
+        assert verdict.retry_at is not None
+        waits.append(verdict.retry_at - at)
+        at = verdict.retry_at
+    assert waits[0] >= timedelta(minutes=15) and waits == sorted(waits) and max(waits) == timedelta(hours=3)
+    assert timedelta(days=1) < at - first <= PATIENCE.give_up_after
+    assert "given up" in verdict.why
+
+
+def test_jitter_spreads_retries() -> None:
+    moments = {judge(Reply(Phase.RCPT, 450, ""), attempt=Attempt(1, NOW, j / 10), now=NOW).retry_at for j in range(10)}
+    assert len(moments) == 10
+
+
+@given(phase=st.sampled_from(Phase), code=st.none() | st.integers(200, 599), text=st.text(max_size=80))
+def test_every_reply_has_a_verdict_and_routes_never_cost_a_lead(phase: Phase, code: int | None, text: str) -> None:
+    verdict = judge(Reply(phase, code, text), attempt=FIRST, now=NOW)
+    assert verdict.why
+    if phase in OF_THE_ROUTE:
+        assert verdict.fate is Fate.RETRY and verdict.suppress is None
+    if verdict.fate is Fate.SENT:
+        assert phase is Phase.BODY and code is not None and code < 300
+    if verdict.fate is Fate.UNKNOWN:
+        assert phase is Phase.BODY
