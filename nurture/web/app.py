@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -71,6 +72,14 @@ def _protect(inner: FastAPI, house: House) -> None:
         if error.status_code == 404:
             return gone(request, house)
         return page(request, house, "wrong.html", status=error.status_code, told=str(error.detail))
+
+    @inner.exception_handler(RequestValidationError)
+    async def unreadable(request: Request, error: RequestValidationError) -> Response:
+        """What was sent is not sent back: only where it is wrong, and why."""
+        if not _wants_json(request):
+            return gone(request, house)
+        told = [{"at": ".".join(str(p) for p in e["loc"]), "what": e["msg"]} for e in error.errors()[:20]]
+        return JSONResponse({"error": "the request cannot be read", "problems": told}, status_code=422)
 
     @inner.exception_handler(Unavailable)
     async def away(request: Request, error: Unavailable) -> Response:

@@ -1,0 +1,1 @@
+"""Fuzzers and scanners against the running app (`make attack`)."""
