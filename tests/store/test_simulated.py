@@ -1,0 +1,103 @@
+"""P8: a simulation tells what production does, given the same files, the same events and the same clock.
+
+The simulation jumps from due moment to due moment over a database in memory. Production reads what was applied from a
+real database, is asked every day or so whether or not anything is due, and meets events while it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nurture import pipeline
+from nurture.assembly import refresh
+from nurture.authoring import read_sources
+from nurture.rehearse.happen import CannotHappen, happen
+from nurture.rehearse.world import World as Rehearsal
+from nurture.stages import apply as applying
+from nurture.store import Store, rehearsals, stories
+from tests.store.applying import BASE, START, S, World, campaign_file, draft
+from tests.store.test_apply_properties import SLOW, files
+
+END = START + timedelta(days=60)
+DEEDS = {
+    "clicked": "any",
+    "form": "buyers-guide",
+    "did": "booked-demo",
+    "withdraws": "nurture_email",
+    "visited": "/pricing",
+}
+LEAVES = "leave_when: [{ did: booked-demo }]"
+Happening = tuple[int, str]
+
+
+@st.composite
+def happenings(draw: st.DrawFn) -> list[Happening]:
+    """(hours after the start, what). The form comes first: it is how people get in."""
+    later = st.tuples(st.integers(1, 24 * 20), st.sampled_from(sorted(DEEDS)))
+    return [(0, "form"), *sorted(draw(st.lists(later, max_size=4)))]
+
+
+def simulated(file: list[S], happens: Sequence[Happening]) -> list[Any]:
+    library = read_sources({**BASE, "campaigns/drip.yaml": campaign_file(file, extra=LEAVES)}).library
+    assert library is not None
+    world = Rehearsal(library, start=START, only=["drip"])
+    log = play(world, happens, every=None)
+    world.close()
+    return log
+
+
+def produced(store: Store, file: list[S], happens: Sequence[Happening]) -> list[Any]:
+    World(store, used=True)
+    made = draft(campaign_file(file, extra=LEAVES))
+    applying.apply(store, made, now=START, by="test")
+    world = Rehearsal(made.library, start=START, store=store)
+    refresh(world.parts)
+    return play(world, happens, every=timedelta(hours=31))
+
+
+def play(world: Rehearsal, happens: Sequence[Happening], *, every: timedelta | None) -> list[Any]:
+    """Let it all happen to one lead; returns the books: mails, steps, moves."""
+    consents = ["privacy_notice", "nurture_email", "click_tracking"]
+    lead = world.add_lead(email="a@example.org", fields={"company": "A"}, consents=consents, timezone="Europe/Berlin")
+    for hours, what in happens:
+        until(world, START + timedelta(hours=hours), every)
+        try:
+            happen(world, lead, what, DEEDS[what], {}, campaign=world.library.campaigns["drip"])
+        except CannotHappen:
+            continue
+        world.run()
+    until(world, END, every)
+    with world.store.read() as conn:
+        logs = stories.read(conn, lead, until=END)
+        steps = rehearsals.steps_passed(conn, lead, "drip")
+    mails = [(m["step_id"], m["state"], m["sent_at"], m["reason"]) for m in logs["message"]]
+    runs = [(r["run"], r["state"], r["step_id"], r["ended_at"], r["end_reason"]) for r in logs["enrollment"]]
+    return [mails, steps, runs, [(t["to_stage"], t["occurred_at"]) for t in logs["transition"]]]
+
+
+def until(world: Rehearsal, end: datetime, every: timedelta | None) -> None:
+    """To `end`: by due moments alone, or with a look at other times as well."""
+    world.run()
+    while True:
+        due = pipeline.next_due(world.parts)
+        now = world.clock.now()
+        wanted = [max(due, now + timedelta(seconds=1))] if due is not None else []
+        if every is not None:
+            wanted.append(now + every)
+        if not wanted or min(wanted) > end:
+            break
+        world.clock.jump(min(wanted))
+        world.run()
+    if world.clock.now() < end:
+        world.clock.jump(end)
+
+
+@SLOW
+@given(files(), happenings())
+def test_p8_a_simulation_tells_what_production_does(store: Store, file: list[S], happens: list[Happening]) -> None:
+    assert produced(store, file, happens) == simulated(file, happens)
