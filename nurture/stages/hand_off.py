@@ -61,6 +61,8 @@ def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, t
     found = _with_accounts(conn, snapshots.load(conn, lead_ids, now=now))
     vectors = handoffs.last_vectors(conn, found)
     room = Room(parts, conn, None, now)
+    queued = handoffs.queued(conn, found)
+    rows: list[dict[str, Any]] = []
     ready: list[tuple[Any, int, str]] = []
     for lead_id, snapshot in found.items():
         if snapshot.lead.stage in ASKABLE:
@@ -69,10 +71,12 @@ def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, t
                 result, judged = _judge(parts, conn, snapshot, room, now=now, via="exploration")
             before = vectors.get(lead_id)
             # One that passes is asked again under lock, and that answer is kept. Who never did anything is no news.
-            if result.outcome != "pass" and (before is not None or judged.lifetime.score > 0):
-                keep_vector(parts, conn, snapshot, result, before, now=now)
+            news = before is not None or judged.lifetime.score > 0
+            if result.outcome != "pass" and news and changed(result, before):
+                rows.append(vector_row(parts, snapshot, result, now=now))
             if result.outcome == "fail":
-                handoffs.queue_for_sales(conn, lead_id, None)
+                if lead_id in queued:
+                    handoffs.queue_for_sales(conn, lead_id, None)
                 _signal(parts, conn, snapshot, result, now)
             else:
                 ready.append((_queue_key(snapshot, judged, result, room, now), lead_id, result.via))
@@ -80,6 +84,7 @@ def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, t
             tally.count("revoked", _revoke(parts, conn, snapshot, now))
         elif snapshot.lead.stage in WORKED:
             tally.count("blocked", _block(parts, conn, snapshot, now))
+    handoffs.keep_evaluations(conn, rows)
     for _, lead_id, via in sorted(ready):
         asked = ask(parts, conn, lead_id, now=now, via=via)
         tally.count("handed_off" if asked.handoff_id is not None else "waiting")
@@ -190,20 +195,29 @@ def _colleague(conn: Connection, snapshot: Snapshot, now: datetime) -> int | Non
     return None
 
 
-def keep_vector(
-    parts: Parts, conn: Connection, snapshot: Snapshot, result: GateResult, before: tuple[int, str, str] | None, *,
-    now: datetime, always: bool = False,
-) -> int | None:
-    """Store what the gate saw where it differs from the last time. Returns the id of what now stands."""
-    if not always and before is not None and before[1:] == (result.outcome, result.vector):
-        return before[0]
+def changed(result: GateResult, before: tuple[int, str, str] | None) -> bool:
+    return before is None or before[1:] != (result.outcome, result.vector)
+
+
+def vector_row(parts: Parts, snapshot: Snapshot, result: GateResult, *, now: datetime) -> dict[str, Any]:
+    """What the gate saw, as it is stored."""
     agreement = parts.library.agreement
-    return handoffs.keep_evaluation(conn, {
+    return {
         "lead_id": snapshot.lead.id, "cycle": snapshot.lead.cycle, "at": now, "outcome": result.outcome,
         "vector": result.vector, "results": result.as_list(), "via": result.via,
         "agreement_version": agreement.version, "agreement_sha": agreement.sha,
         "config_sha": parts.library.config_sha,
-    })
+    }
+
+
+def keep_vector(
+    parts: Parts, conn: Connection, snapshot: Snapshot, result: GateResult, before: tuple[int, str, str] | None, *,
+    now: datetime, always: bool = False,
+) -> int:
+    """Store what the gate saw where it differs from the last time. Returns the id of what now stands."""
+    if not always and before is not None and not changed(result, before):
+        return before[0]
+    return handoffs.keep_evaluation(conn, vector_row(parts, snapshot, result, now=now))
 
 
 def _explored(parts: Parts, conn: Connection, snapshot: Snapshot, result: GateResult) -> bool:

@@ -58,7 +58,10 @@ def _batch(
     vectors = handoffs.last_vectors(conn, lead_ids)
     # While a campaign has a lead, the campaign's own rules move it; the resolver speaks where none does.
     inside = enrollments.open_of(conn, lead_ids)
-    for lead_id, snapshot in snapshots.load(conn, lead_ids, now=now).items():
+    first_tracks: dict[int, resolver.Choice] = {}
+    found = snapshots.load(conn, lead_ids, now=now)
+    _link_accounts(conn, found.values(), now)
+    for lead_id, snapshot in found.items():
         if snapshot.lead.stage is Stage.ERASED or snapshot.lead.objected:
             # Who objected to profiling (Art. 21) is not scored; the gate says so by its consent rows.
             continue
@@ -68,9 +71,19 @@ def _batch(
         journal += _changed_model(snapshot, result, now)
         if _move(library, conn, snapshot, result, holds, now, inside=lead_id in inside):
             tally.count("moved")
-        elif lead_id not in inside and _track(library, conn, snapshot, result, holds, now):
-            tally.count("tracked")
+        elif lead_id not in inside:
+            choice = _track(library, snapshot, result, holds, now)
+            if choice is not None and choice.track is not None:
+                tally.count("tracked")
+                if snapshot.lead.track is None:
+                    first_tracks[lead_id] = choice
+                else:
+                    tracks.move(
+                        library.tracks, conn, lead_id, choice.track, now=now, reason=choice.rule, rule=choice.rule
+                    )
     scores.write(conn, rows)
+    # A first track ends nothing and wakes nobody: written for the whole batch, seen by the stages that follow.
+    lifecycle.first_tracks(conn, {i: (c.track or "", c.rule) for i, c in first_tracks.items()}, now=now)
     scores.write_shadows(conn, shadow_rows)
     enrollments.journal(conn, journal)
 
@@ -193,16 +206,17 @@ def _choice(
     return resolver.choose(moved, library.tracks, library.agreement, now=now, result=result, holds=holds)
 
 
-def _track(library: Library, conn: Connection, snapshot: Snapshot, result: Scored, holds: Holds, now: datetime) -> bool:
-    """Give a track to a lead without one, or a better one. What a campaign decided stands otherwise."""
+def _track(
+    library: Library, snapshot: Snapshot, result: Scored, holds: Holds, now: datetime
+) -> resolver.Choice | None:
+    """The track for a lead without one, or a better one. What a campaign decided stands otherwise."""
     lead = snapshot.lead
     if lead.stage in _TRACKLESS or lead.stage is Stage.RECYCLED:
-        return False
+        return None
     choice = resolver.choose(snapshot, library.tracks, library.agreement, now=now, result=result, holds=holds)
     if choice.track is None or choice.track == lead.track:
-        return False
+        return None
     here, there = library.tracks.tracks.get(lead.track or ""), library.tracks.tracks[choice.track]
     if lead.track is not None and (here is None or there.priority >= here.priority):
-        return False
-    tracks.move(library.tracks, conn, lead.id, choice.track, now=now, reason=choice.rule, rule=choice.rule)
-    return True
+        return None
+    return choice

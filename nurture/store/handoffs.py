@@ -170,6 +170,12 @@ def keep_evaluation(conn: Connection, row: Mapping[str, Any]) -> int:
     return int(conn.execute(_gate.insert().values(**row).returning(_gate.c.id)).scalar_one())
 
 
+def keep_evaluations(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store many gate evaluations in one statement."""
+    if rows:
+        conn.execute(_gate.insert(), list(rows))
+
+
 def evaluation(conn: Connection, evaluation_id: int) -> dict[str, Any] | None:
     row = conn.execute(select(_gate).where(_gate.c.id == evaluation_id)).first()
     return None if row is None else dict(row._mapping)
@@ -273,6 +279,12 @@ def queue_for_sales(conn: Connection, lead_id: int, priority: int | None) -> Non
         _lead.c.queue_priority.is_not(None) if priority is None else _lead.c.queue_priority.is_distinct_from(priority)
     )
     conn.execute(update(_lead).where(_lead.c.id == lead_id, other).values(queue_priority=priority))
+
+
+def queued(conn: Connection, lead_ids: Iterable[int]) -> set[int]:
+    """Which of these leads wait for room."""
+    query = select(_lead.c.id).where(_lead.c.id.in_(list(lead_ids)), _lead.c.queue_priority.is_not(None))
+    return set(conn.execute(query).scalars())
 
 
 def next_in_queue(conn: Connection, *, limit: int) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from nurture.errors import Conflict, Refused
 from nurture.model.lifecycle import PREVIOUS, Move, next_state
@@ -157,6 +157,31 @@ def _mark(conn: Connection, lead_id: int, *, status: str, reason: str) -> None:
 def _end_all(conn: Connection, lead_id: int, *, reason: str, now: datetime) -> None:
     inside = [e.id for e in enrollments.open_of(conn, [lead_id]).get(lead_id, [])]
     enrollments.end(conn, inside, state=EnrollmentState.LEFT, reason=reason, now=now)
+
+
+def first_tracks(conn: Connection, chosen: Mapping[int, tuple[str, str]], *, now: datetime) -> None:
+    """Put leads that are on no track on their first one: lead -> (track, rule)."""
+    if not chosen:
+        return
+    stays = [
+        {"lead_id": i, "track": track, "status": "active", "since": now, "reason": rule, "rule": rule}
+        for i, (track, rule) in chosen.items()
+    ]
+    conn.execute(_member.insert(), stays)
+    rows = [{"b_id": i, "b_track": track, "b_now": now} for i, (track, _) in chosen.items()]
+    moment = _lead.c.track_since.type
+    conn.execute(
+        update(_lead).where(_lead.c.id == bindparam("b_id"), _lead.c.track.is_(None)).values(
+            track=bindparam("b_track"), track_since=bindparam("b_now", type_=moment),
+            updated_at=bindparam("b_now", type_=moment),
+        ),
+        rows,
+    )
+    told = [
+        {"lead_id": i, "at": now, "kind": "moved", "code": rule, "text": f"moved to track {track}"}
+        for i, (track, rule) in chosen.items()
+    ]
+    enrollments.journal(conn, told)
 
 
 def history(conn: Connection, lead_id: int) -> list[dict[str, Any]]:
