@@ -76,8 +76,10 @@ def _funnel_sheet(cohort: rules.Cohort) -> Sheet:
             name = f"mql ({cohort.mql_new:,} new names, {cohort.mql_existing:,} existing)"
         # Nobody entered and somebody went past: the company has no such step, which is not a rate of zero.
         passed_by = not step.reached and step.skipped
-        rows.append((name, step.reached, step.skipped or "", _rate(step.of_previous), step.previous or "",
-                     *(("", "") if passed_by else (_rate(step.of_acquired), _interval(step.of_acquired)))))
+        told = ("", "") if passed_by else (_rate(step.of_acquired), _interval(step.of_acquired))
+        if step.name == "acquired":
+            told = ("", "")
+        rows.append((name, step.reached, step.skipped or "", _rate(step.of_previous), step.previous or "", *told))
     rows += [(name, count, "", "", "", "", "") for name, count in cohort.detours.items()]
     return Sheet("All cohorts", ("stage", "people", "skipped it", "of previous", "(previous)", "of acquired", "95 %"),
                  tuple(rows), (1, 2, 3, 5))

@@ -48,37 +48,43 @@ def test_labels_follow_the_reasons_of_the_agreement(end: str, reason: str | None
 
 def fill(store: Store, now: datetime, n: int) -> None:
     """Hand-offs of which those after a webinar went well; and what was learnt afterwards says the opposite."""
-    tables = metadata.tables
+    rows: dict[str, list[dict[str, object]]] = {
+        name: [] for name in ("lead", "event", "lead_value", "handoff", "transition")
+    }
+    for number in range(1, n + 1):
+        came, senior = number % 2 == 0, number % 3 == 0
+        good = (came and number % 10 != 0) or (senior and number % 4 == 1)
+        at = now - timedelta(days=200 - number)
+        rows["lead"].append({
+            "id": number, "email_key": f"l{number}@example.org", "stage": "sql" if good else "recycled",
+            "created_at": at, "updated_at": at, "first_touch": {}, "fields": {}, "topics_off": [],
+        })
+        seen = [("page_view", -3), *([("webinar_attended", -3)] if came else []), ("webinar_attended", 1)]
+        for position, (kind, day) in enumerate(seen):
+            rows["event"].append({
+                "key": f"{number}-{position}", "lead_id": number, "cycle": 1, "kind": kind,
+                "occurred_at": at + timedelta(days=day), "recorded_at": at, "machine": False, "void": False, "data": {},
+            })
+        for name, value, day in (("role", "head" if senior else "clerk", -5), ("verdict", str(good), 1)):
+            rows["lead_value"].append({
+                "lead_id": number, "field": name, "value": {"v": value}, "origin": "declared", "confidence": 1.0,
+                "at": at + timedelta(days=day),
+            })
+        score = {"engagement": 60_000 if came else 30_000, "fit_low": 50_000, "model": "default"}
+        rows["handoff"].append({
+            "lead_id": number, "cycle": 1, "state": "accepted" if good else "recycled", "via": "score", "queue": "q",
+            "cell": "A1" if came else "B2", "packet": {"score": score}, "opened_at": at, "closed_at": at,
+            "reason": None if good else "score_too_early", "priority": 0, "fast": False, "note": "", "version": 0,
+        })
+        if good:
+            rows["transition"].append({
+                "key": f"t{number}", "lead_id": number, "cycle": 1, "rule": "T13", "from_stage": "sal",
+                "to_stage": "sql", "trigger": "qualify", "actor_kind": "sales", "occurred_at": at, "recorded_at": at,
+            })
     with store.begin() as conn:
-        for number in range(1, n + 1):
-            came, senior = number % 2 == 0, number % 3 == 0
-            good = (came and number % 10 != 0) or (senior and number % 4 == 1)
-            at = now - timedelta(days=200 - number)
-            conn.execute(insert(tables["lead"]).values(
-                id=number, email_key=f"l{number}@example.org", stage="sql" if good else "recycled", created_at=at,
-                updated_at=at, first_touch={}, fields={}, topics_off=[]))
-            kinds = ["page_view"] + (["webinar_attended"] if came else [])
-            for position, kind in enumerate(kinds):
-                conn.execute(insert(tables["event"]).values(
-                    key=f"{number}-{position}", lead_id=number, cycle=1, kind=kind, occurred_at=at - timedelta(days=3),
-                    recorded_at=at, machine=False, void=False, data={}))
-            conn.execute(insert(tables["event"]).values(
-                key=f"{number}-after", lead_id=number, cycle=1, kind="webinar_attended",
-                occurred_at=at + timedelta(days=1), recorded_at=at, machine=False, void=False, data={}))
-            for name, value, when in (("role", "head" if senior else "clerk", at - timedelta(days=5)),
-                                      ("verdict", "good" if good else "bad", at + timedelta(days=1))):
-                conn.execute(insert(tables["lead_value"]).values(
-                    lead_id=number, field=name, value={"v": value}, origin="declared", confidence=1.0, at=when))
-            conn.execute(insert(tables["handoff"]).values(
-                lead_id=number, cycle=1, state="accepted" if good else "recycled", via="score", queue="q",
-                cell="A1" if came else "B2", packet={"score": {"engagement": 60_000 if came else 30_000,
-                                                               "fit_low": 50_000, "model": "default"}},
-                opened_at=at, closed_at=at, reason=None if good else "score_too_early", priority=0, fast=False, note="",
-                version=0))
-            if good:
-                conn.execute(insert(tables["transition"]).values(
-                    key=f"t{number}", lead_id=number, cycle=1, rule="T13", from_stage="sal", to_stage="sql",
-                    trigger="qualify", actor_kind="sales", occurred_at=at, recorded_at=at))
+        for name, made in rows.items():
+            if made:
+                conn.execute(insert(metadata.tables[name]), made)
 
 
 def test_points_are_proposed_from_what_was_known_at_hand_off(store: Store, now: datetime) -> None:
