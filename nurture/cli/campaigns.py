@@ -247,7 +247,7 @@ def status(
     campaign: str | None = typer.Argument(None, help="One campaign, with its versions and steps."), as_json: bool = JSON
 ) -> None:
     """What runs, in which version, with how many people; which files on disk say something else."""
-    from nurture.insight.running import campaign_status, overview
+    from nurture.insight.running import campaign_status, note_files, overview
 
     store = open_database()
     chosen = settings()
@@ -258,6 +258,7 @@ def status(
             raise UsageError(f"no campaign `{plain(campaign)}` is applied", fix="`nurture status` lists them")
         _show_status(found, as_json=as_json)
         raise typer.Exit(FINE)
+    note_files(store, chosen.campaigns_dir, chosen.templates_dir, now=now)
     rows = overview(store, chosen.campaigns_dir, chosen.templates_dir, now=now)
     if as_json:
         emit_json(rows)

@@ -10,7 +10,7 @@ from nurture.authoring.reading import File, Reading, read_folder
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign
 from nurture.stages.apply import campaign_of
-from nurture.store import Store, campaigns, inside
+from nurture.store import Store, campaigns, handoffs, inside
 from nurture.store.campaigns import Running, Version
 
 
@@ -47,6 +47,28 @@ def overview(store: Store, campaigns_dir: Path, templates_dir: Path, *, now: dat
                 "track": file.noun.track,
             })
     return rows
+
+
+def note_files(store: Store, campaigns_dir: Path, templates_dir: Path, *, now: datetime) -> list[str]:
+    """Note which campaigns have no good file any more, and tell their owner once. Returns what is wrong, in words.
+
+    The applied version runs on in every case.
+    """
+    reading = read_folder(campaigns_dir, templates_dir)
+    said: list[str] = []
+    with store.begin() as conn:
+        live = campaigns.live_versions(conn)
+        for name, one in campaigns.running(conn).items():
+            found = _file(reading, live[name], one)
+            problem = found if found.startswith(("broken", "missing")) else None
+            if problem is not None:
+                said.append(f"campaigns/{name}.yaml is {problem}")
+                owner = campaign_of(live[name]).owner
+                key = f"file/{name}/{campaigns.digest_of(problem)[:8]}/v{one.version}"
+                handoffs.alert(conn, key, "campaign_file", said[-1], for_whom=owner, now=now)
+            if problem != one.file_problem:
+                campaigns.set_state(conn, name, {"file_problem": problem})
+    return said
 
 
 def campaign_status(store: Store, name: str, *, now: datetime) -> dict[str, Any] | None:

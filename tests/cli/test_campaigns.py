@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from nurture.cli import main
 from nurture.store import open_store
-from nurture.store.tables import ConsentStateRow, EnrollmentRow, LeadListRow, LeadRow
+from nurture.store.tables import AlertRow, ConsentStateRow, EnrollmentRow, LeadListRow, LeadRow
 from tests.store.applying import BASE, GOOD, START, S, campaign_file
 
 DRIP = [S("s0", 0), S("s1", 7), S("s2", 7), S("s3", 7, "score")]
@@ -122,6 +122,11 @@ def test_the_first_apply_and_what_status_says_after_it(nurture: Run, here: Path)
     assert row(said)["file"] == "as applied"
     (here / "campaigns" / "drip.yaml").write_text("campaign: [", encoding="utf-8")
     assert "the applied version runs on" in nurture("status")[1]
+    store = open_store(f"sqlite:///{here}/var/nurture.db")
+    with store.read() as conn:
+        told = conn.execute(select(AlertRow.__table__.c.text, AlertRow.__table__.c.for_whom)).all()  # type: ignore[attr-defined]  # SQLModel sets __table__
+    assert [(text[:34], whom) for text, whom in told] == [("campaigns/drip.yaml is broken (lin", "ines@example.com")]
+    store.close()
     (here / "campaigns" / "drip.yaml").unlink()
     assert "missing" in nurture("status")[1]
     assert "goes on as it is" in nurture("plan")[1]
