@@ -20,6 +20,7 @@ class MemoryTransport:
     answer: Callable[[Outgoing], Reply] = accepted
     capacity: int = 40
     resting: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     sent: list[Outgoing] = field(default_factory=list)
     stopped: bool = False
 

@@ -39,6 +39,7 @@ class SmtpTransport:
             raise ValueError("a transport needs at least one route")
         self.routes = tuple(routes)
         self.resting: frozenset[str] = frozenset()
+        self.names = frozenset(r.name for r in routes)
         self.capacity = max(sum(r.connections for r in routes) * depth, 1)
         self.sign = sign
         self._helo, self._tls, self._new_loop = helo, tls, loop
@@ -128,6 +129,10 @@ class _Run:
         while True:
             self._hire()
             tasks = [task for group in self.workers.values() for task in group]
+            if not tasks and not self.exhausted and not self.outstanding:
+                # The last connection ended with its message: what waits at the source goes over new ones.
+                self.refill()
+                continue
             if not tasks:
                 if self.failure is not None:
                     raise self.failure
@@ -160,7 +165,7 @@ class _Run:
         room = self.transport.capacity - self.outstanding
         if self.exhausted or room < max(self.transport.capacity // 2, 1):
             return
-        if self.transport.stopping:
+        if self.transport.stopping or len(self.down) == len(self.lanes):
             self.exhausted = True
             return
         try:

@@ -26,6 +26,8 @@ class Transport(Protocol):
     capacity: int
     resting: frozenset[str]
     """Routes whose breaker is open: they get nothing."""
+    names: frozenset[str]
+    """Every route there is; empty where routes mean nothing."""
 
     def pump(self, take: Take, done: Done) -> None: ...
 

@@ -40,14 +40,15 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     with parts.store.begin() as conn:
         _recover(parts, conn, now)
         halt, stopped = outgoing.halts(conn, now=now)
-        if brakes.ALL in halt:
+        resting = frozenset(k.removeprefix("route:") for k in halt if k.startswith("route:"))
+        if brakes.ALL in halt or (parts.transport.names and parts.transport.names <= resting):
             return tally
         claimed = outgoing.claim(conn, now=now, limit=limit, owner=owner, stopped=stopped, only=only)
     if not claimed:
         return tally
     tally.due = len(claimed)
     job = _Job(parts, claimed, now=now, owner=owner, tally=tally)
-    parts.transport.resting = frozenset(k.removeprefix("route:") for k in halt if k.startswith("route:"))
+    parts.transport.resting = resting
     try:
         parts.transport.pump(job.take, job.done)
     finally:
