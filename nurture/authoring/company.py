@@ -40,6 +40,7 @@ COMPANY: Final[Words] = {
     "holidays": Word("Closed days on top of the public ones, by country.", table(array(DAY))),
     "emits": Word("Events that your own systems post.", array(SLUG)),
     "dormant_after": Word("Silent for so long: dormant.", ref("duration"), False, ("180 days",)),
+    "hygiene_opens": Word("Keep only the date of the last open, also without open_tracking.", YES_NO),
     "sunset_after": Word("So many unanswered mails of the re-permission series end it.", TEXT, False, ("3 emails",)),
 }
 TOPIC: Final[Words] = {
@@ -137,6 +138,7 @@ def read_company(root: Node, desk: Desk) -> Company:
         emits=frozenset(block.get("emits", v.many(v.slug), ())),
         dormant_after_days=block.get("dormant_after", v.days, 180),
         sunset_after_mails=block.get("sunset_after", _emails, 3),
+        hygiene_opens=block.get("hygiene_opens", v.yes_no, False),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from jinja2 import nodes
 
-from nurture.authoring.desk import did_you_mean
+from nurture.authoring.desk import MOST, did_you_mean
 from nurture.model.company import LeadField
 from nurture.model.sandbox import (
     DERIVED,
@@ -57,12 +57,12 @@ def copy_faults(source: str, known: Known, html: bool) -> tuple[Fault, ...]:
         tree = parse(source)
     except CopyError as error:
         return (Fault(error.code, error.message, error.line, error.name),)
-    forbidden = tuple(_with_hint(fault) for fault in faults(tree))
+    forbidden = tuple(_with_hint(fault) for fault in faults(tree)[:MOST])
     if forbidden:
         return forbidden
     walk = _Walk(known)
     _visit(tree, frozenset(), frozenset(), walk)
-    return tuple(walk.found) or _tried(source, known, html)
+    return tuple(walk.found[:MOST]) or _tried(source, known, html)
 
 
 def _with_hint(fault: Fault) -> Fault:
@@ -237,6 +237,8 @@ def names_in(source: str) -> Iterator[str]:
     try:
         tree = parse(source)
     except CopyError:
+        return
+    if faults(tree):
         return
     for attr in tree.find_all(nodes.Getattr):
         if isinstance(attr.node, nodes.Name):

@@ -20,7 +20,7 @@ from nurture.authoring.desk import Desk, Spots, problem
 from nurture.authoring.forms import read_form, read_wording
 from nurture.authoring.scoring import read_scoring
 from nurture.authoring.story import read_story
-from nurture.authoring.template import CopyFile, assemble, read_copy, template_name
+from nurture.authoring.template import CopyFile, assemble, read_copy, read_layout, template_name
 from nurture.authoring.tree import SIZE_LIMIT, Node, read_tree
 from nurture.model.campaign import Campaign
 from nurture.model.library import Library
@@ -173,7 +173,7 @@ def read_file(name: str, text: str) -> File:
     desk = Desk(name)
     noun: Any
     if kind == "layout":
-        noun = text
+        noun = read_layout(text, desk)
     elif kind == "wording":
         noun = read_wording(text, desk)
     elif kind == "copy":

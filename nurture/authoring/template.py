@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 from markdown_it import MarkdownIt
 
@@ -20,6 +20,12 @@ from nurture.authoring.tree import Node
 from nurture.model.problem import Place
 from nurture.model.template import Copy, Template
 from nurture.model.words import ContentKind, Depth
+
+COPY_LIMIT: Final = 64 * 1024
+"""Characters of a copy or a layout; with styles and pictures a mail is clipped from 102 KB."""
+
+MARKS_LIMIT: Final = 2000
+"""Of each sign that means something in Markdown or HTML."""
 
 FORMS: Final = ("md", "mjml", "html")
 TEMPLATE: Final[Words] = {
@@ -101,6 +107,15 @@ def read_copy(text: str, desk: Desk) -> CopyFile | None:
     return _copy(root, desk, CopyFile(name, language, form, body, Place(desk.file, first), digest=digest))
 
 
+def read_layout(text: str, desk: Desk) -> str | None:
+    """A layout as it is; None when it is too large to frame a mail."""
+    if len(text) <= COPY_LIMIT:
+        return text
+    desk.find("template-too-large", Place(desk.file), f"this layout is longer than {COPY_LIMIT // 1024} KB",
+              "move styles that no mail needs out of it")
+    return None
+
+
 def _copy(root: Node, desk: Desk, bare: CopyFile) -> CopyFile:
     block = Block(root, desk, TEMPLATE)
     for key in TEMPLATE:
@@ -117,9 +132,19 @@ def _copy(root: Node, desk: Desk, bare: CopyFile) -> CopyFile:
         layout=block.get("layout", _layout, "_base"),
         repeat_after=block.get("repeat_after", _repeat),
         named=named,
-        links=tuple(links_of(bare.body, bare.form, bare.place)),
+        links=() if _overgrown(bare, desk) else tuple(links_of(bare.body, bare.form, bare.place)),
         digest=bare.digest,
     )
+
+
+def _overgrown(bare: CopyFile, desk: Desk) -> bool:
+    """A copy that only a machine can have written; readers of Markdown take minutes for it."""
+    marks = max(bare.body.count(mark) for mark in "[<`*_~>|&")
+    if len(bare.body) <= COPY_LIMIT and marks <= MARKS_LIMIT:
+        return False
+    desk.find("template-too-large", bare.place, "this copy holds more than a mail can hold",
+              "shorten it, and link to the rest")
+    return True
 
 
 def _subject(node: Node, desk: Desk) -> str | None:
@@ -146,7 +171,10 @@ def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
 
-_TAG: Final = re.compile(r"<(?:a|img|mj-button|mj-navbar-link|mj-image)\b[^>]*>", re.IGNORECASE)
+# A tag is at most so long: without the limit a file of `<a` alone would take minutes.
+_TAG: Final = re.compile(r"<(?:a|img|mj-button|mj-navbar-link|mj-image)\b[^>]{0,2000}>", re.IGNORECASE)
+_PRINTED: Final = re.compile(r"\{\{[^\n{}]{0,500}\}\}")
+_ASIDE: Final = re.compile(r"qJ([0-9]+)Jq")
 _ATTRIBUTE: Final = re.compile(r"""\s([a-z-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 
 
@@ -178,26 +206,22 @@ def _tags(body: str) -> list[tuple[str, str | None, bool]]:
 
 
 def _markdown_links(body: str) -> list[tuple[str, str | None, bool]]:
-    # Jinja inside an address would end the link for Markdown; it is hidden while links are looked for.
-    hidden = re.sub(r"\{\{.*?\}\}", lambda m: "J" * len(m.group()), body)
-    spans = {m.group(): m for m in re.finditer(r"\{\{.*?\}\}", body)}
+    # Jinja inside an address would end the link for Markdown, so it is put aside while links are looked for.
+    aside: list[str] = []
+
+    def put(found: re.Match[str]) -> str:
+        aside.append(found.group())
+        return f"qJ{len(aside) - 1}Jq"
+
     made: list[tuple[str, str | None, bool]] = []
-    for token in _markdown().parse(hidden):
+    for token in _markdown().parse(_PRINTED.sub(put, body)):
         for child in token.children or ():
             if child.type in ("link_open", "image"):
                 url = str(child.attrGet("href") or child.attrGet("src") or "")
                 image = child.type == "image"
                 name = child.content if image else child.attrGet("title")
-                made.append((_unhide(url, spans), str(name) if name else None, image))
+                made.append((_ASIDE.sub(lambda m: aside[int(m[1])], url), str(name) if name else None, image))
     return made
-
-
-def _unhide(url: str, spans: dict[str, Any]) -> str:
-    for said in spans:
-        hidden = "J" * len(said)
-        if hidden in url:
-            return url.replace(hidden, said)
-    return url
 
 
 def _place(body: str, at: int, place: Place, width: int) -> Place:

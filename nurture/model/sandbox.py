@@ -31,6 +31,12 @@ OUTPUT_LIMIT: Final = 512 * 1024
 """Characters one rendering may produce; mail above 102 KB is cut off by large receivers anyway."""
 
 SOURCE_LIMIT: Final = 256 * 1024
+"""Of a compiled page with its styles; `authoring` takes copy of a quarter of this."""
+
+PLACES_LIMIT: Final = 1000
+"""Places to fill in, in one page."""
+PLACE_LIMIT: Final = 1000
+"""Characters of one such place: parsing an expression takes more than its length."""
 DEPTH_LIMIT: Final = 40
 
 _BORROWED: Final = (
@@ -196,14 +202,28 @@ class Fault:
 
 def parse(source: str) -> nodes.Template:
     """Source -> syntax tree. Raises CopyError with the line when it does not read or is too large."""
-    if len(source) > SOURCE_LIMIT:
-        raise CopyError(f"longer than {SOURCE_LIMIT // 1024} KB", code="template-too-large")
+    _measure(source)
     try:
         return sandbox().parse(source)
     except TemplateSyntaxError as error:
         raise CopyError((error.message or "it cannot be read").replace("\n", " "), error.lineno or 1) from None
     except (RecursionError, MemoryError):
         raise CopyError("nested too deeply") from None
+
+
+def _measure(source: str) -> None:
+    """Refuse by size before anything is parsed."""
+    if len(source) > SOURCE_LIMIT:
+        raise CopyError(f"longer than {SOURCE_LIMIT // 1024} KB", code="template-too-large")
+    places, at = 0, source.find("{")
+    while at >= 0:
+        if source[at + 1:at + 2] in ("{", "%"):
+            places += 1
+            end = source.find("}", at)
+            if places > PLACES_LIMIT or (end if end >= 0 else len(source)) - at > PLACE_LIMIT:
+                line = source.count("\n", 0, at) + 1
+                raise CopyError("more is filled in here than a mail can hold", line, code="template-too-large")
+        at = source.find("{", at + 2)
 
 
 def faults(tree: nodes.Node) -> tuple[Fault, ...]:

@@ -16,8 +16,8 @@ from nurture.authoring.format import formatted
 from nurture.authoring.reading import kind_of, read_bytes
 from nurture.authoring.report import as_text
 from nurture.authoring.rulebook import RULES
+from nurture.authoring.template import COPY_LIMIT
 from nurture.model.problem import Problem
-from nurture.model.sandbox import SOURCE_LIMIT
 from tests.authoring.folders import TODAY, good
 
 GOOD = good()
@@ -113,9 +113,38 @@ def test_a_hostile_file_may_stand_anywhere(what: str) -> None:
     assert read_everywhere(HOSTILE[what]())
 
 
+FRONT = "---\ncontent: x\nkind: educational\ndepth: awareness\nsubject: X\npreheader: Y\n---\n"
+LARGE = 250_000
+HOSTILE_COPY = {
+    "open tags": "<a", "tags": '<a href="', "attributes": "<a " + "x='" * 900, "brackets": "[", "pictures": "![",
+    "links": "[a](",
+    "code": "`", "stars": "*a ", "quotes": "> ", "lists": "- ", "html": "<div><!--", "print": "{{ ",
+    "printed": "{{ a }}", "if": "{% if a %}",
+    "dots": "{{ a" + ".b" * 3000 + " }}", "parentheses": "{{ " + "(" * 3000,
+    "filters": "{{ a" + " | upper" * 3000 + " }}", "comment": "{#",
+    "entities": "&amp;", "tables": "|a|b\n|-|-\n", "references": "[a]: b\n",
+    "named": "[a](https://x.example/{{ b }} 'c')\n", "tildes": "~~",
+    "and": "{{ a" + " and a" * 3000 + " }}", "concat": "{{ a" + " ~ a" * 3000 + " }}",
+    "compare": "{{ a" + " < a" * 3000 + " }}",
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("what", HOSTILE_COPY)
+@pytest.mark.parametrize("name", ["templates/awareness/x.en.md", "templates/awareness/x.en.html",
+                                  "templates/_base.html"])
+def test_a_hostile_copy_is_a_finding_in_less_than_two_seconds(what: str, name: str) -> None:
+    piece = HOSTILE_COPY[what]
+    text = (FRONT if "_base" not in name else "") + piece * (LARGE // len(piece))
+    begun = time.process_time()
+    problems = check(read_sources({name: text}), today=TODAY)
+    assert time.process_time() - begun < 2
+    assert problems
+
+
 def test_a_copy_that_is_too_large_is_said_to_be() -> None:
     name = "templates/awareness/guide.en.md"
-    problems = check(read_sources({**GOOD, name: GOOD[name] + "Once more.\n" * (SOURCE_LIMIT // 10)}), today=TODAY)
+    problems = check(read_sources({**GOOD, name: GOOD[name] + "Once more.\n" * (COPY_LIMIT // 10)}), today=TODAY)
     assert {"template-too-large"} == {p.code for p in problems if p.place.file == name}
 
 
