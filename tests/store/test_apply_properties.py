@@ -5,6 +5,7 @@ P8 (a simulation tells what production does) is in `tests/stories`.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,10 +27,10 @@ from nurture.store.tables import ConsentStateRow
 from tests.store.applying import POOL, S, World, campaign_file, draft, template_file
 
 consent = ConsentStateRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-QUICK = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-SLOW = settings(QUICK, max_examples=5)
+MANY = 10 if os.environ.get("NURTURE_TEST_ALL") else 1
+QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+QUICK = settings(max_examples=8 * MANY, deadline=None, suppress_health_check=QUIET)
+SLOW = settings(QUICK, max_examples=4 * MANY)
 
 days = st.integers(0, 9)
 kinds = st.sampled_from(["send", "send", "send", "score", "fork"])
