@@ -372,7 +372,14 @@ def one_or_many(reader: Reader[T]) -> Reader[T | tuple[T, ...]]:
     """One value stays one value, a list becomes a tuple: any of them."""
 
     def read(node: Node, desk: Desk) -> T | tuple[T, ...] | None:
-        return many(reader)(node, desk) if node.kind == "list" else reader(node, desk)
+        if node.kind != "list":
+            return reader(node, desk)
+        everything = next((n for n in node.items if n.text == "any"), None)
+        if everything is not None:
+            desk.find("bad-form", everything.place, "`any` in a list means nothing: it stands alone",
+                      "write `any` without a list")
+            return None
+        return many(reader)(node, desk)
 
     return read
 

@@ -80,6 +80,12 @@ def test_a_value_is_refused_with_a_finding(reader: Callable[[Node, Desk], Any], 
     assert found is None and len(codes) == 1
 
 
+def test_any_stands_alone() -> None:
+    assert value(v.one_or_many(v.slug), "any") == ("any", [])
+    assert value(v.one_or_many(v.slug), "[a, any]") == (None, ["bad-form"])
+    assert value(v.one_or_many(v.slug), "[a]") == (("a",), [])
+
+
 def test_guesses() -> None:
     known = ["inside-sales", "business_case", "education"]
     assert nearest("inside sales", known) == "inside-sales"
