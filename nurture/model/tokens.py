@@ -177,6 +177,8 @@ def verify_lower(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None
 
 def normal_address(address: str) -> str:
     """The form in which two spellings of one mailbox are the same: folded case, NFKC, the domain as A-labels."""
+    if address.isascii():
+        return address.strip().lower()
     text = unicodedata.normalize("NFKC", address).strip().casefold()
     local, at, domain = text.rpartition("@")
     with contextlib.suppress(UnicodeError):
