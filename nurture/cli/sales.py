@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from nurture.cli.common import FINDINGS, emit_json, find_lead, open_parts, out, plain, show, table
+from nurture.cli.common import emit_json, find_lead, open_parts, out, plain, show
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ sales = typer.Typer(no_args_is_help=True, help="Hand-offs and what sales decides
 
 
 def register(app: typer.Typer) -> None:
+    from nurture.cli import sales_accounts
+
+    sales_accounts.register(sales)
     app.add_typer(sales, name="sales")
 
 
@@ -251,6 +253,24 @@ def undo(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> 
 
 
 @sales.command()
+def reopen(
+    lead: Annotated[str, typer.Argument(help="A lead's number, e-mail address or external id.")],
+    by: As,
+    note: Note = None,
+    as_json: Json = False,
+) -> None:
+    """Bring a disqualified lead back to nurture, with a note why."""
+    from nurture.stages.reopen import reopen as bring_back
+
+    parts, clock = open_parts()
+    done = bring_back(parts, find_lead(parts.store, lead), by=by, note=note, now=clock.now())
+    if as_json:
+        emit_json(done)
+    else:
+        out.print(Text(f"lead {done.lead_id} is {done.after.value}"))
+
+
+@sales.command()
 def convert(
     handoff: Handoff,
     by: As,
@@ -335,56 +355,3 @@ def reasons(as_json: Json = False) -> None:
               "track": "for good" if r.terminal else "", "note": "needed" if r.note_required else ""}
              for r in (agreement.reject_reasons or rules.REJECTS).values()]
     show(rows, as_json=as_json, title="Reasons")
-
-
-@sales.command()
-def account(
-    number: Annotated[int | None, typer.Argument(help="An account's number; without one, all of them.")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="A role of the buying committee; several times.")] = None,
-    as_json: Json = False,
-) -> None:
-    """An organisation: who we know there, which roles are covered, how engaged they are, which deal is open."""
-    from nurture.stages import conversion
-    from nurture.store import accounts
-
-    parts, _ = open_parts()
-    if number is None:
-        with parts.store.read() as conn:
-            rows = accounts.listing(conn)
-        names = ("id", "name", "country", "owner", "people")
-        show([{n: r[n] for n in names} for r in rows], as_json=as_json, title="Accounts")
-        return
-    view = conversion.account_view(parts, number, roles=tuple(role or ()))
-    if as_json:
-        emit_json(view)
-        return
-    out.print(
-        Text(plain(f"{view['name']}: engagement {view['engagement'] / 1000:.1f}, owner {view['owner'] or 'nobody'}"))
-    )
-    show(view["people"], as_json=False, title="People")
-    if view["roles"]:
-        out.print(table("Roles", ("role", "covered"), [(r, "yes" if c else "no") for r, c in view["roles"].items()]))
-
-
-@sales.command()
-def results(
-    file: Annotated[Path, typer.Argument(help="CSV with result, lead, deal, reason, amount, currency, date.")],
-    as_json: Json = False,
-) -> None:
-    """Take in what became of deals: won, lost, churned. Reading a file twice changes nothing."""
-    from nurture.stages import results as stage
-
-    parts, clock = open_parts()
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise UsageError(f"`{file}` cannot be read: {type(unreadable).__name__}", fix="give a UTF-8 CSV file") from None
-    read, wrong = stage.read_csv(text)
-    outcomes = stage.record(parts, read, now=clock.now())
-    rows = [
-        {"result": o.result.kind, "lead": o.lead_id, "deal": o.result.deal, "state": o.state, "text": o.text}
-        for o in outcomes
-    ] + [{"result": "", "lead": None, "deal": None, "state": "unreadable", "text": w} for w in wrong]
-    show(rows, as_json=as_json, title="Results")
-    if wrong or any(o.state == "refused" for o in outcomes):
-        raise typer.Exit(FINDINGS)

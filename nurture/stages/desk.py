@@ -65,7 +65,7 @@ def reject(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: d
     """Turn the lead away for a reason of the closed list: mql, sal or sql -> disqualified."""
     seller = who(parts, by)
     found = recycling.reject_reason_of(parts.library.agreement, reason)
-    _needs_note(found.note_required, found.id, note)
+    needs_note(found.note_required, found.id, note)
     with parts.store.begin() as conn:
         desk = Desk(parts, conn, handoff_id, seller, "reject", key, now, reason=found.id, note=note)
         if desk.first is not None:
@@ -86,7 +86,7 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
     seller = who(parts, by)
     agreement = parts.library.agreement
     found = recycling.reason_of(agreement, reason)
-    _needs_note(found.note_required, found.id, note)
+    needs_note(found.note_required, found.id, note)
     back = recycling.way_back(found, now=now, calendar=agreement.calendar, revisit_on=revisit_on,
                               tracks=parts.library.tracks)
     with parts.store.begin() as conn:
@@ -351,7 +351,7 @@ def _lacking(parts: Parts, conn: Connection, handoff: Handoff) -> str:
     return f"{short} more of {', '.join(left)}" if short > 0 else ""
 
 
-def _needs_note(required: bool, reason: str, note: str | None) -> None:
+def needs_note(required: bool, reason: str, note: str | None) -> None:
     if required and not (note or "").strip():
         raise Refused(f"`{reason}` needs a note.", code="needs_note", fix="say in a sentence what it was")
 

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from nurture.errors import Conflict, Refused
 from nurture.model.words import Purpose, Stage
 from nurture.stages import desk, hand_off
+from nurture.stages.reopen import reopen
 from nurture.store import Store, handoffs, lifecycle, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow
 from tests.store.qualify import SEED, WEBINAR, add_lead, grant, happened, parts, tick
@@ -30,7 +31,7 @@ def open_handoff(store: Store, lead_id: int) -> handoffs.Handoff | None:
 
 def handed_over(store: Store, **columns: object) -> tuple[int, int]:
     who = add_lead(store, now=NOW, **columns)  # type: ignore[arg-type]
-    happened(store, who, *SEED, WEBINAR, now=NOW)
+    happened(store, who, *[(k, d, {**m, "key": f"{who}{k}{d}"}) for k, d, m in (*SEED, WEBINAR)], now=NOW)
     tick(parts(store), now=NOW)
     found = open_handoff(store, who)
     assert found is not None
@@ -271,3 +272,20 @@ def test_a_request_for_contact_skips_points_and_never_consent(store: Store) -> N
     found = open_handoff(store, who)
     assert found is not None and found.fast and found.via == "hand_raise"
     assert found.due_at == NOW + timedelta(minutes=60)
+
+
+def test_a_lead_turned_away_comes_back_by_a_named_person_only(store: Store) -> None:
+    """T28."""
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    desk.reject(world, handoff_id, reason="not_icp", by="jana", now=NOW)
+    for by, note, code in (("nobody", "x", "needs_human"), ("ines", "", "needs_note")):
+        with pytest.raises(Refused) as no:
+            reopen(world, who, by=by, note=note, now=NOW)
+        assert no.value.code == code
+    assert reopen(world, who, by="ines", note="moved to the market we serve", now=NOW).after is Stage.NURTURING
+    other, second = handed_over(store, email="z@example.org")
+    desk.reject(world, second, reason="fake_data", by="jana", now=NOW)
+    with pytest.raises(Refused) as final:
+        reopen(world, other, by="jana", note="x", now=NOW)
+    assert final.value.code == "terminal"

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from nurture.errors import Conflict, Refused
 from nurture.model.lifecycle import PREVIOUS, TABLE
 from nurture.model.words import WITH_SALES, ActorKind, Purpose, Stage
-from nurture.stages import conversion, desk, results
+from nurture.stages import conversion, desk, reopen, results
 from nurture.store import Store, lifecycle, open_store
 from nurture.store.tables import ConsentStateRow, HandoffRow, LeadRow, SlaTimerRow, TransitionRow
 from tests.store.qualify import SALES, SEED, WEBINAR, add_lead, happened, parts, tick
@@ -34,10 +34,10 @@ class Life:
         happened(store, self.lead, *SEED, now=START)
 
     def step(self) -> str:
-        move: Callable[[], Any] = self.chance.choice([
-            self.reads, self.attends, self.asks, self.waits, self.waits_long, self.withdraws, self.grants, self.accepts,
-            self.rejects, self.recycles, self.undoes, self.qualifies, self.converts, self.wins, self.loses, self.takes,
-        ])
+        often = [self.reads, self.attends, self.accepts, self.qualifies, self.converts, self.wins, self.loses]
+        seldom = [self.asks, self.waits, self.waits_long, self.withdraws, self.grants, self.rejects, self.recycles,
+                  self.undoes, self.takes, self.reopens]
+        move: Callable[[], Any] = self.chance.choice([*often, *often, *often, *seldom])
         try:
             move()
         except (Refused, Conflict) as no:
@@ -123,6 +123,9 @@ class Life:
 
     def loses(self) -> None:
         self._result(self.chance.choice(["lost", "churned"]))
+
+    def reopens(self) -> None:
+        reopen.reopen(self.world, self.lead, by="ines", note="again", now=self.now)
 
     def takes(self) -> None:
         desk.take(self.world, self.lead, by=self._seller(), reason="met", now=self.now)
