@@ -18,6 +18,7 @@ def plan_json(made: Plan) -> dict[str, Any]:
         "campaigns": [
             {"campaign": one.campaign, "kind": one.kind, "base": one.base, "settings": one.change.settings,
              "tests_start_anew": one.change.epochs, "counts": one.effect.counts(),
+             "visible": one.visible,
              "changes": [{"step": s.step, "what": s.what} for s in one.change.steps] if one.kind == "changed" else [],
              "steps": [{name: getattr(s, name) for name in type(s).__slots__} for s in one.effect.steps]}
             for one in made.campaigns
@@ -91,6 +92,10 @@ def _show_campaign(one: CampaignPlan) -> None:
             out.print(Text(f"  {one.effect.total('at_once')} become due within an hour; they are spread over 6 hours"))
     if one.effect.pinned:
         out.print(Text(f"  {one.effect.pinned} stay on their version (in_flight: finish)"))
+    if one.visible is not None and one.visible[1]:
+        out.print(
+            Text(f"  clicks are visible for {one.visible[0]} of {one.visible[1]}; the rest go the way of `if_unknown`")
+        )
     if one.effect.by_rules:
         out.print(Text(f"  {one.effect.by_rules} leave by the new leave rules"))
 

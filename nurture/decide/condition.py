@@ -13,7 +13,7 @@ from typing import Any
 from nurture.decide.asked import Asked, truth_of, words_of
 from nurture.decide.deeds import DEEDS, FINDERS
 from nurture.decide.window import zone_of
-from nurture.model.campaign import Campaign, Condition
+from nurture.model.campaign import Campaign, Choose, Condition, HandOff, Step, WaitFor
 from nurture.model.company import Company
 from nurture.model.facts import Snapshot
 from nurture.model.intents import StepSend
@@ -47,6 +47,23 @@ def next_change(
     """
     asked = _asked(snapshot, since, company, now, campaign, sends)
     return min((at for at in _changes(condition, asked) if at > now), default=None)
+
+
+def asks_unseen(step: Step) -> bool:
+    """Whether a step asks for something that cannot be seen of everybody: clicks, visits, opens."""
+    asked = [step.condition]
+    match step.action:
+        case WaitFor(condition=found):
+            asked.append(found)
+        case Choose(branches=branches):
+            asked += [branch.condition for branch in branches]
+        case HandOff(only_when=found):
+            asked.append(found)
+    return any(condition is not None and _unseen(condition) for condition in asked)
+
+
+def _unseen(condition: Condition) -> bool:
+    return condition.op in ("clicked", "visited", "opened") or any(map(_unseen, condition.parts))
 
 
 def negate(truth: Truth) -> Truth:

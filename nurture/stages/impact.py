@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from nurture.decide import change
+from nurture.decide.condition import asks_unseen
 from nurture.decide.effect import count, must_say
 from nurture.decide.enter import leave
 from nurture.model.campaign import Campaign
@@ -37,6 +38,8 @@ class CampaignPlan:
     redirects: Mapping[str, Redirect] = field(default_factory=dict)
     leaving: tuple[int, ...] = ()
     """Leads that a changed leave rule sends away."""
+    visible: tuple[int, int] | None = None
+    """(people inside whose clicks may be seen, people inside), where a step asks for clicks or visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,9 @@ def _plan_one(
         sweep |= edit.moves_people()
     leaving = _leaving(conn, old, new, draft.library, now)
     whole.by_rules = len(leaving)
+    seen = inside.visible(conn, name) if any(asks_unseen(s) for s in new.walk()) else None
     return CampaignPlan(
-        name, "changed", live.n, told, whole, must_say(whole), tuple(sorted(sweep)), redirects, leaving
+        name, "changed", live.n, told, whole, must_say(whole), tuple(sorted(sweep)), redirects, leaving, seen
     )
 
 

@@ -10,11 +10,12 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.sql import Select
 
 from nurture.model.change import Standing
-from nurture.model.words import EnrollmentState
-from nurture.store.tables import EnrollmentRow, LeadListRow, LeadRow, MessageRow
+from nurture.model.words import Channel, ConsentStatus, EnrollmentState, Purpose
+from nurture.store.tables import ConsentStateRow, EnrollmentRow, LeadListRow, LeadRow, MessageRow
 from nurture.store.tables.columns import core
 
 _enrollment = core(EnrollmentRow)
+_consent = core(ConsentStateRow)
 _lead = core(LeadRow)
 _list = core(LeadListRow)
 _message = core(MessageRow)
@@ -34,6 +35,19 @@ def followed(conn: Connection, only: Iterable[str] | None = None) -> dict[tuple[
     if only is not None:
         query = query.where(_enrollment.c.campaign.in_(list(only)))
     return {(campaign, n): count for campaign, n, count in conn.execute(query)}
+
+
+def visible(conn: Connection, campaign: str) -> tuple[int, int]:
+    """(people inside whose clicks may be seen, people inside)."""
+    seen = (
+        select(_consent.c.lead_id)
+        .where(_consent.c.lead_id == _enrollment.c.lead_id, _consent.c.purpose == Purpose.CLICK_TRACKING,
+               _consent.c.channel == Channel.EMAIL, _consent.c.status == ConsentStatus.GRANTED)
+        .exists()
+    )
+    here = (_enrollment.c.campaign == campaign, _enrollment.c.state.in_(INSIDE))
+    row = conn.execute(select(func.count().filter(seen), func.count()).select_from(_enrollment).where(*here)).one()
+    return int(row[0]), int(row[1])
 
 
 def stands(conn: Connection, campaign: str, n: int) -> dict[str | None, int]:

@@ -224,10 +224,28 @@ class World:
             conn.execute(insert(LeadRow), [lead])
             granted = {"purpose": Purpose.NURTURE_EMAIL, "channel": "email", "status": "granted", "since": self.now}
             conn.execute(insert(ConsentStateRow), [{"lead_id": lead_id, **granted}])
-            conn.execute(insert(EnrollmentRow), [{
-                "id": lead_id, "lead_id": lead_id, "campaign": "drip", "track": "education", "version_entered": version,
-                "version_now": version, "step_id": step, "anchor_at": self.now, "entered_at": self.now, "due_at": self.now,
-            }])
+            conn.execute(
+                insert(EnrollmentRow),
+                [
+                    {
+                        "id": lead_id,
+                        "lead_id": lead_id,
+                        "campaign": "drip",
+                        "track": "education",
+                        "version_entered": version,
+                        "version_now": version,
+                        "step_id": step,
+                        "anchor_at": self.now,
+                        "entered_at": self.now,
+                        "due_at": self.now,
+                    }
+                ],
+            )
+
+    def agree(self, lead_id: int, purpose: Purpose) -> None:
+        granted = {"purpose": purpose, "channel": "email", "status": "granted", "since": self.now}
+        with self.store.begin() as conn:
+            conn.execute(insert(ConsentStateRow), [{"lead_id": lead_id, **granted}])
 
     def tag(self, lead_id: int, word: str) -> None:
         with self.store.begin() as conn:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from nurture.errors import Conflict, Refused, UsageError
+from nurture.model.words import Purpose
 from nurture.stages import apply as applying
 from nurture.stages.apply import Draft
 from nurture.store import Store, campaigns
@@ -45,6 +46,14 @@ def test_a_plan_says_per_step_what_happens(world: World) -> None:
     assert (rows["s1"].stays, rows["s1"].earlier, rows["s1"].at_once) == (2, 2, 1)
     assert (rows["s2"].renamed, rows["s2"].to_step) == (1, "r2")
     assert rows["s3"].leaves == 1
+
+
+def test_a_plan_says_whose_clicks_can_be_seen(world: World) -> None:
+    world.people([("s1", 1)] * 3)
+    assert world.plan(draft(campaign_file([*DRIP, S("s4")]))).campaigns[0].visible is None
+    world.agree(2, Purpose.CLICK_TRACKING)
+    asking = draft(campaign_file([*DRIP, S("s4", 1, "fork")]))
+    assert world.plan(asking).campaigns[0].visible == (1, 3)
 
 
 def test_a_burst_is_spread_over_six_hours(world: World) -> None:
