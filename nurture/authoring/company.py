@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.block import Block, Word, Words
 from nurture.authoring.campaign import read_window
@@ -121,13 +122,13 @@ def read_company(root: Node, desk: Desk) -> Company:
         name=block.get("name", v.line, ""),
         legal_name=block.get("legal_name", v.line, ""),
         postal_address=block.get("postal_address", v.line, ""),
-        website=block.get("website", v.web_address, ""),
+        website=block.get("website", addresses.web_address, ""),
         timezone=block.get("timezone", v.zone, "UTC"),
         country=block.get("country", v.country, ""),
         language=block.get("language", v.language, "en"),
         registration=block.get("registration", v.line, ""),
-        privacy_url=block.get("privacy_url", v.web_address, ""),
-        support_email=block.get("support_email", v.email, ""),
+        privacy_url=block.get("privacy_url", addresses.web_address, ""),
+        support_email=block.get("support_email", addresses.email, ""),
         list_domain=block.get("list_domain", v.line, ""),
         topics={name: _topic(name, node, desk) for name, node in named(block, "topics")},
         lead_fields={name: _lead_field(name, node, desk) for name, node in named(block, "lead_fields")},
@@ -266,7 +267,7 @@ def _seller(name: str, node: Node, desk: Desk) -> Seller:
     block = Block(node, desk, SELLER)
     role = v.choice("sdr", "account_executive", "manager", "marketing")
     desk.spots["seller", name, "deputy"] = block.place("deputy")
-    return Seller(name, block.get("name", v.line, name), block.get("email", v.email, ""),
+    return Seller(name, block.get("name", v.line, name), block.get("email", addresses.email, ""),
                   block.get("role", role, "sdr"),
                   block.get("deputy", v.slug), block.get("timezone", v.zone), block.get("away", v.many(_span), ()))
 
@@ -304,7 +305,7 @@ def _delivery(node: Node, desk: Desk) -> Mapping[str, Any]:
         v.not_like(node, desk, "mail: owner", "webhook: https://crm.example.com/in", "csv: var/handoffs",
                    "crm: salesforce")
         return {}
-    if "webhook" in found and v.web_address_fault(str(found["webhook"])):
+    if "webhook" in found and addresses.web_address_fault(str(found["webhook"])):
         desk.find("not-https", next(iter(node))[1].place, "a webhook needs an absolute https address", "")
     return found
 
@@ -312,5 +313,5 @@ def _delivery(node: Node, desk: Desk) -> Mapping[str, Any]:
 def _assist(node: Node, desk: Desk) -> Mapping[str, Any]:
     block = Block(node, desk, ASSIST)
     made = {"content": block.get("content", v.slug), "title": block.get("title", v.line),
-            "url": block.get("url", v.web_address), "when": block.get("when", v.anything)}
+            "url": block.get("url", addresses.web_address), "when": block.get("when", v.anything)}
     return {key: value for key, value in made.items() if value is not None}

@@ -59,6 +59,9 @@ class Company:
     """Event kinds that the company's own systems post (`booked-demo`)."""
     dormant_after_days: int = 180
     sunset_after_mails: int = 3
+    hygiene_opens: bool = False
+    """Keep the date of the last open (never the hour) of people who did not agree to open tracking, to know which
+    addresses are alive. Whether the law allows it without consent is the company's to decide."""
 
 
 @dataclass(frozen=True, slots=True)

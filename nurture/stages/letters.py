@@ -115,7 +115,8 @@ class Letters:
         clicks = tracks and snapshot.consents_to(Purpose.CLICK_TRACKING, now)
         opens = tracks and snapshot.consents_to(Purpose.OPEN_TRACKING, now)
         step = self.step(message, ask, snapshot.lead.language, clicks)
-        addresses = self.addressing.of(message.id, message.lead_id, ask.purpose, clicks=clicks, opens=opens)
+        addresses = self.addressing.of(message.id, message.lead_id, ask.purpose, clicks=clicks,
+                                       opens=opens or (tracks and self.library.company.hygiene_opens))
         letter = Letter(
             to=to, lead=fresh.words, message_id=self.message_id(message), addresses=addresses, now=now,
             reason=self._reason(snapshot, ask, step), language=step.copy.language,

@@ -18,6 +18,7 @@ from nurture.store.tables import (
     EventRow,
     HandoffRow,
     HitRow,
+    LeadRow,
     LinkRow,
     MessageRow,
 )
@@ -25,6 +26,7 @@ from nurture.store.tables.columns import core
 
 _hit = core(HitRow)
 _message = core(MessageRow)
+_lead = core(LeadRow)
 _link = core(LinkRow)
 _event = core(EventRow)
 _handoff = core(HandoffRow)
@@ -51,29 +53,38 @@ class Arrival:
 
 
 def take(
-    conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta, keep: bool = True
+    conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta, keep: bool = True, hygiene: bool = False
 ) -> list[str | None]:
     """Keep the hits that consent allows *now* (not when the mail was sent), and say where each click leads.
 
     None: there is no such link. A hit without consent is answered and not stored (C14). `keep=False` only looks up.
+    With `hygiene` an open of somebody who was never asked, or never answered, leaves its day on the lead (C15).
     """
     fast = _Sqlite if conn.dialect.name == "sqlite" else _Postgres
     found = fast.look_up(conn, arrivals)
-    rows = []
-    for arrival, (known, url, granted, until) in zip(arrivals, found, strict=True):
+    rows, alive = [], []
+    for arrival, (known, url, status, until) in zip(arrivals, found, strict=True):
         real = known and (url is not None or arrival.kind != CLICK)
-        if real and granted and (until is None or arrival.at < until):
+        if real and status == _GRANTED and (until is None or arrival.at < until):
             rows.append(arrival)
+        elif real and arrival.kind == OPEN and status not in _REFUSED:
+            alive.append(arrival)
     if rows and keep:
         fast.insert(conn, rows, hold)
+    if alive and keep and hygiene:
+        days = {a.lead_id: a.at.astimezone(UTC).date() for a in sorted(alive, key=lambda a: a.at)}
+        later = update(_lead).where(_lead.c.id == bindparam("b_id")).values(last_open_on=bindparam("b_day"))
+        conn.execute(later, [{"b_id": lead, "b_day": day} for lead, day in days.items()])
     return [url for _, url, _, _ in found]
 
 
-Looked = tuple[bool, str | None, bool, datetime | None]
-"""Is there such a message to this lead, where its link leads, is the hit agreed to, and until when."""
+_GRANTED: Final = "granted"
+_REFUSED: Final = frozenset({"withdrawn", "objected"})
+Looked = tuple[bool, str | None, str | None, datetime | None]
+"""Is there such a message to this lead, where its link leads, the consent's status, and until when it holds."""
 
 _LOOK: Final = """
-    SELECT m.id IS NOT NULL, l.url, c.status = 'granted', c.until
+    SELECT m.id IS NOT NULL, l.url, c.status, c.until
     FROM {asked}
     LEFT JOIN message m ON m.id = a.message AND m.lead_id = a.lead
     LEFT JOIN link l ON l.template_digest = m.template_digest AND l.idx = a.link
@@ -98,7 +109,7 @@ class _Sqlite:
     def look_up(cls, conn: Connection, arrivals: Sequence[Arrival]) -> list[Looked]:
         asked = json.dumps([[a.message_id, a.lead_id, a.link, NEEDED[a.kind].value] for a in arrivals])
         rows = conn.exec_driver_sql(cls.look, (asked,)).all()
-        return [(bool(r[0]), r[1], bool(r[2]), _read_utc(r[3])) for r in rows]
+        return [(bool(r[0]), r[1], r[2], _read_utc(r[3])) for r in rows]
 
     @classmethod
     def insert(cls, conn: Connection, arrivals: Sequence[Arrival], hold: timedelta) -> None:
@@ -117,7 +128,7 @@ class _Postgres:
     def look_up(cls, conn: Connection, arrivals: Sequence[Arrival]) -> list[Looked]:
         asked = ([a.message_id for a in arrivals], [a.lead_id for a in arrivals], [a.link for a in arrivals],
                  [NEEDED[a.kind].value for a in arrivals])
-        return [(bool(r[0]), r[1], bool(r[2]), r[3]) for r in conn.exec_driver_sql(cls.look, asked)]
+        return [(bool(r[0]), r[1], r[2], r[3]) for r in conn.exec_driver_sql(cls.look, asked)]
 
     @classmethod
     def insert(cls, conn: Connection, arrivals: Sequence[Arrival], hold: timedelta) -> None:

@@ -166,7 +166,7 @@ class Front:
 
     def _write(self, arrivals: list[Arrival]) -> list[str | None]:
         with self.house.parts.store.begin() as conn:
-            return take(conn, arrivals, hold=HOLD)
+            return take(conn, arrivals, hold=HOLD, hygiene=self.house.company.hygiene_opens)
 
     async def _look_up(self, arrival: Arrival) -> str | None:
         def look() -> str | None:

@@ -190,3 +190,22 @@ def test_a_flood_on_one_address_stays_bounded(world: World) -> None:
     assert (record.run(world.parts, now=world.clock.now(), limit=100, owner="t").other or {})["flood"] == 50
     assert world.one("select count(*) from hit where verdict = 'held'") == 0
     assert world.one("select count(*) from event") == 200
+
+
+def test_c15_hygiene_keeps_the_day_of_the_last_open_and_nothing_else(world_everywhere: World) -> None:
+    from dataclasses import replace
+
+    world = world_everywhere
+    company = replace(world.parts.library.company, hygiene_opens=True)
+    world.parts.library = replace(world.parts.library, company=company)
+    lead, refused = world.lead(), world.lead("no@example.com")
+    world.grant(refused, Purpose.OPEN_TRACKING)
+    world.client.post(world.url("preferences", 0, refused), data={"object": "1"})
+    messages = {who: world.mail(who) for who in (lead, refused)}
+    for _ in range(3):
+        world.after(days=1)
+        for who, message in messages.items():
+            world.client.get(world.url("open", message, who), headers=BROWSER)
+    assert world.one("select count(*) from hit") == 0
+    assert str(world.one("select last_open_on from lead where id = :i", i=lead)) == str(world.clock.now().date())
+    assert world.one("select last_open_on from lead where id = :i", i=refused) is None

@@ -96,6 +96,8 @@ class LeadRow(SQLModel, table=True):
     """When time alone may change something; the sweep wakes the lead then."""
     created_at: datetime
     updated_at: datetime
+    last_open_on: date | None = None
+    """Hygiene exemption only: the day of the last open, overwritten, without hour, network or program."""
     merged_into: int | None = ref(nullable=True)
     erased_at: datetime | None = None
 
