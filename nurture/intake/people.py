@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Final
@@ -23,6 +23,9 @@ BATCH: Final = 2_000
 """Rows per transaction: others can write in between."""
 Progress = Callable[[int], None]
 """Is told how many bytes of the file have been read."""
+Suppressed = Mapping[str, Collection[str]]
+"""Address hash -> the reasons for which it is suppressed."""
+ERASED: Final = "this person asked to be erased"
 _CLOSED: Final = frozenset({ConsentStatus.WITHDRAWN.value, ConsentStatus.OBJECTED.value})
 
 
@@ -194,8 +197,8 @@ class PeopleImport:
         states = imports.mail_consents(conn, [m.id for m in matches if isinstance(m, Known)])
         suppressed = imports.suppressed(conn, {p.email_hash for p in people if p.email_hash})
         for draft, was in zip(batch, matches, strict=True):
-            if isinstance(was, str):
-                found.skipped.add(draft.line, was)
+            if isinstance(was, str) or _erased(draft, suppressed):
+                found.skipped.add(draft.line, was if isinstance(was, str) else ERASED)
                 continue
             found.new += was is None
             found.known += was is not None
@@ -215,7 +218,7 @@ class PeopleImport:
         granted = [s for s in states if s.status == ConsentStatus.GRANTED]
         return any(s.until is None or s.until > self.now for s in granted)
 
-    def _closed(self, draft: Draft, states: list[imports.MailConsent], suppressed: set[str]) -> str:
+    def _closed(self, draft: Draft, states: list[imports.MailConsent], suppressed: Suppressed) -> str:
         """Why this person cannot be mailed after the import, or nothing."""
         if draft.person.email is None:
             return "no address"
@@ -241,7 +244,12 @@ class PeopleImport:
             except Refused as wrong:
                 raise UsageError(wrong.message, fix=wrong.fix) from wrong
 
-    def _store(self, conn: Connection, batch: list[Draft], report: Report) -> None:
+    def _store(self, conn: Connection, everybody: list[Draft], report: Report) -> None:
+        suppressed = imports.suppressed(conn, {d.person.email_hash for d in everybody if d.person.email_hash})
+        batch = [draft for draft in everybody if not _erased(draft, suppressed)]
+        for draft in everybody:
+            if _erased(draft, suppressed):
+                report.skipped.add(draft.line, ERASED)
         stored = leads.upsert(conn, [draft.person for draft in batch], now=self.now)
         kept: list[tuple[Draft, int]] = []
         touched: set[int] = set()
@@ -291,3 +299,8 @@ class PeopleImport:
                 minutes=told.minutes, key=f"import:{self.rules.name}:{lead_id}:{told.line.kind}:{when}",
                 data={"import": self.import_id},
             )
+
+
+def _erased(draft: Draft, suppressed: Suppressed) -> bool:
+    """Whether this address was erased on request: an old file must not bring the person back."""
+    return "erased" in suppressed.get(draft.person.email_hash or "", ())

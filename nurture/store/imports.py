@@ -73,14 +73,15 @@ def wordings(conn: Connection) -> dict[str, frozenset[str]]:
     return {wording: frozenset(purposes) for wording, purposes in rows}
 
 
-def suppressed(conn: Connection, hashes: Iterable[str]) -> set[str]:
-    """Which of these address hashes are suppressed now."""
-    found: set[str] = set()
+def suppressed(conn: Connection, hashes: Iterable[str]) -> dict[str, set[str]]:
+    """Which of these address hashes are suppressed now, and why."""
+    found: dict[str, set[str]] = {}
     for part in chunks(hashes, CHUNK):
-        query = select(_suppression.c.address_hash).where(
+        query = select(_suppression.c.address_hash, _suppression.c.reason).where(
             _suppression.c.address_hash.in_(part), _suppression.c.lifted_at.is_(None)
         )
-        found.update(conn.execute(query).scalars())
+        for hashed, reason in conn.execute(query):
+            found.setdefault(hashed, set()).add(reason)
     return found
 
 

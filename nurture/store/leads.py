@@ -72,6 +72,7 @@ class Known(NamedTuple):
     timezone: str | None
     erased_at: datetime | None
     merged_into: int | None
+    """None but for a lead that was found by way of one merged into it: then the number of that one."""
 
 
 _known = tuple(_t.c[name] for name in Known._fields)
@@ -149,7 +150,17 @@ def _load(conn: Connection, column: str, keys: set[str]) -> dict[str, Known]:
         for row in conn.execute(select(*_known).where(_t.c[column].in_(part))):
             one = Known(*row)
             found[getattr(one, column)] = one
-    return found
+    return _followed(conn, found)
+
+
+def _followed(conn: Connection, found: dict[str, Known]) -> dict[str, Known]:
+    """Rows that were merged away give way to the lead they went to; their `merged_into` keeps saying so."""
+    away = {key: one.merged_into for key, one in found.items() if one.merged_into is not None}
+    targets: dict[int, Known] = {}
+    for part in chunks(sorted(set(away.values())), CHUNK):
+        targets |= {row.id: Known(*row) for row in conn.execute(select(*_known).where(_t.c.id.in_(part)))}
+    redirected = {key: targets[to]._replace(merged_into=found[key].id) for key, to in away.items() if to in targets}
+    return {**found, **redirected}
 
 
 def match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[str, Known]) -> Known | str | None:
@@ -163,6 +174,8 @@ def match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[st
         return None
     if found.erased_at is not None:
         return "this person asked to be erased"
+    if found.merged_into is not None:
+        return found
     if theirs and not mine and person.email_key and theirs.email_key and theirs.email_key != person.email_key:
         return f"the external id belongs to lead {theirs.id}, which has another address"
     if mine and not theirs and person.external_id and mine.external_id and mine.external_id != person.external_id:
@@ -299,13 +312,13 @@ def add_to_list(conn: Connection, name: str, lead_ids: Iterable[int], *, now: da
 
 def ids_by_email_key(conn: Connection, keys: Iterable[str]) -> dict[str, int]:
     """Lead ids by the normal form of the address; erased leads have none."""
-    return {key: one.merged_into or one.id for key, one in _load(conn, "email_key", set(keys)).items()}
+    return {key: one.id for key, one in _load(conn, "email_key", set(keys)).items()}
 
 
 def ids_by_external(conn: Connection, ids: Iterable[str]) -> dict[str, int]:
     """Lead ids by external id, without those who asked to be erased."""
     found = _load(conn, "external_id", set(ids))
-    return {key: one.merged_into or one.id for key, one in found.items() if one.erased_at is None}
+    return {key: one.id for key, one in found.items() if one.erased_at is None}
 
 
 def stages(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:

@@ -257,6 +257,25 @@ def test_an_erased_person_does_not_come_back(store: Store, now: datetime) -> Non
     assert dict(report.skipped.lines) == {2: "this person asked to be erased"}
 
 
+def test_an_erased_address_is_not_stored_again_from_an_old_file(store: Store, now: datetime) -> None:
+    with store.begin() as conn:
+        imports.suppress(conn, [(address_hash(KEYS, "ann@example.org"), "erased", None)], source="test", now=now)
+    forecast, report = run(store, rows(ANN), now)
+    assert (forecast.new, forecast.mailable, report.created) == (0, 0, 0)
+    assert dict(report.skipped.lines) == {2: "this person asked to be erased"}
+    assert b"ann@example.org" not in repr(contents(store)).encode().lower()
+
+
+def test_a_person_who_was_merged_is_found_where_they_went(store: Store, now: datetime) -> None:
+    run(store, rows("ann@example.org,7,,Ann,,,,,,", "a.lee@example.org,8,,Ann,,,,,,"), now)
+    with store.begin() as conn:
+        table = metadata.tables["lead"]
+        conn.execute(table.update().where(table.c.id == 2).values(merged_into=1))
+    _, report = run(store, rows("a.lee@example.org,8,,Ann,Acme,,,,,", ",8,,Ann,Acme,,,,,"), now)
+    assert (report.created, report.updated) == (0, 1)
+    assert lead(store, "ann@example.org").fields["company"]["v"] == "Acme"
+
+
 def test_a_missing_column_is_named_with_what_there_is(store: Store, now: datetime) -> None:
     with pytest.raises(UsageError, match=r"no column .*`email`") as wrong:
         run(store, b"e-mail,id\na@example.org,1\n", now)
