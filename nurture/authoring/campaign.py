@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.block import Block
 from nurture.authoring.conditions import NEVER, condition_of, read_condition
@@ -35,7 +36,7 @@ def read_campaign(root: Node, desk: Desk, text: str) -> Campaign:
         name=block.get("name", v.line, ""),
         funnel_stage=block.get("funnel_stage", v.one_of(FunnelStage), FunnelStage.AWARENESS),
         track=block.get("track", v.slug, ""),
-        owner=block.get("owner", v.email, ""),
+        owner=block.get("owner", addresses.email, ""),
         status=block.get("status", v.one_of(CampaignStatus), CampaignStatus.DRAFT),
         enter=block.get("enter", _enter, Enter(())),
         sending=block.get("sending", _sending, Sending("", "")),
@@ -137,8 +138,8 @@ def _sending(node: Node, desk: Desk) -> Sending:
         desk.spots["sending", key] = block.place(key)
     return Sending(
         topic=block.get("topic", v.slug, ""),
-        sender=block.get("sender", v.address, ""),
-        reply_to=block.get("reply_to", v.address),
+        sender=block.get("sender", addresses.address, ""),
+        reply_to=block.get("reply_to", addresses.address),
         window=block.get("window", read_window),
         at_most=block.get("at_most", v.cap),
         if_unknown_delivery=block.get("if_unknown_delivery", v.choice("assume_sent", "resend_same_id"), "assume_sent"),

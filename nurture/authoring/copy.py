@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -232,16 +232,14 @@ def without_jinja(source: str) -> str:
     return re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", source, flags=re.DOTALL)
 
 
-def names_in(source: str) -> Iterator[str]:
-    """Every `root.word` and bare name of a copy, for asking whether it shows the unsubscribe link."""
+def names_in(source: str) -> frozenset[str] | None:
+    """Every `root.word` and bare name of a copy, for asking what it shows. None: it does not read as a template."""
     try:
         tree = parse(source)
-    except CopyError:
-        return
-    if faults(tree):
-        return
-    for attr in tree.find_all(nodes.Getattr):
-        if isinstance(attr.node, nodes.Name):
-            yield f"{attr.node.name}.{attr.attr}"
-    for name in tree.find_all(nodes.Name):
-        yield name.name
+        found = {name.name for name in tree.find_all(nodes.Name)}
+        for attr in tree.find_all(nodes.Getattr):
+            if isinstance(attr.node, nodes.Name):
+                found.add(f"{attr.node.name}.{attr.attr}")
+    except (CopyError, RecursionError):
+        return None
+    return frozenset(found)

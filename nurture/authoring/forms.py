@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.block import Block, Word, Words
 from nurture.authoring.desk import Desk
@@ -60,7 +61,7 @@ def read_form(root: Node, desk: Desk) -> Form:
         title=block.get("title", v.line, ""),
         fields=tuple(_field(n, desk) for n in block.items("fields")),
         consents=tuple(c for n in block.items("consents") if (c := _consent(n, desk)) is not None),
-        asset=block.get("asset", v.web_address),
+        asset=block.get("asset", addresses.web_address),
         content=block.get("content", v.slug),
         topic=block.get("topic", v.slug),
         depth=None if depth is None else depth.value,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
+from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.block import Block
 from nurture.authoring.conditions import NEVER, read_condition
@@ -245,7 +246,7 @@ def _set(block: Block) -> Action | None:
 
 
 def _notify(block: Block) -> Action | None:
-    to = block.get("notify", v.email)
+    to = block.get("notify", addresses.email)
     message = _needs(block, "message", "notify: omar@example.com", "message: \"{{ lead.company }} is back\"")
     return None if to is None or message is None else Notify(to, message)
 

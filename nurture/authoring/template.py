@@ -11,6 +11,7 @@ from typing import Final
 
 from markdown_it import MarkdownIt
 
+from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.block import Block, Word, Words
 from nurture.authoring.desk import Desk
@@ -120,7 +121,8 @@ def _copy(root: Node, desk: Desk, bare: CopyFile) -> CopyFile:
     block = Block(root, desk, TEMPLATE)
     for key in TEMPLATE:
         desk.spots[(key,)] = block.place(key)
-    named = tuple((n, url) for n, _, node in block.pairs("links") if (url := v.web_address(node, desk)) is not None)
+    named = tuple((n, url) for n, _, node in block.pairs("links") if (url := addresses.web_address(node,
+                                                                                                   desk)) is not None)
     return CopyFile(
         bare.name, bare.language, bare.form, bare.body, bare.place,
         content=block.get("content", v.slug),

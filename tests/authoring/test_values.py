@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.desk import Desk, did_you_mean, nearest
 from nurture.authoring.tree import Node, read_tree
@@ -34,14 +35,14 @@ GOOD: list[tuple[Callable[[Node, Desk], Any], str, Any]] = [
     (v.share, "5%", 5), (v.share, "100%", 100), (v.points, "+15", 15_000), (v.points, "-2.5", -2500),
     (v.points, "7", 7000),
     (v.day, "2026-11-01", __import__("datetime").date(2026, 11, 1)), (v.moment, "2027-03-04 10:00", "2027-03-04T10:00"),
-    (v.address, "Ines at Acme <ines@example.com>", "Ines at Acme <ines@example.com>"),
-    (v.email, "ines@example.com", "ines@example.com"),
+    (addresses.address, "Ines at Acme <ines@example.com>", "Ines at Acme <ines@example.com>"),
+    (addresses.email, "ines@example.com", "ines@example.com"),
     (v.zone, "Europe/Warsaw", "Europe/Warsaw"), (v.zone_or_lead, "lead", "lead"), (v.country, "PL", "PL"),
     (v.language, "pt-BR", "pt-BR"),
     (v.path, "awareness/guide", "awareness/guide"), (v.slug, "a-b_c.d", "a-b_c.d"), (v.yes_no, "true", True),
     (v.yes_no, "false", False),
     (v.whole(0, 100), "40", 40), (v.number(0, 1), "0.5", 0.5), (v.days, "2 weeks", 14),
-    (v.web_address, "https://example.com/a", "https://example.com/a"),
+    (addresses.web_address, "https://example.com/a", "https://example.com/a"),
 ]
 BAD: list[tuple[Callable[[Node, Desk], Any], str]] = [
     *((v.duration, s) for s in ("3 dayz", "3", "-3 days", "3days", "1.5 days", "9999 years", "[3 days]", "three days",
@@ -53,15 +54,17 @@ BAD: list[tuple[Callable[[Node, Desk], Any], str]] = [
     *((v.points, s) for s in ("many", "+1e9", "99999", "1.2345")),
     *((v.day, s) for s in ("2026-02-30", "01.11.2026", "2026-11-1", "9999-12-31", "tomorrow")),
     *((v.moment, s) for s in ("2027-03-04", "2027-13-04 10:00")),
-    *((v.address, s) for s in ("ines", "a@b@c", "Ines <ines>", "\"=?utf-8?q?x?= <a@example.com>\"", "a@",
+    *((addresses.address, s) for s in ("ines", "a@b@c", "Ines <ines>", "\"=?utf-8?q?x?= <a@example.com>\"", "a@",
                                '"a\\nb <a@example.com>"')),
-    *((v.email, s) for s in ("Ines <ines@example.com>", "x")), *((v.zone, s) for s in ("CEST", "Warsaw", "[a]")),
+    *((addresses.email, s) for s in ("Ines <ines@example.com>", "x")),
+    *((v.zone, s) for s in ("CEST", "Warsaw", "[a]")),
     *((v.country, s) for s in ("pl", "POL", "Poland")), *((v.language, s) for s in ("EN", "english!", "e")),
     *((v.path, s) for s in ("../secret", "/etc/passwd", "a//b", "A/b", "a/../b", "a b")),
     *((v.slug, s) for s in ("A", "a b", "-a", "a" * 65, "ą")),
     *((v.yes_no, s) for s in ("yes", "on", "1", "'true'")), *((v.whole(0, 100), s) for s in ("101", "-1", "1.5", "'5'",
                                                                                              "1_0", "0x10")),
-    *((v.web_address, s) for s in ("http://example.com", "https://localhost/x", "https://127.0.0.1/", "https://a",
+    *((addresses.web_address, s) for s in ("http://example.com", "https://localhost/x", "https://127.0.0.1/",
+                                           "https://a",
                                    "//example.com/x", "javascript:alert",
                                    "https://u:p@example.com", "https://exa%2emple.com/", "\"https://example.com/ x\"",
                                    "https:/example.com",

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import tldextract
 
+from nurture.authoring.addresses import split_address
 from nurture.authoring.desk import did_you_mean, listing, problem
 from nurture.authoring.lint.folder import (
     Folder,
@@ -21,7 +22,6 @@ from nurture.authoring.lint.folder import (
     words,
 )
 from nurture.authoring.reading import File
-from nurture.authoring.values import split_address
 from nurture.model.campaign import Campaign, Condition, HandOff, Send, SetField, Step
 from nurture.model.company import BUILT_IN_FIELDS, LeadField
 from nurture.model.problem import Problem
