@@ -1,4 +1,4 @@
-"""Record: held hits become verdicts, verdicts become events, and a verdict that changes is folded back."""
+"""Record: held hits become verdicts, verdicts become events, a changed verdict is folded back; days are anchored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nurture.model.hits import CLICK, HONEYPOT, Judgement
 from nurture.model.intents import Tally
 from nurture.model.words import EventKind, Verdict
 from nurture.parts import Parts
-from nurture.store import Connection, events, hits, wakeups
+from nurture.store import Connection, events, hits, ledger, wakeups
 from nurture.store.events import NewEvent
 from nurture.store.hits import About, Kept
 
@@ -29,6 +29,8 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
         message_ids = hits.due_messages(conn, now=now, limit=min(limit, BATCH))
         if message_ids:
             _decide(conn, parts, message_ids, now=now, tally=tally)
+        if ledger.anchor_due(conn, now=now):
+            ledger.anchor(conn, parts.keys, now=now)
     return tally
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.store.consent import line_hash, proof_digest
@@ -95,24 +96,38 @@ def _check_proof(row: Mapping[str, Any], where: str, erased: frozenset[int], aud
 
 def anchor(conn: Connection, keys: Keys, *, now: datetime) -> int:
     """Write the anchors of all finished days that have none. Returns how many."""
-    last = conn.execute(select(_anchor).order_by(_anchor.c.day.desc()).limit(1)).first()
-    query = select(func.min(_entry.c.recorded_at))
-    if last is not None:
-        query = query.where(_entry.c.recorded_at >= _day_end(date.fromisoformat(last.day)))
-    first = conn.execute(query).scalar()
-    if first is None:
+    last, day = _next_day(conn)
+    if day is None:
         return 0
-    day = first.astimezone(UTC).date()
     before = last.hash if last is not None else ""
+    insert = (sqlite if conn.dialect.name == "sqlite" else postgresql).insert
     written = 0
     while _day_end(day) + GRACE <= now:
         made = _sum_up(conn, keys, day, before)
         if made["last_entry_id"]:
-            conn.execute(insert(_anchor).values(day=day.isoformat(), at=now, **made))
+            row = insert(_anchor).values(day=day.isoformat(), at=now, **made)
+            conn.execute(row.on_conflict_do_nothing(index_elements=["day"]))
             before = made["hash"]
             written += 1
         day += timedelta(days=1)
     return written
+
+
+def anchor_due(conn: Connection, *, now: datetime) -> bool:
+    """Whether a finished day has no anchor yet. Looks only at lines younger than the last anchor."""
+    _, day = _next_day(conn)
+    return day is not None and _day_end(day) + GRACE <= now
+
+
+def _next_day(conn: Connection) -> tuple[Row[Any] | None, date | None]:
+    """The last anchor, and the first day after it on which a line was recorded."""
+    last = conn.execute(select(_anchor).order_by(_anchor.c.day.desc()).limit(1)).first()
+    query = select(func.min(_entry.c.recorded_at))
+    if last is not None:
+        done = _day_end(date.fromisoformat(last.day))
+        query = query.where(_entry.c.id > last.last_entry_id, _entry.c.recorded_at >= done)
+    first = conn.execute(query).scalar()
+    return last, None if first is None else first.astimezone(UTC).date()
 
 
 def _sum_up(conn: Connection, keys: Keys, day: date, before: str) -> dict[str, Any]:
