@@ -44,23 +44,37 @@ def plan(parts: Parts, campaign_id: str, list_name: str, *, now: datetime) -> En
     campaign = _campaign(parts, campaign_id)
     told = Enlisted(campaign_id, list_name)
     with parts.store.read() as conn:
-        for _, decision, _ in _decisions(parts, conn, campaign, list_name, now):
-            _count(told, decision)
+        for batch in _batches(conn, list_name):
+            for _, decision, _ in _decisions(parts, conn, campaign, batch, list_name, now):
+                _count(told, decision)
     return told
 
 
 def carry_out(parts: Parts, campaign_id: str, list_name: str, *, now: datetime, by: str) -> Enlisted:
-    """Enroll everybody of the list whom the campaign's rules let in. Doing it twice enrolls nobody twice."""
+    """Enroll everybody of the list whom the campaign's rules let in, a batch per transaction.
+
+    Doing it again enrolls nobody twice, so a run that was broken off is simply started once more.
+    """
     campaign = _campaign(parts, campaign_id)
     told = Enlisted(campaign_id, list_name)
-    with parts.store.begin() as conn:
+    with parts.store.read() as conn:
         if campaign_id in campaigns.stopped(conn):
             raise UsageError(f"`{campaign_id}` is paused or a draft", fix=f"run `nurture resume {campaign_id}` first")
-        for snapshot, decision, runs in _decisions(parts, conn, campaign, list_name, now):
-            _count(told, decision)
-            if decision.enters:
-                enter_lead(parts, conn, snapshot, decision, runs, now=now, by=by, tally=Tally())
+        batches = _batches(conn, list_name)
+    for batch in batches:
+        with parts.store.begin() as conn:
+            for snapshot, decision, runs in _decisions(parts, conn, campaign, batch, list_name, now):
+                _count(told, decision)
+                if decision.enters:
+                    enter_lead(parts, conn, snapshot, decision, runs, now=now, by=by, tally=Tally())
     return told
+
+
+def _batches(conn: Connection, list_name: str) -> list[list[int]]:
+    ids = inside.on_list(conn, list_name)
+    if not ids:
+        raise UsageError(f"nobody is on the list `{list_name}`", fix="import people with `nurture import --list`")
+    return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 
 
 def _campaign(parts: Parts, campaign_id: str) -> Campaign:
@@ -71,21 +85,17 @@ def _campaign(parts: Parts, campaign_id: str) -> Campaign:
 
 
 def _decisions(
-    parts: Parts, conn: Connection, campaign: Campaign, list_name: str, now: datetime
+    parts: Parts, conn: Connection, campaign: Campaign, batch: list[int], list_name: str, now: datetime
 ) -> Iterator[tuple[Snapshot, EntryDecision, list[Enrolled]]]:
-    ids = inside.on_list(conn, list_name)
-    if not ids:
-        raise UsageError(f"nobody is on the list `{list_name}`", fix="import people with `nurture import --list`")
-    for start in range(0, len(ids), BATCH):
-        found = snapshots.load(conn, ids[start : start + BATCH], now=now)
-        runs = enrollments.all_of(conn, found)
-        for lead_id, snapshot in found.items():
-            past = runs.get(lead_id, [])
-            decision = enter.may_enter(
-                campaign, snapshot, past=[past_run(run) for run in past], trigger_events=(), now=now,
-                company=parts.library.company, tracks=parts.library.tracks, by_hand=f"list {list_name}",
-            )
-            yield snapshot, decision, past
+    found = snapshots.load(conn, batch, now=now)
+    runs = enrollments.all_of(conn, found)
+    for lead_id, snapshot in found.items():
+        past = runs.get(lead_id, [])
+        decision = enter.may_enter(
+            campaign, snapshot, past=[past_run(run) for run in past], trigger_events=(), now=now,
+            company=parts.library.company, tracks=parts.library.tracks, by_hand=f"list {list_name}",
+        )
+        yield snapshot, decision, past
 
 
 def _count(told: Enlisted, decision: EntryDecision) -> None:
