@@ -73,7 +73,7 @@ def carry_out(parts: Parts, campaign_id: str, list_name: str, *, now: datetime, 
 def _batches(conn: Connection, list_name: str) -> list[list[int]]:
     ids = inside.on_list(conn, list_name)
     if not ids:
-        raise UsageError(f"nobody is on the list `{list_name}`", fix="import people with `nurture import --list`")
+        raise UsageError(f"nobody is on the list `{list_name}`", fix="import people with a map that says `lists: [...]`")
     return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 
 
