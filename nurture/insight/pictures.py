@@ -9,7 +9,10 @@ from typing import Final
 
 from nurture.decide.interval import Decile
 
-WIDTH: Final = 720
+WIDTH: Final = 760
+"""At least; long words make a picture wider instead of cutting them."""
+LETTER: Final = 7.4
+"""How wide a letter is drawn at most."""
 _STYLE: Final = """
   svg { color-scheme: light dark; --ink: #1f2933; --soft: #52606d; --line: #cbd2d9; --bar: #2b6cb0; --bar2: #9fb3c8;
         --paper: #ffffff; font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; background: var(--paper); }
@@ -36,23 +39,25 @@ class Bar:
 
 def bars(title: str, subtitle: str, rows: Sequence[Bar], *, full: float | None = None) -> str:
     """Horizontal bars, one per row, with whiskers where an interval is known."""
-    left, right, step, top = 190, 190, 30, 74
+    step, top = 30, 74
+    left = 30 + LETTER * max((len(_short(row.label)) for row in rows), default=10)
+    right = 30 + LETTER * max((len(row.note) for row in rows), default=10)
     most = full or max((max(row.value, row.high or 0.0) for row in rows), default=0.0) or 1.0
-    wide = WIDTH - left - right
+    wide = max(WIDTH - left - right, 160)
     height = top + step * len(rows) + 20
-    parts = [_head(title, subtitle, height)]
+    parts = [_head(title, subtitle, left + wide + right, height)]
     for index, row in enumerate(rows):
         y = top + index * step
         length = wide * min(row.value / most, 1.0)
-        parts.append(f'<text class="end" x="{left - 10}" y="{y + 14}">{escape(_short(row.label))}</text>')
+        parts.append(f'<text class="end" x="{left - 10:.1f}" y="{y + 14}">{escape(_short(row.label))}</text>')
         kind = "bar2" if row.open else "bar"
-        parts.append(f'<rect class="{kind}" x="{left}" y="{y}" width="{length:.1f}" height="19" rx="2"/>')
+        parts.append(f'<rect class="{kind}" x="{left:.1f}" y="{y}" width="{length:.1f}" height="19" rx="2"/>')
         if row.low is not None and row.high is not None:
             a, b = left + wide * min(row.low / most, 1.0), left + wide * min(row.high / most, 1.0)
             path = f"M{a:.1f} {y + 5}v9M{a:.1f} {y + 9.5}H{b:.1f}M{b:.1f} {y + 5}v9"
             parts.append(f'<path class="whisker" d="{path}"/>')
-        parts.append(f'<text class="soft" x="{left + wide + 10}" y="{y + 14}">{escape(row.note)}</text>')
-    parts.append(f'<path class="axis" fill="none" d="M{left} {top - 8}V{height - 14}"/>')
+        parts.append(f'<text class="soft" x="{left + wide + 10:.1f}" y="{y + 14}">{escape(row.note)}</text>')
+    parts.append(f'<path class="axis" fill="none" d="M{left:.1f} {top - 8}V{height - 14}"/>')
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -67,9 +72,9 @@ def decile_bars(deciles: Sequence[Decile]) -> str:
     return bars(title, "best first; whiskers: 95 % interval", rows, full=1.0)
 
 
-def _head(title: str, subtitle: str, height: int) -> str:
+def _head(title: str, subtitle: str, width: float, height: float) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
         f'aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f'<text class="title" x="20" y="30">{escape(title)}</text>'

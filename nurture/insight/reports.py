@@ -58,14 +58,20 @@ def funnel(
         "as_of": now, "by": by, "mature_days": found.mature_days, "mature_days_measured": found.known_mature,
         "total": _cohort_document(found.total), "cohorts": [_cohort_document(c) for c in found.cohorts],
     }
-    rows = [
-        Bar(s.name, s.reached, f"{s.reached:,}  {s.of_acquired.rate:.1%} of acquired"
-            + (f", {s.of_previous.rate:.1%} of {s.previous}" if s.of_previous else ""))
-        for s in found.total.steps
-    ]
+    rows = [Bar(step.name, step.reached, _step_note(step)) for step in found.total.steps]
     people = found.total.step("acquired").reached
     picture = bars("Funnel", f"{people:,} people acquired, as of {now:%Y-%m-%d}", rows)
     return Report("funnel", "Funnel", tuple(sheets), tuple(notes), document, picture)
+
+
+def _step_note(step: rules.Step) -> str:
+    if step.name == "acquired":
+        return f"{step.reached:,}"
+    if not step.reached and step.skipped:
+        return f"not entered, {step.skipped:,} went past"
+    apart = step.of_previous is not None and step.previous != "acquired"
+    of_previous = f", {_rate(step.of_previous)} of {step.previous}" if apart else ""
+    return f"{step.reached:,}, {step.of_acquired.rate:.1%} of acquired{of_previous}"
 
 
 def _funnel_sheet(cohort: rules.Cohort) -> Sheet:
