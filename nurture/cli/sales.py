@@ -71,6 +71,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Hand-offs in the order sales should take them."""
+    from nurture.stages.recycle import review_text
     from nurture.store import handoffs
 
     parts, clock = open_parts()
@@ -92,6 +93,9 @@ def list_(
         }
         for h in found
     ]
+    said = review_text(parts.library.agreement, now)
+    if said is not None and not as_json:
+        out.print(Text(plain(said[1]), style="yellow"))
     show(rows, as_json=as_json, title="Hand-offs")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.facts import Scores
@@ -38,7 +38,11 @@ def write(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
     names = (*CACHED, "scored_at", "scored_with", "level", "engaged_at", "review_at")
-    values = {name: bindparam(f"v_{name}", type_=_lead.c[name].type) for name in names}
+    values: dict[str, Any] = {name: bindparam(f"v_{name}", type_=_lead.c[name].type) for name in names}
+    # A sooner look that somebody else asked for (an event dated ahead, the end of a rest) stays asked for.
+    ahead = _lead.c.review_at > values["scored_at"]
+    sooner = values["review_at"].is_(None) | (_lead.c.review_at < values["review_at"])
+    values["review_at"] = case((ahead & sooner, _lead.c.review_at), else_=values["review_at"])
     conn.execute(update(_lead).where(_lead.c.id == bindparam("b_id")).values(**values), list(rows))
 
 

@@ -12,8 +12,8 @@ from nurture.errors import Conflict, Refused
 from nurture.model.words import Purpose, Stage
 from nurture.stages import desk, hand_off
 from nurture.stages.reopen import reopen
-from nurture.store import Store, handoffs, lifecycle, timers
-from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow
+from nurture.store import Store, accounts, handoffs, lifecycle, timers
+from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow, OutboxRow
 from tests.store.qualify import SEED, WEBINAR, add_lead, grant, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -289,3 +289,36 @@ def test_a_lead_turned_away_comes_back_by_a_named_person_only(store: Store) -> N
     with pytest.raises(Refused) as final:
         reopen(world, other, by="jana", note="x", now=NOW)
     assert final.value.code == "terminal"
+
+
+def test_an_event_dated_ahead_counts_when_its_time_has_come(store: Store) -> None:
+    """Stored and flagged at once, scored on its day, even where the lead was looked at in between."""
+    who = add_lead(store, now=NOW)
+    happened(store, who, *SEED, now=NOW)
+    kind, _, more = WEBINAR
+    happened(store, who, (kind, -2, more), now=NOW)
+    world = parts(store)
+    tick(world, now=NOW)
+    happened(store, who, ("page_view", 0, {"path": "/between"}), now=NOW + timedelta(days=1))
+    tick(world, now=NOW + timedelta(days=1))
+    assert open_handoff(store, who) is None
+    tick(world, now=NOW + timedelta(days=2, minutes=1))
+    assert open_handoff(store, who) is not None
+
+
+def test_an_address_of_a_known_organisation_joins_it_and_its_open_deal_holds_the_gate(store: Store) -> None:
+    """G04: the owner of the deal hears of the interest instead."""
+    with store.begin() as conn:
+        known = accounts.create(
+            conn, name="Acme", name_key="acme", country="PL", owner="jana", domains=["acme.example"], now=NOW
+        )
+        accounts.add_deal(conn, {"account_id": known, "name": "x", "state": "open", "opened_at": NOW})
+    who = add_lead(store, now=NOW, email="zoe@mail.acme.example")
+    happened(store, who, *SEED, WEBINAR, now=NOW)
+    tick(parts(store), now=NOW)
+    happened(store, who, ("page_view", 0, {"path": "/again"}), now=NOW)
+    tick(parts(store), now=NOW)
+    assert open_handoff(store, who) is None and lead(store, who).account_id == known
+    with store.read() as conn:
+        told = conn.execute(select(OutboxRow.__table__.c.target, OutboxRow.__table__.c.subject)).all()
+    assert told == [("jana@example.com", "Interest at Acme")], "once a month, however often they come back"
