@@ -21,6 +21,8 @@ class MemoryTransport:
     capacity: int = 40
     resting: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    per_hour: float | None = None
+    per_group: float | None = None
     sent: list[Outgoing] = field(default_factory=list)
     stopped: bool = False
 

@@ -40,6 +40,8 @@ class SmtpTransport:
         self.routes = tuple(routes)
         self.resting: frozenset[str] = frozenset()
         self.names = frozenset(r.name for r in routes)
+        self.per_hour = min((r.per_hour for r in routes if r.per_hour is not None), default=None)
+        self.per_group = min((r.per_group for r in routes if r.per_group is not None), default=None)
         self.capacity = max(sum(r.connections for r in routes) * depth, 1)
         self.sign = sign
         self._helo, self._tls, self._new_loop = helo, tls, loop

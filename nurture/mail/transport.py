@@ -28,6 +28,10 @@ class Transport(Protocol):
     """Routes whose breaker is open: they get nothing."""
     names: frozenset[str]
     """Every route there is; empty where routes mean nothing."""
+    per_hour: float | None
+    """The most messages one sending identity may send per hour; None: no limit."""
+    per_group: float | None
+    """The most messages one receiving domain group may get per hour; None: no limit."""
 
     def pump(self, take: Take, done: Done) -> None: ...
 
@@ -61,6 +65,7 @@ class Route:
     per_connection: int = 1000
     """Messages before a connection is renewed."""
     per_hour: float | None = None
+    per_group: float | None = None
     verify: bool = True
     pipelining: bool = True
     """Use PIPELINING where the server offers it."""
@@ -104,6 +109,7 @@ def parse_route(name: str, url: str) -> Route:
             connections=int(options.get("connections", 10)),
             per_connection=int(options.get("per_connection", 1000)),
             per_hour=float(options["per_hour"]) if "per_hour" in options else None,
+            per_group=float(options["per_group"]) if "per_group" in options else None,
             verify=options.get("verify", "yes") != "no",
             pipelining=options.get("pipelining", "yes") != "no",
             timeouts=Timeouts(

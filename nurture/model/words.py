@@ -247,5 +247,6 @@ class RefusalCode(StrEnum):
     PAUSED = "paused"
     PERSON_PAUSED = "person_paused"
     DOMAIN_PAUSED = "domain_paused"
+    RATE = "rate"
     TOO_OLD = "too_old"
     STAFF_OR_TEST = "staff_or_test"

@@ -23,7 +23,7 @@ from nurture.model.sandbox import CopyError
 from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, MessageState, RefusalCode
 from nurture.parts import Parts
 from nurture.stages.letters import Letters, Ready
-from nurture.store import Connection, brakes, events, imports, messages, outgoing
+from nurture.store import Connection, brakes, events, imports, messages, outgoing, rates
 from nurture.store.outgoing import Claimed, Ending, Fresh, Start
 
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
@@ -39,7 +39,7 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     tally = Tally()
     with parts.store.begin() as conn:
         _recover(parts, conn, now)
-        halt, stopped = outgoing.halts(conn, now=now)
+        halt, stopped, _ = outgoing.halts(conn, now=now)
         resting = frozenset(k.removeprefix("route:") for k in halt if k.startswith("route:"))
         if brakes.ALL in halt or (parts.transport.names and parts.transport.names <= resting):
             return tally
@@ -147,7 +147,7 @@ class _Job:
         """Which of these may go, the guard asked on rows of this very transaction."""
         leads, ours = outgoing.fresh(conn, batch, now=self.now, owner=self.owner, flying=self.started)
         states = outgoing.enrollment_states(conn, [m.enrollment_id for m in batch])
-        halt, paused = outgoing.halts(conn, now=self.now)
+        halt, paused, rationed = outgoing.halts(conn, now=self.now)
         ready: list[tuple[Claimed, Ready]] = []
         for message in batch:
             lead = leads.get(message.lead_id)
@@ -170,10 +170,30 @@ class _Job:
                 made = self._make(message, ask, lead, halt)
                 if made is not None:
                     ready.append((message, made))
+        ready = self._rationed(conn, ready, rationed)
         for digest, mail in self.letters.fresh.items():
             messages.keep_links(conn, digest, [(link.index, link.name, link.url) for link in mail.links])
         self.letters.fresh.clear()
         return ready
+
+    def _rationed(
+        self, conn: Connection, ready: list[tuple[Claimed, Ready]], rationed: frozenset[str]
+    ) -> list[tuple[Claimed, Ready]]:
+        """Those that the hourly limits of sender and receiving group leave room for; the others wait for a token."""
+        transport = self.parts.transport
+        if transport.per_hour is None and transport.per_group is None and not rationed:
+            return ready
+        keys = {
+            m.id: (rates.sender_key(r.outgoing.from_domain), rates.group_key(r.start.domain_group)) for m, r in ready
+        }
+        limits: dict[str, float | None] = {}
+        for sender, group in keys.values():
+            limits[sender], limits[group] = transport.per_hour, transport.per_group
+        waits = rates.take(conn, keys, limits, now=self.now)
+        for message, _ in ready:
+            if message.id in waits:
+                self._postpone(message, Postpone(RefusalCode.RATE, "the hourly limit is reached", waits[message.id]))
+        return [(m, r) for m, r in ready if m.id not in waits]
 
     def _next(self, n: int) -> list[Claimed]:
         """At most one message per lead in one group: the second must see the first in its caps."""
@@ -266,6 +286,7 @@ class _Job:
         """Write every ending so far, and what they mean for others. Forgotten only once that is committed."""
         outgoing.record(conn, self.endings, now=self.now, owner=self.owner)
         brakes.put(conn, self.brakes, now=self.now)
+        rates.slow_down(conn, [rates.group_key(k[7:]) for k in self.brakes if k.startswith("domain:")], now=self.now)
         if self.bounced:
             self._bounces(conn)
 

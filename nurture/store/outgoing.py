@@ -229,14 +229,26 @@ def _fresh(row: Sequence[Any], consents: dict[tuple[Purpose, Channel], ConsentSt
 _HALTS = """
 SELECT key, until, 1 FROM brake WHERE until IS NULL OR until > ?
 UNION ALL SELECT id, NULL, 0 FROM campaign WHERE state IN ('paused','draft')
+UNION ALL SELECT key, NULL, 2 FROM rate
 """
 
 
-def halts(conn: Connection, *, now: datetime) -> tuple[dict[str, datetime | None], frozenset[str]]:
-    """Brakes in force (key -> until, None: until released) and campaigns that may not send now."""
+class Halts(NamedTuple):
+    """Brakes in force (key -> until, None: until released), campaigns that may not send, and keys that are rationed."""
+
+    brakes: dict[str, datetime | None]
+    paused: frozenset[str]
+    rationed: frozenset[str]
+
+
+def halts(conn: Connection, *, now: datetime) -> Halts:
+    """Everything that holds sending back now."""
     lite = _is_sqlite(conn)
     rows = _all(conn, lite, _HALTS, [_bind(lite, now)])
-    return {row[0]: _moment(row[1]) for row in rows if row[2]}, frozenset(row[0] for row in rows if not row[2])
+    kinds: tuple[set[str], ...] = (set(), set(), set())
+    for key, _, kind in rows:
+        kinds[kind].add(key)
+    return Halts({row[0]: _moment(row[1]) for row in rows if row[2] == 1}, frozenset(kinds[0]), frozenset(kinds[2]))
 
 
 _STATES = "SELECT id, state FROM enrollment WHERE id {among}"

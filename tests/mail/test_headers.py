@@ -60,7 +60,7 @@ def test_any_display_name_goes_there_and_back(display: str) -> None:
     assert message.keys() == ["To"]
     (address,) = message["To"].addresses
     assert address.addr_spec == "lead@example.org"
-    # The newer parser puts blanks between encoded words of a name, which RFC 2047 6.2 forbids; the older one reads right.
+    # The newer parser puts blanks between encoded words of a name, against RFC 2047 6.2; the older one reads right.
     phrase = field.replace("\r\n", "").removeprefix("To: ").rpartition("<")[0].strip()
     said = str(make_header(decode_header(phrase))) if "=?" in phrase else parseaddr(f"{phrase} <a@b>")[0]
     assert said.split() == headers.clean(display).split()

@@ -1,0 +1,140 @@
+"""The commands around sending, run as a user runs them: in a folder with files, on a database file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nurture.cli import main
+from nurture.mail.domain import Unreachable, ask
+from nurture.mail.smtp import SmtpTransport
+from nurture.mail.transport import Route
+from nurture.stages import send
+from nurture.store import open_store
+from nurture.store.schema import ensure
+from tests.faults.hell import Fault, HellServer
+from tests.faults.test_smtp_table import QUICK
+from tests.mail.world import NOW, World
+
+ROOT = Path(__file__).parent.parent.parent
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    settings = {
+        "NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/n.db", "NURTURE_VAR_DIR": str(tmp_path), "COLUMNS": "200",
+        "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"), "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
+        "NURTURE_PUBLIC_URL": "https://go.example.com", "NURTURE_NOW": NOW.isoformat(),
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+
+    def command(*words: str, **env: str) -> tuple[int, str]:
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        code = 0
+        try:
+            main(list(words))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        said = capfd.readouterr()
+        return code, said.out + said.err
+
+    return command
+
+
+@pytest.mark.parametrize("who", ["real", "empty", "nasty"])
+@pytest.mark.parametrize("form", ["html", "text", "raw"])
+def test_preview(run: Run, who: str, form: str) -> None:
+    code, said = run("preview", "awareness/guide", "--as", who, "--format", form)
+    assert code == 0 and "{{" not in said
+    wanted = {"html": "<html", "text": "Subject: ", "raw": "List-Unsubscribe-Post: List-Unsubscribe=One-Click"}
+    assert wanted[form] in said
+
+
+def test_preview_of_a_step_a_variant_and_of_nothing(run: Run) -> None:
+    code, said = run("preview", "consideration-proof/case-study", "--variant", "question")
+    assert code == 0 and "Anna" in said.splitlines()[0]
+    assert run("preview", "consideration-proof/case-study", "--variant", "third")[0] == 2
+    code, said = run("preview", "no/such")
+    assert code == 2 and "awareness/guide" in said and "Traceback" not in said
+    assert run("preview", "awareness/guide", "--format", "pdf")[0] == 2
+
+
+def test_sends_resend_and_queue(run: Run, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/n.db")
+    ensure(store)
+    faults = [Fault("rcpt", "say", "550 nobody of that name", times=None, to="lead2@")]
+    with HellServer(faults=faults) as server:
+        world = World(store, SmtpTransport([Route("main", "127.0.0.1", server.port, timeouts=QUICK)]))
+        world.add(3)
+        send.run(world.parts, now=NOW, limit=10, owner="w")
+    rows = _json(run("sends", "--campaign", "guide", "--failed", "--json"))
+    assert [r["lead_id"] for r in rows] == [2] and "550" in rows[0]["reply"]
+    assert len(_json(run("sends", "--json"))) == 3 and "lead2@" in run("sends", "--failed")[1]
+    assert run("sends", "--state", "lost")[0] == 2 and run("resend")[0] == 2
+    assert _json(run("resend", "--campaign", "guide", "--json")) == {"again": [rows[0]["id"]], "left": []}
+    assert run("resend", str(rows[0]["id"]))[0] == 1, "it did not fail any more"
+    waiting = _json(run("queue", "--json"))["waiting"]
+    assert [(w["state"], w["messages"], w["due"]) for w in waiting] == [("planned", 1, 1)]
+    assert "planned" in run("queue")[1]
+
+
+def test_send_test(run: Run) -> None:
+    with HellServer() as server:
+        code, said = run("send-test", "awareness/guide", "--to", "me@example.com", NURTURE_SMTP_URL=f"smtp://127.0.0.1:{server.port}")
+    assert code == 0, said
+    (copy,) = server.accepted
+    assert copy.recipient == "me@example.com" and b"Subject: [Test] " in copy.raw and b"/c/" not in copy.raw
+    assert run("sends", "--json")[1].strip() == "[]", "never counted"
+
+
+def _json(ended: tuple[int, str]) -> Any:
+    assert ended[0] == 0, ended[1]
+    return json.loads(ended[1])
+
+
+GOOD = {
+    "example.com": ["v=spf1 include:relay.example -all"], "s1._domainkey.example.com": ["v=DKIM1; k=rsa; p=AAAA"],
+    "_dmarc.example.com": ["v=DMARC1; p=none"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missing", "what"),
+    [
+        ("example.com", "SPF of example.com"),
+        ("s1._domainkey.example.com", "DKIM key"),
+        ("_dmarc.example.com", "DMARC policy"),
+    ],
+)
+def test_doctor_says_what_to_publish(missing: str, what: str) -> None:
+    published = {name: records for name, records in GOOD.items() if name != missing}
+    found = ask("example.com", selector="s1", bounce_domain="example.com", lookup=lambda name: published.get(name, []))
+    assert [f.what for f in found if not f.good] == [what]
+    assert all(f.todo for f in found if not f.good)
+
+
+def test_doctor_on_alignment_keys_and_silence() -> None:
+    def look(name: str) -> list[str]:
+        return GOOD.get(name, GOOD["example.com"] if name == "bounces.example" else [])
+
+    assert all(f.good for f in ask("example.com", selector="s1", bounce_domain="example.com", lookup=look))
+    sub = ask("news.example.com", selector="s1", bounce_domain="example.com", lookup=look)
+    assert [f.what for f in sub if not f.good] == ["DKIM key"], "DMARC of the organisation counts, and aligns"
+    far = ask("example.com", selector="none", bounce_domain="bounces.example", lookup=look)
+    assert not far[-1].good and "list_domain" in far[-1].todo
+    own = "v=DKIM1; k=rsa; p=BBBB"
+    ours = ask("example.com", selector="s1", bounce_domain="example.com", expected=own, lookup=look)
+    assert [f.what for f in ours if not f.good] == ["DKIM key"]
+
+    def silent(name: str) -> list[str]:
+        raise Unreachable("timed out")
+
+    (only,) = ask("example.com", selector="s1", bounce_domain="example.com", lookup=silent)
+    assert not only.good and "no answer" in only.found
