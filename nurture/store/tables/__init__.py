@@ -123,5 +123,5 @@ __all__ = [
     "WakeupRow",
     "WebhookSeenRow",
     "WordingRow",
-    "metadata",
+    "frozen_statements", "metadata",
 ]

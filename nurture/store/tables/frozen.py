@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import event
 
+from nurture.store.tables.columns import core
 from nurture.store.tables.facts import TransitionRow
 from nurture.store.tables.sales import HandoffRow, SalesDecisionRow
 
@@ -41,4 +42,4 @@ def _guard(table: Any, connection: Any, **_: Any) -> None:
 
 
 for _row in (HandoffRow, TransitionRow, SalesDecisionRow):
-    event.listen(_row.__table__, "after_create", _guard)  # type: ignore[attr-defined]  # SQLModel sets __table__
+    event.listen(core(_row), "after_create", _guard)
