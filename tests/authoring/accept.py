@@ -1,4 +1,4 @@
-"""`python -m tests.authoring.accept`: write what `check` and `schema` say now beside every wrong folder and as golden file.
+"""`python -m tests.authoring.accept`: write what `check` and `schema` say now into the files that pin it.
 
 Read the difference before keeping it.
 """
@@ -14,8 +14,7 @@ def main() -> None:
         (case / "expected.txt").write_text(shown(case.name), encoding="utf-8")
     for kind in FILES:
         (HERE / "golden" / f"{kind}.schema.json").write_text(as_text(kind), encoding="utf-8")
-    beside = HERE.parent.parent / "campaigns" / "campaign.schema.json"
-    beside.write_text(as_text("campaign"), encoding="utf-8")
+        (HERE.parent.parent / "campaigns" / f"{kind}.schema.json").write_text(as_text(kind), encoding="utf-8")
 
 
 if __name__ == "__main__":
