@@ -68,14 +68,14 @@ def commands(running: Demo) -> Callable[..., tuple[int, str]]:
     """Runs `nurture ...` in this process, on the demo, at the demo's moment: what a person would type, without its start."""
     from nurture.cli import build
 
-    app = build()
+    app = typer.main.get_command(build())
 
     def run(*argv: str) -> tuple[int, str]:
         os.environ.update(running.environment())
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             try:
-                code = app(args=list(argv), standalone_mode=False)
+                code = app.main(args=list(argv), prog_name="nurture", standalone_mode=False)
             except NurtureError as known:
                 code = fail(known)
             except typer.Exit as ended:

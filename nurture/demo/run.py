@@ -27,7 +27,7 @@ from nurture.web.hooks import own_secret
 
 WEEKS = 8
 MOST_RUNS = 400
-AIM = 0.6
+AIM = 0.45
 """How much of them is meant to be used."""
 STRANGERS = 48
 SHORT_GAP = timedelta(hours=5)

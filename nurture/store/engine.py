@@ -75,7 +75,13 @@ def open_store(url: str, *, sync: str = "NORMAL") -> Store:
 def _sqlite(url: Any, sync: str) -> Engine:
     in_memory = url.database in (None, "", ":memory:")
     if not in_memory:
-        Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        try:
+            Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        except OSError as wrong:
+            raise UsageError(
+                f"the folder of the database {url.database} cannot be made: {wrong.strerror}",
+                fix="choose another with NURTURE_DATABASE_URL",
+            ) from wrong
     args: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": BUSY_MS / 1000}}
     if in_memory:
         args["poolclass"] = StaticPool

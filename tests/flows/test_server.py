@@ -1,0 +1,127 @@
+"""Server mode for real: a Prefect server on PostgreSQL, a process worker, and a scheduled deployment that completes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from ruamel.yaml import YAML
+from tests.flows.conftest import ROOT, installation, people
+from tests.postgres import make_database
+
+from nurture.demo.mailbox import MailFolder
+from nurture.store import clock_owner, open_store
+
+pytestmark = [pytest.mark.prefect, pytest.mark.postgres, pytest.mark.process, pytest.mark.xdist_group("prefect")]
+PREFECT = Path(sys.executable).with_name("prefect")
+
+
+@pytest.fixture
+def server(tmp_path: Path, postgres: str) -> Iterator[dict[str, str]]:
+    """The environment of everybody who talks to the server; it is up."""
+    database = make_database(postgres, f"prefect_{os.getpid()}").replace("postgresql://", "postgresql+asyncpg://")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database, "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(tmp_path / "ui"), "PYTHONPATH": str(ROOT),
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_WORKER_QUERY_SECONDS": "2",
+    }
+    with (tmp_path / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)], env=environment, cwd=tmp_path,
+            stdout=log, stderr=log, start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + 120
+        while True:
+            try:
+                if httpx.get(f"{environment['PREFECT_API_URL']}/health").status_code == 200:
+                    break
+            except httpx.HTTPError:
+                assert process.poll() is None, (tmp_path / "server.log").read_text()[-3000:]
+            assert time.monotonic() < until, (tmp_path / "server.log").read_text()[-3000:]
+            time.sleep(0.2)
+        yield environment
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def often(tmp_path: Path) -> Path:
+    """prefect.yaml as it ships, but for the clock: every job every five seconds, so that a test sees a schedule fire."""
+    yaml = YAML()
+    shipped = yaml.load(ROOT / "prefect.yaml")
+    for deployment in shipped["deployments"]:
+        deployment["schedules"] = [{"interval": 5, "slug": deployment["name"], "active": True}]
+    path = tmp_path / "prefect.yaml"
+    yaml.dump(shipped, path)
+    return path
+
+
+@pytest.mark.timeout(280)
+def test_a_scheduled_deployment_completes_on_a_worker(
+    server: dict[str, str], tmp_path: Path, postgres_url: str, mail: MailFolder
+) -> None:
+    made = installation(tmp_path, mail.port)
+    ours = {
+        "NURTURE_DATABASE_URL": postgres_url, "NURTURE_SECRET_KEY": "k" * 48, "NURTURE_SMTP_URL": made.smtp_url,
+        "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"), "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
+        "NURTURE_VAR_DIR": str(tmp_path / "var"), "NURTURE_PUBLIC_URL": "https://nurture.example.com",
+    }
+    environment = {**server, **ours}
+    leads = people(tmp_path / "leads.csv", 10)
+    run([sys.executable, "-m", "nurture.cli", "import", str(leads), "--map", "nurture/demo/leads.map.yaml", "--yes"], environment, (0, 1))
+    run([sys.executable, "-m", "nurture.cli", "apply", "--yes"], environment)
+    assert "work pool" in run([sys.executable, "-m", "nurture.cli", "server-setup"], environment)
+    assert "was there" in run([sys.executable, "-m", "nurture.cli", "server-setup"], environment), "safe to repeat"
+    run([PREFECT, "--no-prompt", "deploy", "--all", "--prefect-file", str(often(tmp_path))], environment)
+    with (tmp_path / "worker.log").open("wb") as log:
+        worker = subprocess.Popen(
+            [PREFECT, "worker", "start", "--pool", "nurture-process", "--type", "process", "--limit", "2"],
+            env={**environment, "NURTURE_MODE": "server"}, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
+        )
+    try:
+        done = wait_for_runs(server["PREFECT_API_URL"], {"scoring", "drip"}, worker, tmp_path / "worker.log")
+    finally:
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait(30)
+    assert all(not run["parameters"] or set(run["parameters"]) == {"funnel_stage"} for run in done)
+    store = open_store(postgres_url)
+    with store.read() as conn:
+        present = clock_owner.holder(conn)
+        scored = conn.exec_driver_sql("SELECT count(*) FROM transition").scalar_one()
+    assert present is not None and present.mode == "prefect", "a `nurture up` on this database would be refused"
+    assert scored, "the run did the work"
+
+
+def run(command: list[Any], environment: dict[str, str], fine: tuple[int, ...] = (0,)) -> str:
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in fine, done.stdout + done.stderr
+    return done.stdout
+
+
+def wait_for_runs(api: str, wanted: set[str], worker: subprocess.Popen[bytes], log: Path) -> list[dict[str, Any]]:
+    """Scheduled runs that completed, once every flow of `wanted` has one."""
+    until = time.monotonic() + 150
+    while time.monotonic() < until:
+        asked = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}, "limit": 200}
+        found = httpx.post(f"{api}/flow_runs/filter", json=asked).json()
+        names = {run["name"].split()[0] for run in found}
+        if wanted <= names:
+            assert any(run["auto_scheduled"] for run in found), "the schedule made it, nobody by hand"
+            return found
+        assert worker.poll() is None, log.read_text()[-3000:]
+        time.sleep(1)
+    pytest.fail(f"no completed runs of {wanted}:\n{log.read_text()[-3000:]}")
