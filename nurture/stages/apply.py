@@ -60,6 +60,7 @@ def apply(
     if made.empty:
         return made
     with store.begin() as conn:
+        campaigns.one_at_a_time(conn)
         _still_current(conn, made)
         for one in made.campaigns:
             _write(conn, draft, one, now=now, by=by, plan_id=kept.id if kept else None, git_commit=git_commit)
@@ -192,6 +193,7 @@ def pause(store: Store, names: list[str], *, now: datetime, by: str) -> list[str
     """Stop campaigns before their next message leaves. Returns those that were running."""
     stopped = []
     with store.begin() as conn:
+        campaigns.one_at_a_time(conn)
         running = campaigns.running(conn)
         for name in names or list(running):
             if name not in running:
@@ -207,6 +209,7 @@ def resume(store: Store, names: list[str], *, now: datetime) -> dict[str, int]:
     """Let paused campaigns go on. What came due meanwhile is spread over some hours. Campaign -> how much that was."""
     backlog: dict[str, int] = {}
     with store.begin() as conn:
+        campaigns.one_at_a_time(conn)
         running = campaigns.running(conn)
         live = campaigns.live_versions(conn)
         for name in names or [n for n, r in running.items() if r.paused_at is not None]:

@@ -40,6 +40,8 @@ _message = core(MessageRow)
 _plan = core(PlanRow)
 _note = core(NoteRow)
 
+_APPLYING = 7_206_113
+"""Any number, as long as nothing else locks by it."""
 APPLIED = "applied"
 """Key of the note that holds the digest of what is applied."""
 INSIDE = (EnrollmentState.ACTIVE, EnrollmentState.PAUSED)
@@ -176,6 +178,12 @@ def applied_digest(conn: Connection) -> str:
 
 
 # -- applying -----------------------------------------------------------------------------------------------------
+
+
+def one_at_a_time(conn: Connection) -> None:
+    """Wait until nobody else is applying; SQLite's write lock does that already."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.pg_advisory_xact_lock(_APPLYING)))
 
 
 def add_version(conn: Connection, row: Mapping[str, Any]) -> None:

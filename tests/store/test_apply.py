@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 from sqlalchemy import select
@@ -284,3 +285,24 @@ def test_pausing_what_is_not_there_is_a_mistake(world: World) -> None:
     with pytest.raises(UsageError, match="no campaign"):
         applying.pause(world.store, ["nothing"], now=world.now, by="ines")
     assert applying.resume(world.store, [], now=world.now) == {}
+
+
+def test_of_two_who_apply_at_once_one_is_told(world: World) -> None:
+    edits = [draft(campaign_file([*DRIP, S(name)])) for name in ("s4", "s5", "s6", "s7")]
+    told: list[str] = []
+
+    def apply(made: Draft) -> None:
+        try:
+            applying.apply(world.store, made, now=world.now, by="test")
+        except Conflict as stale:
+            told.append(stale.message)
+
+    threads = [Thread(target=apply, args=(made,)) for made in edits]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with world.store.read() as conn:
+        versions = [v.n for v in campaigns.history(conn, "drip")]
+    assert len(versions) - 1 + len(told) == 4, "everybody either applied or was told"
+    assert versions == list(range(len(versions), 0, -1))
