@@ -20,7 +20,7 @@ from nurture.model.company import Seller
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off, opening
-from nurture.store import Connection, handoffs, lifecycle, outbox, people, suppressions, timers
+from nurture.store import Connection, enrollments, handoffs, lifecycle, outbox, people, suppressions, timers
 from nurture.store.handoffs import LETTERS, Handoff
 from nurture.store.lifecycle import Actor
 
@@ -209,6 +209,8 @@ def undo(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | No
             raise Refused("It is too late to take this back.", code="too_late", fix="ask marketing to reopen the lead")
         before = last["data"]["before"]
         desk.move("undo", columns={**before["columns"], **_times(before)}, previous=Stage(before["stage"]))
+        if before["track"] != desk.lead.track:
+            enrollments.change_track(conn, desk.lead.id, before["track"], now=now, reason="undo", status="paused")
         timers.restore(conn, handoff.id, ended_at=last["at"])
         handoffs.change(conn, handoff, state=before["state"], closed_at=None, reason=None)
         if last["decision"] == "reject" and last["data"].get("suppressed"):
@@ -296,7 +298,8 @@ class Desk:
         kept = {name: getattr(self.lead, name) for name in _RESTORED}
         times = {name: kept.pop(name).isoformat() if kept[name] is not None else None for name in _TIMES}
         data = {**more, "stage": self.stage.value,
-                "before": {"stage": self.lead.stage, "state": self.handoff.state, "columns": kept, "times": times}}
+                "before": {"stage": self.lead.stage, "state": self.handoff.state, "track": self.lead.track,
+                           "columns": kept, "times": times}}
         handoffs.keep_decision(self.conn, {
             "key": self.key, "handoff_id": self.handoff.id, "lead_id": self.lead.id, "decision": self.decision,
             "reason": self.reason, "note": self.note, "actor_id": self.seller.id, "at": self.now,

@@ -212,6 +212,28 @@ def test_undo_restores_the_hand_off_and_its_timers(store: Store) -> None:
     assert not again.repeated
 
 
+def test_undo_of_a_recycle_puts_the_lead_back_on_its_track(store: Store) -> None:
+    who, handoff_id = handed_over(store)
+    world = parts(store)
+    before = lead(store, who)
+    desk.recycle(world, handoff_id, reason="no_budget", by="jana", now=NOW)
+    tick(world, now=NOW)
+    assert lead(store, who).track == "business_case"
+    desk.undo(world, handoff_id, by="jana", now=NOW + timedelta(hours=1))
+    after = lead(store, who)
+    names = (
+        "stage",
+        "track",
+        "recycles",
+        "baseline_at",
+        "cool_off_until",
+        "cool_off_mode",
+        "recycle_reason",
+        "carryover",
+    )
+    assert [getattr(after, n) for n in names] == [getattr(before, n) for n in names]
+
+
 def test_a_decision_on_a_closed_hand_off_is_a_conflict(store: Store) -> None:
     _, handoff_id = handed_over(store)
     world = parts(store)
