@@ -15,7 +15,8 @@ from nurture.model.words import MessageState
 class Position:
     """Where an enrollment stands: *on* `step_id`, which has not been done yet.
 
-    `anchor_at` is when the step before was really done (a send: when it really left); waits count from it.
+    `anchor_at` is when the step before was done (a send: when it really left; a step that waits for nothing: when it
+    was due); waits count from it.
     `waiting_since` is set once the step's action has begun to wait (wait_for, hand_off with try_for, a send
     whose message is on its way).
     """
