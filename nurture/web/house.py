@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,6 @@ class House:
     demo: bool = False
     webhook_secrets: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    _pages: dict[str, Environment] = field(default_factory=dict)
 
     @property
     def parts(self) -> Parts:
@@ -54,11 +54,10 @@ class House:
 
     def pages(self, language: str) -> Environment:
         """The page templates, speaking `language`."""
-        if language not in self._pages:
-            self._pages[language] = _environment(language)
-        return self._pages[language]
+        return _environment(language)
 
 
+@lru_cache(maxsize=len(NAMES))
 def _environment(language: str) -> Environment:
     made = Environment(
         loader=FileSystemLoader(PAGES),
