@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: Sequence[str], seconds: int) -> tuple[int, str]:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 20, check=False)
     except subprocess.TimeoutExpired as late:
         said = late.stdout or b""
         return 0, said.decode(errors="replace") if isinstance(said, bytes) else said
@@ -128,7 +128,7 @@ def wapiti(house: House, folder: Path, seconds: int) -> Result:
         command += ["-s", house.url + path]
     _, said = _run(command, seconds)
     if not report.exists():
-        return Result("wapiti", True, (), f"no report: {said.strip()[-300:]}")
+        return Result("wapiti", False, (), f"made no report: {said.strip()[-300:]}")
     told = json.loads(report.read_text())
     found = tuple(
         f"{kind}: {one.get('method')} {one.get('path')} {one.get('info')}"
