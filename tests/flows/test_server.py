@@ -34,8 +34,8 @@ def server(tmp_path: Path, postgres: str) -> Iterator[dict[str, str]]:
         port = probe.getsockname()[1]
     environment = {
         **os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database, "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(tmp_path / "ui"), "PYTHONPATH": str(ROOT),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database, "DO_NOT_TRACK": "1", "PYTHONPATH": str(ROOT),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(tmp_path / "ui"),
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     with (tmp_path / "server.log").open("wb") as log:
@@ -72,17 +72,19 @@ def often(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(280)
 def test_a_scheduled_deployment_completes_on_a_worker(
-    server: dict[str, str], tmp_path: Path, postgres_url: str, mail: MailFolder
+    server: dict[str, str], tmp_path: Path, postgres: str, mail: MailFolder
 ) -> None:
     made = installation(tmp_path, mail.port)
+    url = make_database(postgres, f"served_{os.getpid()}")  # empty: the first command migrates it
     ours = {
-        "NURTURE_DATABASE_URL": postgres_url, "NURTURE_SECRET_KEY": "k" * 48, "NURTURE_SMTP_URL": made.smtp_url,
+        "NURTURE_DATABASE_URL": url, "NURTURE_SECRET_KEY": "k" * 48, "NURTURE_SMTP_URL": made.smtp_url,
         "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"), "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
         "NURTURE_VAR_DIR": str(tmp_path / "var"), "NURTURE_PUBLIC_URL": "https://nurture.example.com",
     }
     environment = {**server, **ours}
     leads = people(tmp_path / "leads.csv", 10)
-    run([sys.executable, "-m", "nurture.cli", "import", str(leads), "--map", "nurture/demo/leads.map.yaml", "--yes"], environment, (0, 1))
+    imported = ["import", str(leads), "--map", "nurture/demo/leads.map.yaml", "--yes"]
+    run([sys.executable, "-m", "nurture.cli", *imported], environment, (0, 1))
     run([sys.executable, "-m", "nurture.cli", "apply", "--yes"], environment)
     assert "work pool" in run([sys.executable, "-m", "nurture.cli", "server-setup"], environment)
     assert "was there" in run([sys.executable, "-m", "nurture.cli", "server-setup"], environment), "safe to repeat"
@@ -98,7 +100,7 @@ def test_a_scheduled_deployment_completes_on_a_worker(
         os.killpg(worker.pid, signal.SIGTERM)
         worker.wait(30)
     assert all(not run["parameters"] or set(run["parameters"]) == {"funnel_stage"} for run in done)
-    store = open_store(postgres_url)
+    store = open_store(url)
     with store.read() as conn:
         present = clock_owner.holder(conn)
         scored = conn.exec_driver_sql("SELECT count(*) FROM transition").scalar_one()

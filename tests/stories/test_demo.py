@@ -1,0 +1,78 @@
+"""The demo plays the real thing, the same for the same seed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nurture.demo.sample import COUNT, SHIPPED, as_csv, generate
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.process
+
+
+def play(home: Path, *argv: str) -> str:
+    environment = {
+        **os.environ, "NURTURE_VAR_DIR": str(home), "NURTURE_PREFECT": "off", "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"),
+        "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"), "COLUMNS": "160", "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "nurture.cli", "demo", "--no-stay", *argv],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=270, check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def outcome(said: str) -> str:
+    """What came of it, without what differs from run to run: seconds, ports, tokens and folders."""
+    told = said[said.index("What people did") : said.index("Where to look")]
+    return re.sub(r"\d+ seconds|[0-9a-f]{10,}", "", told)
+
+
+@pytest.mark.timeout(280)
+def test_a_week_of_the_demo_is_real_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    said = play(tmp_path / "one", "--weeks", "1")
+    assert "It adds up." in said
+    for what in ("pictures fetched", "links clicked", "mails searched by gateways", "facts posted"):
+        assert what in said
+    assert re.search(r"welcome +hello +2\d\d", said), "everybody who may be welcomed was"
+    mails = list((tmp_path / "one" / "demo" / "mail").rglob("*.eml"))
+    assert len(mails) > 200 and all(b"List-Unsubscribe-Post" in m.read_bytes() for m in mails[:1])
+    assert outcome(play(tmp_path / "two", "--weeks", "1")) == outcome(said)
+
+
+def test_the_shipped_leads_are_what_the_generator_makes() -> None:
+    assert SHIPPED.read_text("utf-8") == as_csv(generate())
+
+
+def test_leads_are_spread_like_the_public_files() -> None:
+    rows = generate(4000, seed=3)
+    share = lambda which: sum(map(which, rows)) / len(rows)  # noqa: E731  # a word for this test
+    assert abs(share(lambda r: r.source == "search ad") - 0.311) < 0.03
+    assert abs(share(lambda r: r.visits == "0") - 0.243) < 0.03
+    assert abs(share(lambda r: r.do_not_email == "yes") - 0.081) < 0.02
+    assert abs(share(lambda r: r.role == "") - 0.281) < 0.03
+    assert abs(share(lambda r: r.last_activity == "mail bounced") - 0.036) < 0.015
+    assert generate(50, seed=3) == generate(50, seed=3) != generate(50, seed=4)
+    assert all(r.email == "" or r.email.endswith(".example") or "@" not in r.email for r in rows if "nobody" not in r.email)
+    assert len(generate()) > COUNT
+
+
+def test_no_row_of_a_public_file_is_copied(shared_data: Path) -> None:
+    ours = SHIPPED.read_text("utf-8")
+    known = (shared_data / "x_education_leads.csv").read_text("utf-8").splitlines()[1:]
+    assert not [line for line in known if line.split(",")[0] in ours]
+
+
+def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "mine.txt").write_text("keep me")
+    with pytest.raises(AssertionError, match="holds something that is not a demo"):
+        play(tmp_path)
+    assert (tmp_path / "demo" / "mine.txt").exists()
