@@ -19,12 +19,12 @@ WIDTH = 120
 
 
 def formatted(text: str) -> str | None:
-    """The text in the common form, or None when it cannot be read (then `check` says why).
+    """The text in the common form, or None when it does not read as a block of words (then `check` says why).
 
     Two spaces, lists indented, an empty line between steps, no spaces at line ends, one line end at the end.
     """
     before = read_tree(text, Desk("x.yaml"))
-    if before is None:
+    if before is None or before.kind != "map":
         return None
     yaml = _yaml()
     try:
