@@ -18,6 +18,7 @@ from nurture.model.address import read_address
 from nurture.model.tokens import Keys, address_hash
 from nurture.store.leads import Person
 
+MOST_MINUTES: Final = 7 * 24 * 60
 MOST_WARNINGS: Final = 5
 """Per row; a row that is all warnings is not worth a page."""
 
@@ -132,7 +133,7 @@ class Rows:
         if not draft.blocks and address is not None:
             draft.proofs = [proof for find in self._consents if (proof := find(values, said)) is not None]
         draft.told = [
-            Told(event, said(at, event.kind), None if (m := said(minutes, event.kind)) is None else int(m))
+            Told(event, said(at, event.kind), _minutes(said(minutes, event.kind), warnings))
             for event, holds, at, minutes in self._events
             if holds(values)
         ]
@@ -260,6 +261,13 @@ def _code(country: str) -> str | None:
 def _countries() -> dict[str, str]:
     names = {code: str(name) for code, name in Locale("en").territories.items() if len(code) == 2 and code.isalpha()}
     return {name.removesuffix(" SAR China").casefold(): code for code, name in names.items()}
+
+
+def _minutes(number: int | float | None, warnings: list[str]) -> int | None:
+    if number is None or 0 <= number <= MOST_MINUTES:
+        return None if number is None else int(number)
+    warnings.append(f"`{number:g}` minutes cannot be; left empty")
+    return None
 
 
 def country_code(text: str | None, warnings: list[str]) -> str | None:

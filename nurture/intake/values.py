@@ -18,7 +18,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMULA: Final = "=+-@\t\r\n＝＋－＠"
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "tak", "ano", "ja", "oui"})
 _NO: Final = frozenset({"no", "n", "false", "0", "nie", "ne", "nein", "non"})
-_BEFORE_ALL: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def plain_text(raw: str) -> str:
@@ -103,12 +102,9 @@ def moment(text: str, *, zone: ZoneInfo, format: str | None = None) -> datetime:
         raise ValueError(f"`{shown(text)}` is not {expected}") from None
     if not isinstance(found, datetime):
         found = datetime.combine(found, time(12))
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone)
-    found = found.astimezone(UTC)
-    if found < _BEFORE_ALL:
-        raise ValueError(f"`{shown(text)}` lies before 1970")
-    return found
+    if found.year < 1970 or found.year > 2200:
+        raise ValueError(f"`{shown(text)}` is no year of ours")
+    return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def yes_no(text: str) -> bool:

@@ -17,6 +17,7 @@ from nurture.intake.values import plain_text, shown, yes_no
 from nurture.model.address import read_address
 
 LARGEST: Final = 50_000_000
+LONGEST_STAY: Final = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ def _seconds(text: str, unit: str) -> int:
         return 0
     if told := _CLOCK.match(text):
         hours, minutes, seconds = (int(part or 0) for part in told.groups())
-        return hours * 3600 + minutes * 60 + seconds
+        return min(hours * 3600 + minutes * 60 + seconds, LONGEST_STAY)
     parts = _UNITS.findall(text)
     if parts:
         worth = {"h": 3600, "g": 3600, "m": 60, "s": 1}
@@ -219,11 +220,13 @@ def _seconds(text: str, unit: str) -> int:
         for amount, word in parts:
             letter = "h" if word.lower().startswith("std") else word[0].lower()
             total += float(amount.replace(",", ".")) * worth[letter]
-        return int(total)
+        return int(min(total, LONGEST_STAY))
     try:
         number = float(text.replace(",", "."))
     except ValueError:
         raise ValueError(f"`{shown(text)}` is not a length of time") from None
+    if not number < LONGEST_STAY:
+        raise ValueError(f"`{shown(text)}` is longer than any webinar")
     return int(number * (60 if unit == "minutes" else 1)) if number > 0 else 0
 
 
@@ -243,6 +246,8 @@ def _moment(text: str, zone: ZoneInfo) -> datetime | None:
                 continue
         else:
             return None
+    if not 1970 <= found.year <= 2200:
+        return None
     return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
 
 

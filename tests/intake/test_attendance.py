@@ -70,6 +70,13 @@ def test_any_tool_that_names_an_address_and_a_length(length: str, seconds: int) 
     assert people["ann@example.org"].seconds == seconds
 
 
+@pytest.mark.parametrize("length", ["inf", "nan", "1e300", "99999999", "soon"])
+def test_a_length_that_cannot_be_costs_its_row_only(length: str) -> None:
+    people, skipped = people_of(f"Email,Duration\nann@example.org,{length}\nbob@example.org,5\n".encode(), "generic")
+    assert set(people) == {"bob@example.org"}
+    assert [line for line, _ in skipped] == [2]
+
+
 @pytest.mark.parametrize("raw", [b"", b"a,b\n1,2\n", b"\x00\xff\x00", "Ž".encode("cp1250") * 50])
 def test_a_file_without_people_is_said(raw: bytes) -> None:
     with pytest.raises(UsageError, match="no list of people"):

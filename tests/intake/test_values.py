@@ -61,7 +61,9 @@ def test_a_day_is_noon_where_it_was_meant() -> None:
     assert moment("2026-07-01T08:30:00+00:00", zone=WARSAW) == datetime(2026, 7, 1, 8, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "01/02/2026", "0001-01-01", "1969-12-31"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-13-01", "01/02/2026", "0001-01-01", "1969-12-31", "9999-12-31 23:59"]
+)
 def test_what_is_no_date_says_so(text: str) -> None:
     with pytest.raises(ValueError):
         moment(text, zone=WARSAW)
