@@ -60,6 +60,7 @@ class Patience:
 
 
 PATIENCE: Final = Patience()
+_SENT: Final = Judgement(Fate.SENT, "the server took it")
 
 
 def enhanced_code(text: str) -> str | None:
@@ -84,7 +85,7 @@ def judge(reply: Reply, *, attempt: Attempt, now: datetime, patience: Patience =
     if reply.phase is Phase.BODY and (reply.code is None or not (200 <= reply.code < 300 or 400 <= reply.code < 600)):
         return Judgement(Fate.UNKNOWN, f"no answer after the message: {reply.text or 'connection lost'}")
     if reply.phase is Phase.BODY and reply.code is not None and reply.code < 300:
-        return Judgement(Fate.SENT, _said(reply))
+        return _SENT
     if reply.code is None:
         verdict = Judgement(Fate.RETRY, _said(reply))
     elif reply.code >= 500 and reply.code != 552:

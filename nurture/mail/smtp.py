@@ -160,12 +160,12 @@ class _Run:
                 group.add(asyncio.ensure_future(self._work(route)))
 
     def refill(self) -> None:
-        """Ask for more once half of what may be in flight is answered; hand each to its best route.
+        """Ask for more once three quarters of what may be in flight are answered; hand each to its best route.
 
-        Asking earlier would make one transaction per message, asking later would leave connections idle.
+        Asking earlier would make a transaction per few messages, asking later would leave connections idle.
         """
         room = self.transport.capacity - self.outstanding
-        if self.exhausted or room < max(self.transport.capacity // 2, 1):
+        if self.exhausted or room < max(self.transport.capacity * 3 // 4, 1):
             return
         if self.transport.stopping or len(self.down) == len(self.lanes):
             self.exhausted = True

@@ -1,6 +1,6 @@
 """Token buckets in the database: hourly limits that survive a restart and hold for all workers together.
 
-A bucket holds five minutes' worth and fills at what is left of the hour's limit, so that no hour, wherever it begins, sees
+A bucket holds five minutes' worth and fills at what is left of the limit, so that no hour, wherever it begins, sees
 more than the limit. A receiving group that complained gets half its rate, which then grows again by a tenth per hour.
 """
 

@@ -57,8 +57,12 @@ class Sink(asyncio.Protocol):
 
     def say(self, answer: bytes) -> None:
         if self.delay:
-            self.loop.call_later(self.delay, self.transport.write, answer)
+            self.loop.call_later(self.delay, self.late, answer)
         else:
+            self.transport.write(answer)
+
+    def late(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
             self.transport.write(answer)
 
 
@@ -75,8 +79,8 @@ async def serve() -> None:
 def sink(delay_ms: float = 0) -> Iterator[int]:
     """A sink in a process of its own; gives its port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.sink", str(delay_ms)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=Path(__file__).parent.parent.parent,
+        [sys.executable, "-m", "tests.bench.sink", str(delay_ms)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent.parent,
     )
     assert process.stdout and process.stdin
     try:
