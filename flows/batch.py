@@ -27,8 +27,14 @@ async def _may_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) ->
 
 
 @task(
-    name="chunk", task_run_name="{stage} {number}", cache_policy=NO_CACHE, persist_result=False,
-    retries=2, retry_delay_seconds=exponential_backoff(2), retry_jitter_factor=0.5, retry_condition_fn=_may_retry,
+    name="chunk",
+    task_run_name="{stage} {number}",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=exponential_backoff(2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_may_retry,
 )
 def chunk(stage: str, number: int, funnel_stage: str | None) -> dict[str, int]:
     """One batch of one stage as a task run; `number` only names it."""

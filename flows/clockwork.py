@@ -56,8 +56,13 @@ class Clockwork:
             present = clock_owner.holder(conn)
             over = present.owner if present is not None and is_dead(present.owner) else None
             taken = clock_owner.take(
-                conn, owner=self.work.owner, mode=mode, now=self.work.clock.now(), wall=wall(),
-                detail=f"process {os.getpid()} on {socket.gethostname()}", over=over,
+                conn,
+                owner=self.work.owner,
+                mode=mode,
+                now=self.work.clock.now(),
+                wall=wall(),
+                detail=f"process {os.getpid()} on {socket.gethostname()}",
+                over=over,
             )
         if not taken and present is not None:
             raise Refused(
@@ -100,12 +105,23 @@ class Clockwork:
         # A tick that is late is made up for once, never dropped (the default drops what is a second late) and never
         # made up for twice; two never run at the same time.
         scheduler.add_job(
-            self._guarded_tick, "interval", seconds=seconds, next_run_time=wall(), id="tick",
-            misfire_grace_time=None, coalesce=True, max_instances=1,
+            self._guarded_tick,
+            "interval",
+            seconds=seconds,
+            next_run_time=wall(),
+            id="tick",
+            misfire_grace_time=None,
+            coalesce=True,
+            max_instances=1,
         )
         scheduler.add_job(
-            self._renew, "interval", seconds=RENEW_SECONDS, id="lease",
-            misfire_grace_time=None, coalesce=True, max_instances=1,
+            self._renew,
+            "interval",
+            seconds=RENEW_SECONDS,
+            id="lease",
+            misfire_grace_time=None,
+            coalesce=True,
+            max_instances=1,
         )
         scheduler.start()
         self._scheduler = scheduler

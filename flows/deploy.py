@@ -92,7 +92,7 @@ async def _setup() -> list[str]:
 
 
 def _zombies() -> Any:
-    """A machine that is lost leaves its runs RUNNING for ever. Only the view needs this: rows are reclaimed by lease."""
+    """A machine that is lost leaves its runs RUNNING for ever. Only the view needs this: rows go by lease."""
     from prefect.automations import AutomationCore
     from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
@@ -105,12 +105,17 @@ def _zombies() -> Any:
         trigger=EventTrigger(
             after={"prefect.flow-run.heartbeat"},
             expect={
-                "prefect.flow-run.heartbeat", "prefect.flow-run.Completed", "prefect.flow-run.Failed",
-                "prefect.flow-run.Cancelled", "prefect.flow-run.Crashed",
+                "prefect.flow-run.heartbeat",
+                "prefect.flow-run.Completed",
+                "prefect.flow-run.Failed",
+                "prefect.flow-run.Cancelled",
+                "prefect.flow-run.Crashed",
             },
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
-            posture=Posture.Proactive, threshold=1, within=timedelta(seconds=90),
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=90),
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="no heartbeat: the machine is lost")],
     )

@@ -50,7 +50,9 @@ def _one_certificate(home: Path) -> Path:
     path = home / "one-certificate.pem"
     if not path.exists():
         home.mkdir(parents=True, exist_ok=True)
-        path.write_text(Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end + "\n", encoding="utf-8")
+        path.write_text(
+            Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end + "\n", encoding="utf-8"
+        )
     return path
 
 

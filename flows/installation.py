@@ -32,7 +32,12 @@ class Installation:
     """
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, observer: Observer | None = None, demo: bool = False,
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+        demo: bool = False,
         accept_clock: bool = False,
     ) -> None:
         if settings.mode == "server":

@@ -47,14 +47,24 @@ def _drip(stage: FunnelStage, says: str) -> Job:
 
 
 SCHEDULE: Final[tuple[Job, ...]] = (
-    Job("scoring", "flows.scoring.scoring", ("record", "score", "advance"), 2,
-        "Clicks become facts, facts become scores, scores move leads."),
-    Job("hand-off", "flows.hand_off.hand_off", ("hand_off", "deliver"), 2,
-        "The gate is asked; sales gets its packets."),
-    Job("sla-sweep", "flows.sla.sla_sweep", ("recycle",), 5,
-        "Reminders, escalations, leads that sales let lie."),
-    Job("recycle", "flows.recycle.recycle", ("sweep",), 15,
-        "What time alone changes: cool-offs that end, silence, decay."),
+    Job(
+        "scoring",
+        "flows.scoring.scoring",
+        ("record", "score", "advance"),
+        2,
+        "Clicks become facts, facts become scores, scores move leads.",
+    ),
+    Job(
+        "hand-off", "flows.hand_off.hand_off", ("hand_off", "deliver"), 2, "The gate is asked; sales gets its packets."
+    ),
+    Job("sla-sweep", "flows.sla.sla_sweep", ("recycle",), 5, "Reminders, escalations, leads that sales let lie."),
+    Job(
+        "recycle",
+        "flows.recycle.recycle",
+        ("sweep",),
+        15,
+        "What time alone changes: cool-offs that end, silence, decay.",
+    ),
     _drip(FunnelStage.AWARENESS, "Mails for people who learn that they have a problem."),
     _drip(FunnelStage.CONSIDERATION, "Mails for people who compare ways to solve it."),
     _drip(FunnelStage.DECISION, "Mails for people who choose."),

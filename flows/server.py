@@ -44,8 +44,11 @@ class PrefectServer:
             with self.log.open("ab") as log:
                 self._child = subprocess.Popen(
                     [sys.executable, "-m", "flows.server", str(self.port)],
-                    stdin=subprocess.PIPE, stdout=log, stderr=log,
-                    env={**os.environ, **self.environment}, start_new_session=True,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    env={**os.environ, **self.environment},
+                    start_new_session=True,
                 )
             self._started_at = time.monotonic()
 

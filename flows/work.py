@@ -58,12 +58,18 @@ def _be_one_of_the_clocks(store: Store, clock: Clock) -> None:
     now = clock.now()
     with store.begin() as conn:
         taken = clock_owner.take(
-            conn, owner="prefect", mode="prefect", now=now, wall=SystemClock().now(), detail="Prefect's schedule",
+            conn,
+            owner="prefect",
+            mode="prefect",
+            now=now,
+            wall=SystemClock().now(),
+            detail="Prefect's schedule",
             lease=SCHEDULE_LEASE,
         )
     if not taken:
         raise Refused(
-            "A `nurture up` is the clock of this database.", code="second-clock",
+            "A `nurture up` is the clock of this database.",
+            code="second-clock",
             fix="Stop it before workers run this database, or pause the deployments.",
         )
 

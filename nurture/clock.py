@@ -64,7 +64,7 @@ class FixedClock:
 
 
 class VirtualClock:
-    """A clock that moves only when it is told to; any number of threads may read it. Used by the demo and rehearsals."""
+    """A clock that moves only when it is told to; any number of threads may read it."""
 
     def __init__(self, start: datetime) -> None:
         self._at = aware(start)

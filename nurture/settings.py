@@ -121,7 +121,9 @@ class Settings(BaseSettings):
                 raise UsageError(f"NURTURE_SECRET_KEY is shorter than {SHORTEST_SECRET} characters.", fix=_HOW_TO_KEY)
             return (current, *old)
         if self.mode == "server":
-            raise UsageError("NURTURE_SECRET_KEY is not set, and in server mode every process needs the same one.", fix=_HOW_TO_KEY)
+            raise UsageError(
+                "NURTURE_SECRET_KEY is not set, and in server mode every process needs the same one.", fix=_HOW_TO_KEY
+            )
         return (own_key(self.var_dir / "secret.key"), *old)
 
 
@@ -134,9 +136,13 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         lines = [f"NURTURE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
-        raise UsageError("The settings cannot be used:\n  " + "\n  ".join(lines), fix="Change or unset the variable.") from None
+        raise UsageError(
+            "The settings cannot be used:\n  " + "\n  ".join(lines), fix="Change or unset the variable."
+        ) from None
     except (ValueError, OSError) as error:
-        raise UsageError(f"The settings cannot be read: {error}", fix="Look at nurture.toml and the NURTURE_ variables.") from None
+        raise UsageError(
+            f"The settings cannot be read: {error}", fix="Look at nurture.toml and the NURTURE_ variables."
+        ) from None
 
 
 def own_key(path: Path) -> str:
@@ -157,7 +163,13 @@ def own_key(path: Path) -> str:
                 spare.unlink()
         key = path.read_text().strip()
     except OSError as error:
-        raise NurtureError(f"The key file {path} cannot be written or read: {error.strerror}.", fix="Set NURTURE_SECRET_KEY or mend the folder.") from None
+        raise NurtureError(
+            f"The key file {path} cannot be written or read: {error.strerror}.",
+            fix="Set NURTURE_SECRET_KEY or mend the folder.",
+        ) from None
     if len(key) < SHORTEST_SECRET:
-        raise NurtureError(f"The key file {path} is cut short.", fix="Put the key back from your backup; a new key makes links in sent mails void.")
+        raise NurtureError(
+            f"The key file {path} is cut short.",
+            fix="Put the key back from your backup; a new key makes links in sent mails void.",
+        )
     return key

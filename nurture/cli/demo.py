@@ -34,7 +34,9 @@ def demo(
     map_path: Path | None = typer.Option(None, "--map", help="What its columns mean."),
     seed: int = typer.Option(7, help="The same seed, the same demo."),
     weeks: int = typer.Option(8, min=1, max=26, help="How long, in weeks of its own clock."),
-    stay: bool | None = typer.Option(None, "--stay/--no-stay", help="Keep the pages open at the end (a terminal: yes)."),
+    stay: bool | None = typer.Option(
+        None, "--stay/--no-stay", help="Keep the pages open at the end (a terminal: yes)."
+    ),
 ) -> None:
     """Import leads, run eight weeks of campaigns with simulated people, show what came of it, keep the pages open."""
     from nurture.cli.up import log_to
@@ -52,7 +54,12 @@ def demo(
     with Demo(base, leads=chosen_leads, seed=seed, weeks=weeks) as running:
         log_to(running.home / "log" / "nurture.log")
         command = commands(running)
-        out.print(Text.assemble(("The demo begins", "bold"), f" on {running.begin:%A %d %B %Y}, seed {seed}. Files: {plain(running.home)}/"))
+        out.print(
+            Text.assemble(
+                ("The demo begins", "bold"),
+                f" on {running.begin:%A %d %B %Y}, seed {seed}. Files: {plain(running.home)}/",
+            )
+        )
         prepare(command, chosen_leads, chosen_map)
         wait_for_prefect(running)
         play(running, command)
@@ -65,7 +72,7 @@ def demo(
 
 
 def commands(running: Demo) -> Callable[..., tuple[int, str]]:
-    """Runs `nurture ...` in this process, on the demo, at the demo's moment: what a person would type, without its start."""
+    """Runs `nurture ...` in this process, on the demo, at the demo's moment."""
     from nurture.cli import build
 
     app = typer.main.get_command(build())
@@ -91,11 +98,15 @@ def prepare(command: Callable[..., tuple[int, str]], leads: Path, map_path: Path
         began = time.monotonic()
         code, printed = command(*argv)
         shown = " ".join(Path(a).name if "/" in a else a for a in argv)
-        out.print(Text.assemble(("$ ", "dim"), (f"nurture {shown}", "bold"), (f"   {time.monotonic() - began:.1f} s", "dim")))
+        out.print(
+            Text.assemble(("$ ", "dim"), (f"nurture {shown}", "bold"), (f"   {time.monotonic() - began:.1f} s", "dim"))
+        )
         for line in _gist(printed, argv[0]):
             out.print(Text("  " + plain(line)))
         if code not in (FINE, FINDINGS) or (code == FINDINGS and argv[0] != "import"):
-            raise UsageError(f"`nurture {shown}` did not succeed:\n{printed}", fix="Mend what it names, then run the demo again.")
+            raise UsageError(
+                f"`nurture {shown}` did not succeed:\n{printed}", fix="Mend what it names, then run the demo again."
+            )
 
 
 def _gist(printed: str, what: str) -> list[str]:
@@ -143,5 +154,3 @@ def keep_open(running: Demo) -> None:
     out.print("\nCtrl-C ends it.")
     while not stop.wait(0.5):
         pass
-
-

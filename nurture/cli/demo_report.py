@@ -17,7 +17,7 @@ ALL_STATES = ("open", "accepted", "rejected", "recycled", "expired", "revoked", 
 
 
 def report(running: Demo, command: Command, took: float) -> None:
-    """Print what people and sales did, the funnel, campaigns by step, hand-offs with reasons, one lead, and addresses."""
+    """Print what people and sales did, the funnel, steps, hand-offs with reasons, one lead, and addresses."""
     _heading("What people did")
     out.print(Text(_counts(running.world.done, _ACTS)))
     _heading("What sales did, by command line")
@@ -38,9 +38,17 @@ def report(running: Demo, command: Command, took: float) -> None:
 
 
 _ACTS = {
-    "picture": "pictures fetched", "click": "links clicked", "scan": "mails searched by gateways", "confirm": "addresses confirmed",
-    "visit": "pages visited", "form": "forms opened from the site", "attend": "seats taken in a webinar", "told": "facts posted",
-    "unsubscribe": "one-click unsubscribes", "page_unsubscribe": "unsubscribes by page", "event": "trials begun",
+    "picture": "pictures fetched",
+    "click": "links clicked",
+    "scan": "mails searched by gateways",
+    "confirm": "addresses confirmed",
+    "visit": "pages visited",
+    "form": "forms opened from the site",
+    "attend": "seats taken in a webinar",
+    "told": "facts posted",
+    "unsubscribe": "one-click unsubscribes",
+    "page_unsubscribe": "unsubscribes by page",
+    "event": "trials begun",
 }
 
 
@@ -50,7 +58,9 @@ def _heading(words: str) -> None:
 
 
 def _counts(done: dict[str, int], words: dict[str, str]) -> str:
-    return "  " + ", ".join(f"{n} {words.get(what, what)}" for what, n in sorted(done.items(), key=lambda item: -item[1]))
+    return "  " + ", ".join(
+        f"{n} {words.get(what, what)}" for what, n in sorted(done.items(), key=lambda item: -item[1])
+    )
 
 
 def _steps(running: Demo) -> None:
@@ -72,10 +82,25 @@ def _handoffs(running: Demo) -> int | None:
     with running.installation.parts.store.read() as conn:
         found = handoffs.listing(conn, states=ALL_STATES)
     found = sorted(found, key=lambda h: h["id"])
-    out.print(table("", ("no.", "opened", "lead", "cell", "came by", "became", "reason"), [
-        (h["id"], f"{h['opened_at']:%a %d %b}", h["lead_id"], h["cell"], h.get("via") or "", h["state"], h.get("reason") or "")
-        for h in found
-    ], right=(0,)))
+    out.print(
+        table(
+            "",
+            ("no.", "opened", "lead", "cell", "came by", "became", "reason"),
+            [
+                (
+                    h["id"],
+                    f"{h['opened_at']:%a %d %b}",
+                    h["lead_id"],
+                    h["cell"],
+                    h.get("via") or "",
+                    h["state"],
+                    h.get("reason") or "",
+                )
+                for h in found
+            ],
+            right=(0,),
+        )
+    )
     trips: dict[int, list[dict[str, Any]]] = {}
     for handoff in found:
         trips.setdefault(handoff["lead_id"], []).append(handoff)
@@ -88,10 +113,16 @@ def _books(running: Demo, took: float) -> None:
     _heading("The books")
     if tally is not None:
         parts = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in tally.as_dict().items() if n and what != "due")
-        out.print(Text(f"  {tally.due} mails came due: {parts}. It {'adds up' if tally.balanced() else 'DOES NOT ADD UP'}."))
+        out.print(
+            Text(f"  {tally.due} mails came due: {parts}. It {'adds up' if tally.balanced() else 'DOES NOT ADD UP'}.")
+        )
     real = running.installation.engine.runs if running.installation.engine is not None else 0
     kind = f"{real} real flow runs" if real else f"{sum(running.runs.values())} plain runs (NURTURE_PREFECT=off)"
-    out.print(Text(f"  {kind}, {running.ticks} ticks of the clock, {running.mail.accepted} mails delivered, {took:.0f} seconds."))
+    out.print(
+        Text(
+            f"  {kind}, {running.ticks} ticks, {running.mail.accepted} mails delivered, {took:.0f} seconds."
+        )
+    )
 
 
 def _addresses(running: Demo) -> None:

@@ -21,14 +21,19 @@ def server_setup() -> None:
     import flows  # noqa: F401  # switches telemetry off before Prefect is imported
 
     if not os.environ.get("PREFECT_API_URL"):
-        raise UsageError("PREFECT_API_URL is not set.", fix="PREFECT_API_URL=http://your-server:4200/api nurture server-setup")
+        raise UsageError(
+            "PREFECT_API_URL is not set.", fix="PREFECT_API_URL=http://your-server:4200/api nurture server-setup"
+        )
     import httpx
+
     from flows.deploy import setup
 
     try:
         done = setup()
     except httpx.HTTPError as away:
-        raise Unavailable(f"The Prefect server does not answer: {type(away).__name__}.", fix="Look at PREFECT_API_URL.") from away
+        raise Unavailable(
+            f"The Prefect server does not answer: {type(away).__name__}.", fix="Look at PREFECT_API_URL."
+        ) from away
     for line in done:
         out.print(Text(plain(line)))
     out.print("Next: prefect --no-prompt deploy --all")
@@ -40,6 +45,7 @@ def web(
 ) -> None:
     """Only the web app: pages, tracking, forms, API. The clock runs elsewhere."""
     import uvicorn
+
     from flows.installation import listen
     from flows.work import open_parts
     from nurture.web.app import create_app

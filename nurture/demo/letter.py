@@ -36,11 +36,14 @@ def read(recipient: str, raw: bytes) -> Letter:
     picture = _PICTURE.search(page)
     ways_out = _ADDRESS.findall(str(mail.get("List-Unsubscribe", "")).replace("\r\n", "").replace(">", " "))
     return Letter(
-        recipient=recipient, subject=str(mail.get("Subject", "")),
+        recipient=recipient,
+        subject=str(mail.get("Subject", "")),
         links=tuple(link for link in found if not _is_ours(link)),
         picture=html.unescape(picture[1]) if picture else None,
         unsubscribe=ways_out[0] if ways_out else _first(found, "/u/"),
-        preferences=_first(found, "/p/"), confirm=_first(found, "/confirm/"), trap=_first(found, "/h/"),
+        preferences=_first(found, "/p/"),
+        confirm=_first(found, "/confirm/"),
+        trap=_first(found, "/h/"),
     )
 
 
@@ -48,7 +51,9 @@ def _body(mail: Message, kind: str) -> str:
     for part in mail.walk():
         if part.get_content_type() == kind:
             payload = part.get_payload(decode=True)
-            return payload.decode(part.get_content_charset() or "utf-8", "replace") if isinstance(payload, bytes) else ""
+            return (
+                payload.decode(part.get_content_charset() or "utf-8", "replace") if isinstance(payload, bytes) else ""
+            )
     return ""
 
 

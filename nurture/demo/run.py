@@ -71,19 +71,29 @@ class Demo:
     def _settings(self, base: Settings) -> Settings:
         port = base.port if is_free(base.host, base.port) else free_port()
         default = Settings.model_fields["database_url"].default
-        return base.model_copy(update={
-            "var_dir": self.home, "port": port, "public_url": f"http://{base.host}:{port}", "now": None,
-            "database_url": f"sqlite:///{self.home / 'nurture.db'}" if base.database_url == default else base.database_url,
-            "smtp_url": f"smtp://127.0.0.1:{self.mail.port}", "smtp_routes": {},
-            "prefect_port": base.prefect_port if is_free("127.0.0.1", base.prefect_port) else free_port(),
-        })
+        return base.model_copy(
+            update={
+                "var_dir": self.home,
+                "port": port,
+                "public_url": f"http://{base.host}:{port}",
+                "now": None,
+                "database_url": f"sqlite:///{self.home / 'nurture.db'}"
+                if base.database_url == default
+                else base.database_url,
+                "smtp_url": f"smtp://127.0.0.1:{self.mail.port}",
+                "smtp_routes": {},
+                "prefect_port": base.prefect_port if is_free("127.0.0.1", base.prefect_port) else free_port(),
+            }
+        )
 
     def environment(self) -> dict[str, str]:
         """What makes a `nurture` command act on the demo, at the demo's moment."""
         chosen = self.settings
         return {
-            "NURTURE_DATABASE_URL": chosen.database_url, "NURTURE_VAR_DIR": str(chosen.var_dir),
-            "NURTURE_PUBLIC_URL": chosen.url, "NURTURE_SMTP_URL": chosen.smtp_url,
+            "NURTURE_DATABASE_URL": chosen.database_url,
+            "NURTURE_VAR_DIR": str(chosen.var_dir),
+            "NURTURE_PUBLIC_URL": chosen.url,
+            "NURTURE_SMTP_URL": chosen.smtp_url,
             "NURTURE_NOW": self.clock.now().isoformat(),
         }
 
@@ -137,7 +147,7 @@ def working_hours(moment: datetime) -> datetime:
 
 
 def _rows(path: Path) -> dict[str, SampleLead]:
-    """Who the people of the shipped file are. Another file's columns are not known here: its people introduce themselves."""
+    """Who the people of the shipped file are. Another file's people introduce themselves."""
     names = [f.name for f in fields(SampleLead)]
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)

@@ -30,14 +30,43 @@ BEGIN: Final = date(2026, 11, 23)
 
 # Shares in per mille. Course seller: `Lead Source` and `Lead Origin`.
 SOURCES: Final = {
-    "search ad": 311, "direct": 276, "chat": 192, "organic search": 125, "referral": 56, "partner site": 28, "social": 12,
+    "search ad": 311,
+    "direct": 276,
+    "chat": 192,
+    "organic search": 125,
+    "referral": 56,
+    "partner site": 28,
+    "social": 12,
 }
 # Course seller: `TotalVisits`, unknown left out.
-VISITS: Final = {0: 243, 1: 43, 2: 182, 3: 143, 4: 123, 5: 86, 6: 50, 7: 36, 8: 24, 9: 19, 10: 20, 12: 15, 15: 10, 20: 6}
+VISITS: Final = {
+    0: 243,
+    1: 43,
+    2: 182,
+    3: 143,
+    4: 123,
+    5: 86,
+    6: 50,
+    7: 36,
+    8: 24,
+    9: 19,
+    10: 20,
+    12: 15,
+    15: 10,
+    20: 6,
+}
 # Course seller: `Last Activity`, put into the words of a company that sells to companies.
 LAST_ACTIVITY: Final = {
-    "mail opened": 366, "called us": 305, "chat": 103, "page visited": 70, "asked for the guide": 58, "mail bounced": 36,
-    "mail link clicked": 33, "form sent": 12, "unsubscribed": 9, "": 8,
+    "mail opened": 366,
+    "called us": 305,
+    "chat": 103,
+    "page visited": 70,
+    "asked for the guide": 58,
+    "mail bounced": 36,
+    "mail link clicked": 33,
+    "form sent": 12,
+    "unsubscribed": 9,
+    "": 8,
 }
 # Course seller: `Do Not Email`.
 DO_NOT_EMAIL: Final = 81
@@ -55,7 +84,14 @@ SIZES: Final = {(5, 19): 91, (20, 49): 190, (50, 249): 394, (250, 999): 175, (10
 COUNTRIES: Final = {"PL": 400, "CZ": 220, "DE": 200, "AT": 60, "GB": 60, "SE": 30, "US": 30}
 LANGUAGES: Final = {"PL": "pl", "CZ": "cs", "DE": "de", "AT": "de"}
 INDUSTRIES: Final = {
-    "industry": 220, "finance": 170, "health": 150, "logistics": 150, "retail": 110, "services": 90, "public": 60, "technology": 50,
+    "industry": 220,
+    "finance": 170,
+    "health": 150,
+    "logistics": 150,
+    "retail": 110,
+    "services": 90,
+    "public": 60,
+    "technology": 50,
 }
 DEVICES: Final = {"company phones": 420, "a mix": 260, "private phones": 160, "shared tablets": 160}
 
@@ -122,8 +158,12 @@ def _company(chance: random.Random) -> _Company:
     start, end = chance.choice(COMPANY_STARTS), chance.choice(COMPANY_ENDS)
     low, high = _pick(chance, SIZES)
     return _Company(
-        name=f"{start} {end}", domain=f"{start}-{end}".lower().replace(" ", "-") + ".example", country=_pick(chance, COUNTRIES),
-        industry=_pick(chance, INDUSTRIES), employees=chance.randint(low, high), devices=_pick(chance, DEVICES),
+        name=f"{start} {end}",
+        domain=f"{start}-{end}".lower().replace(" ", "-") + ".example",
+        country=_pick(chance, COUNTRIES),
+        industry=_pick(chance, INDUSTRIES),
+        employees=chance.randint(low, high),
+        devices=_pick(chance, DEVICES),
     )
 
 
@@ -137,18 +177,27 @@ def _lead(chance: random.Random, number: int, company: _Company) -> SampleLead:
     return SampleLead(
         lead_id=f"A{number:05d}",
         email="" if chance.random() < 0.06 else f"{ascii_name(first)}.{ascii_name(last)}@{company.domain}",
-        first_name=first, last_name=last if known else "", company=company.name if known or chance.random() < 0.5 else "",
+        first_name=first,
+        last_name=last if known else "",
+        company=company.name if known or chance.random() < 0.5 else "",
         role=_maybe(chance, NO_ROLE, chance.choice(ROLES[language])),
-        country=_maybe(chance, NO_COUNTRY, company.country), language=language,
+        country=_maybe(chance, NO_COUNTRY, company.country),
+        language=language,
         industry=_maybe(chance, NO_INDUSTRY, company.industry),
         employees=_maybe(chance, NO_INDUSTRY, str(company.employees)),
         device_kind=_maybe(chance, 640, company.devices),
-        source=_pick(chance, SOURCES), landing_page=_landing_page(chance), first_contact=contact.isoformat(),
-        visits=str(_pick(chance, VISITS)), last_activity=activity,
+        source=_pick(chance, SOURCES),
+        landing_page=_landing_page(chance),
+        first_contact=contact.isoformat(),
+        visits=str(_pick(chance, VISITS)),
+        last_activity=activity,
         do_not_email="yes" if chance.randrange(1000) < DO_NOT_EMAIL else "no",
-        agrees_mail=_yes(agrees), agrees_offers=_yes(agrees and chance.random() < 0.45),
-        agrees_call=_yes(agrees and chance.random() < 0.55), agrees_tracking=_yes(agrees and chance.random() < 0.68),
-        consent_source="guide form" if agrees else "", consent_at=contact.isoformat() if agrees else "",
+        agrees_mail=_yes(agrees),
+        agrees_offers=_yes(agrees and chance.random() < 0.45),
+        agrees_call=_yes(agrees and chance.random() < 0.55),
+        agrees_tracking=_yes(agrees and chance.random() < 0.68),
+        consent_source="guide form" if agrees else "",
+        consent_at=contact.isoformat() if agrees else "",
         consent_wording=f"sample-guide.v1.{language}" if agrees else "",
     )
 

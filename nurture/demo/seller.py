@@ -1,4 +1,4 @@
-"""The salesperson of the demo: looks at the list every second working day and decides through the command line, by name."""
+"""The salesperson of the demo: looks at the list every second working day, decides by command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BANT: Final = ("--bant", "need=yes", "--bant", "timeline=partly", "--bant", "bud
 
 
 class Seller:
-    """Decides for whoever owns a hand-off. `done` counts decisions and their reasons; `refused` keeps what a rule forbade."""
+    """Decides for whoever owns a hand-off. `done` counts decisions and their reasons; `refused`: what rules forbade."""
 
     def __init__(self, command: Command, seed: int) -> None:
         self.command = command
@@ -63,7 +63,20 @@ class Seller:
             self._recycle(number, owner, now)
         elif self._say("qualify", number, owner, *BANT, "--bant-note", "need=wants every phone ready on the first day"):
             close = (now + timedelta(days=60)).date().isoformat()
-            deal = ("--account", "new", "--contact", "new", "--deal", "new", "--amount", "18000", "--currency", "EUR", "--close-on", close)
+            deal = (
+                "--account",
+                "new",
+                "--contact",
+                "new",
+                "--deal",
+                "new",
+                "--amount",
+                "18000",
+                "--currency",
+                "EUR",
+                "--close-on",
+                close,
+            )
             self._say("convert", number, owner, *deal)
 
     def _recycle(self, number: int, owner: str, now: datetime) -> None:
@@ -81,5 +94,3 @@ class Seller:
         else:
             self.refused.append(f"{what} {number}: {told.strip().splitlines()[0] if told.strip() else code}")
         return code == 0
-
-

@@ -10,22 +10,37 @@ from typing import Final
 from nurture.demo.people import Person
 
 FORM_OF: Final = {
-    "/webinar": "webinar", "/trial": "trial", "/compare": "compare-us", "/profile": "profile", "/stay": "stay",
-    "/may-we-call": "may-we-call", "/demo": "demo-request",
+    "/webinar": "webinar",
+    "/trial": "trial",
+    "/compare": "compare-us",
+    "/profile": "profile",
+    "/stay": "stay",
+    "/may-we-call": "may-we-call",
+    "/demo": "demo-request",
 }
 """Pages with a form of ours on them."""
 EVENT_OF: Final = {"/tools/roi": "roi-calculated", "/trial/start": "trial-started"}
 """What tools on the site post when they are used."""
-DEEP: Final = ("/stories", "/tools", "/pricing", "/compare", "/tablets", "/guides/requirements-sheet", "/guides/budget-paper")
+DEEP: Final = (
+    "/stories",
+    "/tools",
+    "/pricing",
+    "/compare",
+    "/tablets",
+    "/guides/requirements-sheet",
+    "/guides/budget-paper",
+)
 
-_FIELD: Final = re.compile(r"<(input|select|textarea)\b([^>]*)>(.*?)(?=<(?:input|select|textarea|button|label|fieldset|div)\b)", re.S)
+_FIELD: Final = re.compile(
+    r"<(input|select|textarea)\b([^>]*)>(.*?)(?=<(?:input|select|textarea|button|label|fieldset|div)\b)", re.S
+)
 _ATTRIBUTE: Final = re.compile(r'([a-z-]+)="([^"]*)"')
 _OPTION: Final = re.compile(r"<option(?: selected)?>([^<]+)</option>")
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What one look at a page leads to: facts the site tells, the form that is filled, and where the visitor goes next."""
+    """What one look at a page leads to: facts the site tells, a form that is filled, where the visitor goes next."""
 
     events: tuple[dict[str, str], ...] = ()
     form: str | None = None
@@ -38,7 +53,15 @@ def visit(someone: Person, path: str) -> Visit:
     events = [{"kind": "page_view", "path": path, "touchpoint": "site"}]
     if path.startswith("/guides/"):
         depth = "consideration" if path.startswith(DEEP) else "awareness"
-        events.append({"kind": "download", "path": path, "content": path.rsplit("/", 1)[-1], "topic": "product-education", "depth": depth})
+        events.append(
+            {
+                "kind": "download",
+                "path": path,
+                "content": path.rsplit("/", 1)[-1],
+                "topic": "product-education",
+                "depth": depth,
+            }
+        )
     used = EVENT_OF.get(path)
     if used is not None and draws[0] < 0.25 + 0.6 * someone.interest:
         events.append({"kind": used, "path": path})
@@ -60,7 +83,7 @@ def _onward(someone: Person, path: str) -> str | None:
 
 
 def fill(page: str, someone: Person, *, agree: float = 0.8) -> dict[str, str]:
-    """The fields of a form as this person fills them: what is asked, what they know, and the boxes they choose to tick."""
+    """The fields of a form as this person fills them: what they know, and the boxes they choose to tick."""
     answers: dict[str, str] = {}
     for kind, attributes, rest in _FIELD.findall(page):
         found = dict(_ATTRIBUTE.findall(attributes))

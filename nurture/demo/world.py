@@ -109,8 +109,17 @@ class World:
             case "form":
                 self._form(someone, act.target)
             case "attend":
-                self._tell(someone, {"kind": "webinar_attended", "minutes": act.data["minutes"], "content": "phones-in-order",
-                                     "topic": "rollout", "depth": "consideration", "touchpoint": "webinar"})
+                self._tell(
+                    someone,
+                    {
+                        "kind": "webinar_attended",
+                        "minutes": act.data["minutes"],
+                        "content": "phones-in-order",
+                        "topic": "rollout",
+                        "depth": "consideration",
+                        "touchpoint": "webinar",
+                    },
+                )
             case "event":
                 self._tell(someone, {"kind": act.target})
 

@@ -1,4 +1,4 @@
-"""What waits: how much is due at a moment, stage by stage, and when the next thing comes due. One query each, no scans."""
+"""What waits: how much is due at a moment, stage by stage, and when the next thing comes due. One query each."""
 
 from __future__ import annotations
 

@@ -32,7 +32,14 @@ def holder(conn: Connection) -> Holder | None:
 
 
 def take(
-    conn: Connection, *, owner: str, mode: str, now: datetime, wall: datetime, detail: str, over: str | None = None,
+    conn: Connection,
+    *,
+    owner: str,
+    mode: str,
+    now: datetime,
+    wall: datetime,
+    detail: str,
+    over: str | None = None,
     lease: timedelta = LEASE,
 ) -> bool:
     """Become the clock. False where somebody else is: their lease runs and they are not the `over` known to be dead."""
@@ -41,9 +48,11 @@ def take(
     if present is not None and present.owner not in (owner, over) and present.lease_until > wall:
         return False
     conn.execute(delete(_t).where(_t.c.id == 1))
-    conn.execute(_t.insert().values(
-        id=1, owner=owner, mode=mode, since=wall, lease_until=wall + lease, last_now=latest, detail=detail
-    ))
+    conn.execute(
+        _t.insert().values(
+            id=1, owner=owner, mode=mode, since=wall, lease_until=wall + lease, last_now=latest, detail=detail
+        )
+    )
     return True
 
 

@@ -64,7 +64,8 @@ def a_life(made: Settings, life: int, seconds: float, *, at_start: bool) -> None
 
 @pytest.mark.timeout(2400)
 def test_killed_at_random_moments_nothing_is_sent_twice_and_nothing_is_forgotten(
-    settings: Settings, mail: MailFolder  # noqa: F811  # fixtures
+    settings: Settings,  # noqa: F811  # a fixture
+    mail: MailFolder,  # noqa: F811  # a fixture
 ) -> None:
     chance = random.Random(20)
     # Many small transactions, so that a kill can fall between any two.

@@ -42,8 +42,14 @@ def people(path: Path, count: int) -> Path:
 
     lines = SHIPPED.read_text("utf-8").splitlines()
     agreed = [
-        line for line in lines[1:] if ",no,yes," in line and "unsubscribed" not in line and "bounced" not in line and "@" in line
-        and " at " not in line and ",guide form," in line
+        line
+        for line in lines[1:]
+        if ",no,yes," in line
+        and "unsubscribed" not in line
+        and "bounced" not in line
+        and "@" in line
+        and " at " not in line
+        and ",guide form," in line
     ]
     path.write_text("\n".join([lines[0], *agreed[:count]]) + "\n", "utf-8")
     return path
@@ -57,7 +63,7 @@ def mail(tmp_path: Path) -> Iterator[MailFolder]:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the database and the key of an installation that has campaigns and leads; made once, copied often."""
+    """Database and key of an installation that has campaigns and leads; made once, copied often."""
     home = tmp_path_factory.mktemp("prepared")
     made = installation(home, 25)
     leads = people(home / "leads.csv", 40)
@@ -68,8 +74,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def installation(home: Path, smtp_port: int) -> Settings:
     return load_settings(
-        var_dir=home / "var", database_url=f"sqlite:///{home}/nurture.db", smtp_url=f"smtp://127.0.0.1:{smtp_port}",
-        prefect=False, port=0, campaigns_dir=ROOT / "campaigns", templates_dir=ROOT / "templates", tick_seconds=0.2,
+        var_dir=home / "var",
+        database_url=f"sqlite:///{home}/nurture.db",
+        smtp_url=f"smtp://127.0.0.1:{smtp_port}",
+        prefect=False,
+        port=0,
+        campaigns_dir=ROOT / "campaigns",
+        templates_dir=ROOT / "templates",
+        tick_seconds=0.2,
     )
 
 
@@ -85,7 +97,11 @@ def settings(tmp_path: Path, mail: MailFolder, prepared: Path) -> Settings:
 
 def environment_of(made: Settings, now: datetime = BEGIN) -> dict[str, str]:
     return {
-        "NURTURE_VAR_DIR": str(made.var_dir), "NURTURE_DATABASE_URL": made.database_url, "NURTURE_SMTP_URL": made.smtp_url,
-        "NURTURE_CAMPAIGNS_DIR": str(made.campaigns_dir), "NURTURE_TEMPLATES_DIR": str(made.templates_dir),
-        "NURTURE_PREFECT": "on" if made.prefect else "off", "NURTURE_NOW": now.isoformat(),
+        "NURTURE_VAR_DIR": str(made.var_dir),
+        "NURTURE_DATABASE_URL": made.database_url,
+        "NURTURE_SMTP_URL": made.smtp_url,
+        "NURTURE_CAMPAIGNS_DIR": str(made.campaigns_dir),
+        "NURTURE_TEMPLATES_DIR": str(made.templates_dir),
+        "NURTURE_PREFECT": "on" if made.prefect else "off",
+        "NURTURE_NOW": now.isoformat(),
     }

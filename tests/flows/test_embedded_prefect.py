@@ -1,4 +1,4 @@
-"""`nurture up` with Prefect beside it: real runs with their tally, nothing personal in them, and mail without it too."""
+"""`nurture up` with Prefect beside it: real runs with their tally, nothing personal in them, and mail without it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tests.flows.conftest import ROOT, environment_of
 
 from nurture.demo.mailbox import MailFolder
 from nurture.settings import Settings
+from tests.flows.conftest import ROOT, environment_of
 
 pytestmark = [pytest.mark.prefect, pytest.mark.process, pytest.mark.xdist_group("prefect")]
 
@@ -57,7 +57,13 @@ def test_runs_are_real_hold_nothing_personal_and_mail_goes_on_without_them(
     for name in ("NURTURE_NOW", "PREFECT_API_URL"):
         environment.pop(name, None)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "--die"], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", PROGRAM, "--die"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     said = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr

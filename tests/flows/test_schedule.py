@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows import deploy
-from flows.schedule import SCHEDULE, stages_covered
 from ruamel.yaml import YAML
 
+from flows import deploy
+from flows.schedule import SCHEDULE, stages_covered
 from nurture.model.words import FunnelStage
 from nurture.pipeline import STAGES
 

@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import pytest
 from ruamel.yaml import YAML
-from tests.flows.conftest import ROOT, installation, people
-from tests.postgres import make_database
 
 from nurture.demo.mailbox import MailFolder
 from nurture.store import clock_owner, open_store
+from tests.flows.conftest import ROOT, installation, people
+from tests.postgres import make_database
 
 pytestmark = [pytest.mark.prefect, pytest.mark.postgres, pytest.mark.process, pytest.mark.xdist_group("prefect")]
 PREFECT = Path(sys.executable).with_name("prefect")
@@ -33,15 +33,25 @@ def server(tmp_path: Path, postgres: str) -> Iterator[dict[str, str]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {
-        **os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database, "DO_NOT_TRACK": "1", "PYTHONPATH": str(ROOT),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(tmp_path / "ui"),
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_WORKER_QUERY_SECONDS": "2",
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "DO_NOT_TRACK": "1",
+        "PYTHONPATH": str(ROOT),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(tmp_path / "ui"),
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
     with (tmp_path / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)], env=environment, cwd=tmp_path,
-            stdout=log, stderr=log, start_new_session=True,
+            [PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env=environment,
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         until = time.monotonic() + 120
@@ -60,7 +70,7 @@ def server(tmp_path: Path, postgres: str) -> Iterator[dict[str, str]]:
 
 
 def often(tmp_path: Path) -> Path:
-    """prefect.yaml as it ships, but for the clock: every job every five seconds, so that a test sees a schedule fire."""
+    """prefect.yaml as it ships, but for the clock: every job every five seconds, so that one is seen to fire."""
     yaml = YAML()
     shipped = yaml.load(ROOT / "prefect.yaml")
     for deployment in shipped["deployments"]:
@@ -77,9 +87,13 @@ def test_a_scheduled_deployment_completes_on_a_worker(
     made = installation(tmp_path, mail.port)
     url = make_database(postgres, f"served_{os.getpid()}")  # empty: the first command migrates it
     ours = {
-        "NURTURE_DATABASE_URL": url, "NURTURE_SECRET_KEY": "k" * 48, "NURTURE_SMTP_URL": made.smtp_url,
-        "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"), "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
-        "NURTURE_VAR_DIR": str(tmp_path / "var"), "NURTURE_PUBLIC_URL": "https://nurture.example.com",
+        "NURTURE_DATABASE_URL": url,
+        "NURTURE_SECRET_KEY": "k" * 48,
+        "NURTURE_SMTP_URL": made.smtp_url,
+        "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"),
+        "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
+        "NURTURE_VAR_DIR": str(tmp_path / "var"),
+        "NURTURE_PUBLIC_URL": "https://nurture.example.com",
     }
     environment = {**server, **ours}
     leads = people(tmp_path / "leads.csv", 10)
@@ -92,7 +106,11 @@ def test_a_scheduled_deployment_completes_on_a_worker(
     with (tmp_path / "worker.log").open("wb") as log:
         worker = subprocess.Popen(
             [PREFECT, "worker", "start", "--pool", "nurture-process", "--type", "process", "--limit", "2"],
-            env={**environment, "NURTURE_MODE": "server"}, cwd=tmp_path, stdout=log, stderr=log, start_new_session=True,
+            env={**environment, "NURTURE_MODE": "server"},
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         done = wait_for_runs(server["PREFECT_API_URL"], {"scoring", "drip"}, worker, tmp_path / "worker.log")

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from flows.clockwork import is_dead
-from tests.flows.conftest import BEGIN, ROOT, environment_of
 
+from flows.clockwork import is_dead
 from nurture.clock import ClockJumpedBack, SystemClock, VirtualClock
 from nurture.demo.mailbox import MailFolder
 from nurture.settings import Settings
 from nurture.store import clock_owner, open_store
+from tests.flows.conftest import BEGIN, ROOT, environment_of
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("up")]
 
@@ -34,12 +34,21 @@ def free_port() -> int:
 
 @contextmanager
 def up(made: Settings, *argv: str, now: bool = True, **more: str) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, **environment_of(made, BEGIN + timedelta(hours=1)), "NURTURE_TICK_SECONDS": "0.2", **more}
+    environment = {
+        **os.environ,
+        **environment_of(made, BEGIN + timedelta(hours=1)),
+        "NURTURE_TICK_SECONDS": "0.2",
+        **more,
+    }
     if not now:
         del environment["NURTURE_NOW"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nurture.cli", "up", *argv], cwd=ROOT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, "-m", "nurture.cli", "up", *argv],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     try:
         yield process
@@ -98,7 +107,9 @@ def test_a_port_in_use_is_one_message(settings: Settings) -> None:
     assert "cannot listen on" in said and "--port" in said and "Traceback" not in said
 
 
-@pytest.mark.parametrize("url", ["mysql://x", "nonsense", "postgresql://nobody@127.0.0.1:1/none", "sqlite:////proc/none/n.db"])
+@pytest.mark.parametrize(
+    "url", ["mysql://x", "nonsense", "postgresql://nobody@127.0.0.1:1/none", "sqlite:////proc/none/n.db"]
+)
 def test_a_bad_database_is_one_message(settings: Settings, url: str, tmp_path: Path) -> None:
     with up(settings, "--port", str(free_port()), NURTURE_DATABASE_URL=url) as process:
         said, _ = process.communicate(timeout=60)
@@ -110,7 +121,9 @@ def test_a_machine_that_wakes_up_in_the_past_mails_nobody(settings: Settings, ma
     store = open_store(settings.database_url)
     later = SystemClock().now() + timedelta(days=2)
     with store.begin() as conn:
-        clock_owner.take(conn, owner="up@elsewhere:1", mode="embedded", now=later, wall=BEGIN - timedelta(days=9), detail="")
+        clock_owner.take(
+            conn, owner="up@elsewhere:1", mode="embedded", now=later, wall=BEGIN - timedelta(days=9), detail=""
+        )
     with up(settings, "--port", str(free_port()), now=False) as process:
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 3

@@ -27,14 +27,18 @@ def test_imports_point_down() -> None:
 
 def test_no_column_drops_the_offset_in_silence() -> None:
     """A hand-written DateTime(timezone=True) gives naive moments back on SQLite."""
-    wrong = [p for p in sources("nurture/store") if re.search(r"DateTime\(\s*timezone\s*=\s*True", p.read_text("utf-8"))]
+    wrong = [
+        p for p in sources("nurture/store") if re.search(r"DateTime\(\s*timezone\s*=\s*True", p.read_text("utf-8"))
+    ]
     wrong = [p for p in wrong if "migrations" not in p.parts]
     assert wrong == []
 
 
 @pytest.mark.parametrize("room", ["model", "authoring", "decide", "store", "mail", "sales", "stages", "intake"])
 def test_below_the_pipeline_nobody_reads_the_clock(room: str) -> None:
-    reads = re.compile(r"datetime\.now\(|datetime\.utcnow\(|\btime\.time\(|date\.today\(|os\.environ|os\.getenv|\brandom\.")
+    reads = re.compile(
+        r"datetime\.now\(|datetime\.utcnow\(|\btime\.time\(|date\.today\(|os\.environ|os\.getenv|\brandom\."
+    )
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in sources(f"nurture/{room}")
@@ -65,8 +69,25 @@ def test_names_say_what_is_inside() -> None:
 
 def test_the_glossary_and_the_vocabulary_use_the_same_words() -> None:
     glossary = (ROOT / "nurture" / "README.md").read_text("utf-8").split("## Words")[1].split("## Decisions")[0]
-    defined = {word for line in glossary.splitlines() if line.startswith("| ") for word in line.split("|")[1].strip().split(", ")}
-    for word in ("lead", "track", "campaign", "step", "enrollment", "message", "event", "gate", "hand-off", "recycle", "suppression"):
+    defined = {
+        word
+        for line in glossary.splitlines()
+        if line.startswith("| ")
+        for word in line.split("|")[1].strip().split(", ")
+    }
+    for word in (
+        "lead",
+        "track",
+        "campaign",
+        "step",
+        "enrollment",
+        "message",
+        "event",
+        "gate",
+        "hand-off",
+        "recycle",
+        "suppression",
+    ):
         assert word in defined
     said = " ".join(glossary.split())
     for stage in (words.Stage.CONVERTED,):
@@ -91,12 +112,20 @@ def test_ignored_checks_say_why() -> None:
 
 def test_every_room_says_what_it_is() -> None:
     rooms = [p for p in (ROOT / "nurture").iterdir() if p.is_dir() and (p / "__init__.py").exists()]
-    missing = [p.name for p in (*rooms, ROOT / "flows") if not (p / "README.md").exists() and len(list(p.glob("*.py"))) > 3]
+    missing = [
+        p.name for p in (*rooms, ROOT / "flows") if not (p / "README.md").exists() and len(list(p.glob("*.py"))) > 3
+    ]
     assert missing == []
 
 
 def test_no_path_of_one_machine_is_committed() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     here = str(ROOT.parent) + "/"
-    texts = [ROOT / name for name in listed if name.endswith((".py", ".md", ".yaml", ".yml", ".toml", ".txt", "Makefile", "run"))]
+    texts = [
+        ROOT / name
+        for name in listed
+        if name.endswith((".py", ".md", ".yaml", ".yml", ".toml", ".txt", "Makefile", "run"))
+    ]
     assert [str(p) for p in texts if p.exists() and here in p.read_text("utf-8", errors="replace")] == []

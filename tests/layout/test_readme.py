@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+
 from tests.flows.conftest import command, environment_of, installation
 
 ROOT = Path(__file__).parents[2]

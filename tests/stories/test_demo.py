@@ -18,12 +18,22 @@ pytestmark = pytest.mark.process
 
 def play(home: Path, *argv: str) -> str:
     environment = {
-        **os.environ, "NURTURE_VAR_DIR": str(home), "NURTURE_PREFECT": "off", "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"),
-        "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"), "COLUMNS": "160", "PYTHONPATH": str(ROOT),
+        **os.environ,
+        "NURTURE_VAR_DIR": str(home),
+        "NURTURE_PREFECT": "off",
+        "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"),
+        "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
+        "COLUMNS": "160",
+        "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run(
         [sys.executable, "-m", "nurture.cli", "demo", "--no-stay", *argv],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=270, check=False,
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=270,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
@@ -60,7 +70,9 @@ def test_leads_are_spread_like_the_public_files() -> None:
     assert abs(share(lambda r: r.role == "") - 0.281) < 0.03
     assert abs(share(lambda r: r.last_activity == "mail bounced") - 0.036) < 0.015
     assert generate(50, seed=3) == generate(50, seed=3) != generate(50, seed=4)
-    assert all(r.email == "" or r.email.endswith(".example") or "@" not in r.email for r in rows if "nobody" not in r.email)
+    assert all(
+        r.email == "" or r.email.endswith(".example") or "@" not in r.email for r in rows if "nobody" not in r.email
+    )
     assert len(generate()) > COUNT
 
 
