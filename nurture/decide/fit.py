@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nurture.model.facts import Value
 from nurture.model.scoring import Criterion, Model, Subtraction, ValueRule
@@ -67,7 +67,7 @@ def fit(values: Mapping[str, Value], model: Model, *, at: datetime) -> Fit:
             unknown.append(criterion)
             lines.append(FitLine(name, None, False, 0, best // weight))
             continue
-        points = next((rule.points for rule in criterion.rules if matches(value, rule)), 0)
+        points = _points(criterion, value)
         low, high, known_weight = low + share * points, high + share * points, known_weight + criterion.weight
         part = share * points // weight
         lines.append(FitLine(name, value, True, part, part, points))
@@ -82,6 +82,29 @@ def fit(values: Mapping[str, Value], model: Model, *, at: datetime) -> Fit:
         band_high=fit_band(high, model), excluded=tuple(excluded), lines=tuple(lines),
         unknown=tuple(c.field for c in sorted(unknown, key=lambda c: -c.weight)),
     )
+
+
+_seen: dict[tuple[int, type, Any], tuple[Criterion, int]] = {}
+_SEEN_AT_MOST: Final = 50_000
+
+
+def _points(criterion: Criterion, value: Any) -> int:
+    """Points of one value. Titles and countries repeat, and a rule list is read a million times in a rescore."""
+    try:
+        held = _seen.get((id(criterion), type(value), value))
+    except TypeError:
+        return _first_match(criterion, value)
+    if held is not None and held[0] is criterion:
+        return held[1]
+    points = _first_match(criterion, value)
+    if len(_seen) >= _SEEN_AT_MOST:
+        _seen.clear()
+    _seen[id(criterion), type(value), value] = (criterion, points)
+    return points
+
+
+def _first_match(criterion: Criterion, value: Any) -> int:
+    return next((rule.points for rule in criterion.rules if matches(value, rule)), 0)
 
 
 def known(value: Value | None, criterion: Criterion | None, *, at: datetime) -> Any:

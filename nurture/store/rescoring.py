@@ -140,11 +140,8 @@ def leads(conn: Connection, first: int, last: int, *, kinds: Iterable[str], at: 
 
 def _event_of(e: Sequence[Any], depths: dict[str | None, Depth | None], sqlite: bool) -> RawEvent:
     data = NOTHING if e[14] in ("{}", None) else json.loads(e[14])
-    at = e[3]
-    if sqlite:
-        at = datetime.fromisoformat(at)
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=UTC)
+    # The text of a moment has no offset in SQLite; joined to one it is parsed once instead of parsed and replaced.
+    at = datetime.fromisoformat(e[3] + "+00:00") if sqlite else e[3]
     return RawEvent(e[1], e[2], at, e[4], e[5], depths.get(e[6]), e[7], e[8], e[9], e[10], e[11], e[12], e[13], data)
 
 
