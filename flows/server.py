@@ -33,6 +33,7 @@ class PrefectServer:
         self.log = log
         self.url = f"http://127.0.0.1:{port}"
         self._child: subprocess.Popen[bytes] | None = None
+        self._tidied: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._lock = threading.Lock()
         self._http = httpx.Client(timeout=2, verify=False)  # noqa: S501 -- plain http to this machine
@@ -62,9 +63,21 @@ class PrefectServer:
                 self.start()
             return False
         try:
-            return self._http.get(f"{self.url}/api/health").status_code == httpx.codes.OK
+            answers = self._http.get(f"{self.url}/api/health").status_code == httpx.codes.OK
+            if answers and self._tidied is not child:
+                self._tidied = child
+                self._close_stale_runs()
         except httpx.HTTPError:
             return False
+        return answers
+
+    def _close_stale_runs(self) -> None:
+        """Runs of a process that was killed stay RUNNING for ever. No run of ours is under way when this is called."""
+        api = f"{self.url}/api/flow_runs"
+        under_way = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}, "limit": 200}
+        for run in self._http.post(f"{api}/filter", json=under_way).json():
+            crashed = {"type": "CRASHED", "name": "Crashed", "message": "its process ended; its rows go to the next run"}
+            self._http.post(f"{api}/{run['id']}/set_state", json={"state": crashed, "force": True})
 
     def wait(self, seconds: float = START_SECONDS) -> bool:
         """Wait until it is healthy; False where it ended or did not come up in time."""
