@@ -76,7 +76,7 @@ class PrefectServer:
         api = f"{self.url}/api/flow_runs"
         under_way = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}, "limit": 200}
         for run in self._http.post(f"{api}/filter", json=under_way).json():
-            crashed = {"type": "CRASHED", "name": "Crashed", "message": "its process ended; its rows go to the next run"}
+            crashed = {"type": "CRASHED", "name": "Crashed", "message": "its process has ended"}
             self._http.post(f"{api}/{run['id']}/set_state", json={"state": crashed, "force": True})
 
     def wait(self, seconds: float = START_SECONDS) -> bool:
