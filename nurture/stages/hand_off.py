@@ -50,14 +50,24 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
             woken = wakeups.claim(conn, "hand_off", now=now, limit=min(limit, BATCH), owner=owner)
             if not woken:
                 return tally
-            _batch(parts, conn, [w.lead_id for w in woken], now, tally)
+            ready = _batch(parts, conn, [w.lead_id for w in woken], now, tally)
+        # One transaction per hand-over: it locks a lead and the day's count, and must not hold one while it waits
+        # for the other. The wake-ups stay leased until all of them were asked.
+        for lead_id, via in ready:
+            with parts.store.begin() as conn:
+                asked = ask(parts, conn, lead_id, now=now, via=via)
+            tally.count("handed_off" if asked.handoff_id is not None else "waiting")
+        with parts.store.begin() as conn:
             wakeups.hand_on(conn, woken, "hand_off")
         tally.count("looked_at", len(woken))
         limit -= len(woken)
     return tally
 
 
-def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, tally: Tally) -> None:
+def _batch(
+    parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, tally: Tally
+) -> list[tuple[int, str]]:
+    """Look at a batch and write what was seen. Returns who goes to sales, best first, and by which way."""
     found = _with_accounts(conn, snapshots.load(conn, lead_ids, now=now))
     vectors = handoffs.last_vectors(conn, found)
     room = Room(parts, conn, None, now)
@@ -85,9 +95,7 @@ def _batch(parts: Parts, conn: Connection, lead_ids: list[int], now: datetime, t
         elif snapshot.lead.stage in WORKED:
             tally.count("blocked", _block(parts, conn, snapshot, now))
     handoffs.keep_evaluations(conn, rows)
-    for _, lead_id, via in sorted(ready):
-        asked = ask(parts, conn, lead_id, now=now, via=via)
-        tally.count("handed_off" if asked.handoff_id is not None else "waiting")
+    return [(lead_id, via) for _, lead_id, via in sorted(ready)]
 
 
 def ask(
