@@ -105,12 +105,15 @@ def need(user: User, *roles: str) -> None:
 def check_post(request: Request, form: Any) -> None:
     """A form of ours, sent from a page of ours, by the session that was shown it."""
     sent = str(form.get("csrf") or "")
-    origin = request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.url.netloc}"
-    house: House = request.app.state.house
-    fine = origin in (None, own, house.parts.public_url.rstrip("/"))
-    if not fine or not secrets.compare_digest(sent.encode(), request.state.csrf.encode()):
+    if not from_here(request) or not secrets.compare_digest(sent.encode(), request.state.csrf.encode()):
         raise HTTPException(403, "this form has expired; open the page again")
+
+
+def from_here(request: Request) -> bool:
+    """Whether the browser says that one of our pages sent this (programs say nothing, and hold no cookie)."""
+    house: House = request.app.state.house
+    own = f"{request.url.scheme}://{request.url.netloc}"
+    return request.headers.get("origin") in (None, own, house.parts.public_url.rstrip("/"))
 
 
 def local_path(to: str) -> str:
@@ -128,6 +131,8 @@ def routes(house: House) -> APIRouter:
 
     @router.post("/sign-in")
     async def enter(request: Request) -> Response:
+        if not from_here(request):
+            raise HTTPException(403, "this form belongs to another site")
         form = await read_form(request)
         typed = {k: str(form.get(k) or "") for k in ("address", "password", "to", "link")}
         return await run_in_threadpool(_enter, request, house, typed)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import resource
 import socket
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from nurture.parts import Parts
 from nurture.store import open_store
 from nurture.store.tables import ConsentStateRow, LinkRow, MessageRow
 from nurture.web.app import create_app
+from nurture.web.front import PIXEL
 from tests.web.conftest import COMPANY, SECRET
 
 CONNECTIONS = 32
@@ -89,20 +90,26 @@ def prepare(url: str) -> list[bytes]:
     return asks
 
 
-def serve(url: str, sock: socket.socket, told: Any, quit_: Any) -> None:
-    parts = Parts(
-        open_store(url),
-        Library(
-            COMPANY, Tracks(), Scoring(), Agreement(1, datetime.now(UTC).date(), datetime.now(UTC).date()), Sales()
-        ),
-        Keys.from_secrets([SECRET]),
-        transport=None,
-        public_url="http://x",  # type: ignore[arg-type]  # nothing is sent
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    """What the server costs when the app does nothing: the yardstick of a busy machine."""
+    if scope["type"] == "http":
+        headers = [(b"content-type", b"image/gif"), (b"content-length", str(len(PIXEL)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": PIXEL})
+
+
+def serve(url: str, sock: socket.socket, quit_: Any) -> None:
+    """The server process: our app on the database at `url`, or without one the app that does nothing."""
+    app: Any = bare
+    if url:
+        today = datetime.now(UTC).date()
+        library = Library(COMPANY, Tracks(), Scoring(), Agreement(1, today, today), Sales())
+        keys = Keys.from_secrets([SECRET])
+        parts = Parts(open_store(url), library, keys, transport=None, public_url="http://x")  # type: ignore[arg-type]  # nothing is sent
+        app = create_app(parts, SystemClock())
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, loop="uvloop", http="httptools", lifespan="off")
     )
-    config = uvicorn.Config(
-        create_app(parts, SystemClock()), log_level="warning", access_log=False, loop="uvloop", http="httptools"
-    )
-    server = uvicorn.Server(config)
 
     def wait() -> None:
         quit_.wait()
@@ -110,8 +117,6 @@ def serve(url: str, sock: socket.socket, told: Any, quit_: Any) -> None:
 
     threading.Thread(target=wait, daemon=True).start()
     server.run([sock])
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    told.put(used.ru_utime + used.ru_stime)
 
 
 class Caller(asyncio.Protocol):
@@ -162,36 +167,51 @@ async def load(port: int, asks: Sequence[bytes], seconds: float) -> tuple[int, l
 
 
 def measure(seconds: float = 5.0) -> dict[str, float]:
+    """Requests per second, processor time per request, and that time as a multiple of an app that does nothing."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder)}/bench.db"
         asks = prepare(url)
-        sock = socket.create_server(("127.0.0.1", 0), backlog=256)
-        port = sock.getsockname()[1]
-        context = multiprocessing.get_context("spawn")
-        told, quit_ = context.Queue(), context.Event()
-        server = context.Process(target=serve, args=(url, sock, told, quit_))
-        server.start()
-        sock.close()
-        _wait_for(port)
-        uvloop.run(load(port, asks, 1.0))
-        before = _cpu(server.pid or 0)
-        started = time.perf_counter()
-        answers, took = uvloop.run(load(port, asks, seconds))
-        passed = time.perf_counter() - started
-        spent = _cpu(server.pid or 0) - before
-        quit_.set()
-        server.join(20)
+        idle = _drive("", asks, seconds)
+        ours = _drive(url, asks, seconds)
         store = open_store(url)
         with store.read() as conn:
             kept = conn.execute(text("select count(*) from hit")).scalar_one()
         store.close()
-    assert kept >= answers, "a hit was answered and is not on disk"
+    assert kept >= ours.answers, "a hit was answered and is not on disk"
     return {
-        "requests_per_second": answers / passed,
-        "server_us_per_request": spent / answers * 1e6,
-        "per_core": answers / spent,
-        "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "requests_per_second": ours.answers / ours.passed,
+        "server_us_per_request": ours.spent / ours.answers * 1e6,
+        "server_us_of_an_app_that_does_nothing": idle.spent / idle.answers * 1e6,
+        "ratio": (ours.spent / ours.answers) / (idle.spent / idle.answers),
+        "per_core": ours.answers / ours.spent,
+        "p99_ms": ours.took[int(len(ours.took) * 0.99)] * 1e3,
     }
+
+
+@dataclass(frozen=True)
+class Driven:
+    answers: int
+    took: list[float]
+    passed: float
+    spent: float
+
+
+def _drive(url: str, asks: Sequence[bytes], seconds: float) -> Driven:
+    sock = socket.create_server(("127.0.0.1", 0), backlog=256)
+    port = sock.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    quit_ = context.Event()
+    server = context.Process(target=serve, args=(url, sock, quit_))
+    server.start()
+    sock.close()
+    _wait_for(port)
+    uvloop.run(load(port, asks, 1.0))
+    before, started = _cpu(server.pid or 0), time.perf_counter()
+    answers, took = uvloop.run(load(port, asks, seconds))
+    passed, spent = time.perf_counter() - started, _cpu(server.pid or 0) - before
+    quit_.set()
+    server.join(20)
+    return Driven(answers, took, passed, spent)
 
 
 def _cpu(pid: int) -> float:

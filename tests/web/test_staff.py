@@ -121,6 +121,13 @@ def test_a_wrong_password_an_unknown_address_and_a_disabled_user_get_one_answer(
     assert len(answers) == 1 and next(iter(answers))[0] == 401
 
 
+def test_nobody_is_signed_in_by_another_site(world: World) -> None:
+    user(world, "ines", "marketing")
+    data = {"address": "ines@example.com", "password": PASSWORD}
+    assert world.client.post("/sign-in", data=data, headers={"origin": "https://evil.example"}).status_code == 403
+    assert world.client.post("/sign-in", data=data, headers={"origin": "http://testserver"}).status_code == 303
+
+
 def test_guessing_one_account_is_slowed_down(world: World) -> None:
     user(world, "ines", "marketing")
     codes = [sign_in(world, "ines", "wrong guess") for _ in range(7)]
