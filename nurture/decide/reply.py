@@ -161,7 +161,7 @@ def _later(verdict: Judgement, *, attempt: Attempt, now: datetime, patience: Pat
 
 
 def _growing(patience: Patience, attempt: int) -> timedelta:
-    return min(patience.group_pause * 2 ** min(attempt - 1, 10), patience.longest_group_pause)
+    return min(patience.group_pause * (1 << min(attempt - 1, 10)), patience.longest_group_pause)
 
 
 def _subject(text: str) -> str:

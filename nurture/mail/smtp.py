@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import socket
 import ssl
 import threading
@@ -91,10 +93,9 @@ class SmtpTransport:
 def over_smtp(smtp_url: str, more: Mapping[str, str], *, signers: Sequence[Signer] = ()) -> SmtpTransport:
     """The transport of an installation: its routes, its signatures, and the faster event loop where there is one."""
     routes = parse_routes(smtp_url, more)
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if importlib.util.find_spec("uvloop") is not None:
+        new_event_loop = importlib.import_module("uvloop").new_event_loop
     sign = partial(signed_by, tuple(signers)) if signers else None
     return SmtpTransport(routes, sign=sign, loop=new_event_loop, helo=_own_name())
 

@@ -131,7 +131,7 @@ def claim(
     sql = _CLAIM.format(but=but, lock="" if lite else "FOR UPDATE SKIP LOCKED")
     at = _bind(lite, now)
     rows = [
-        Claimed(*row[:20], _moment(row[20]) or now, _moment(row[21]) or now, _moment(row[22]))
+        Claimed._make((*row[:20], _moment(row[20]) or now, _moment(row[21]) or now, _moment(row[22])))
         for row in _all(conn, lite, sql, [owner, at, _bind(lite, now + lease), at, *lists, limit])
     ]
     return sorted(rows, key=lambda m: (m.priority, m.due_at, m.id))

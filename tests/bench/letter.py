@@ -12,7 +12,7 @@ p { font-size: 16px; line-height: 24px; margin: 0 0 14px 0; } a { color: #1450b8
 .small { color: #66748c; font-size: 12px; line-height: 18px; }"""
 
 ITEMS = (
-    ("inventory", "Count what you have", "A list of every phone and tablet, who holds it and when it was last updated."),
+    ("inventory", "Count what you have", "A list of every phone and tablet, who holds it, when it was last updated."),
     ("lost-device", "Prepare for a lost one", "Lock and wipe in minutes, with a person on call who knows how."),
     ("updates", "Retire what is too old", "Decide the day on which a device without updates stops getting mail."),
     ("apps", "Keep a short list of apps", "What people need for work, and a quick way to ask for more."),
@@ -33,23 +33,28 @@ HTML = f"""<!DOCTYPE html><html lang="{{{{ language }}}}"><head><meta charset="u
 <style>{STYLE}</style></head><body><div style="display:none">{{{{ preheader }}}}</div>
 <table class="page" role="presentation"><tbody><tr><td><table class="card" role="presentation" align="center"><tbody>
 <tr><td class="copy"><a href="https://www.example.com/">{{{{ company.name }}}}</a></td></tr><tr><td class="copy">
-<h1>Hello {{{{ lead.first_name | default('there', true) }}}}, ten minutes for {{{{ lead.company | default('your team', true) }}}}</h1>
-<p>You told us that you care about {{{{ lead.interest | default('security', true) }}}}, so here is a short plan that takes ten
-minutes to read. {FILLER}</p>
-{{% if lead.city %}}<p>We are in {{{{ lead.city }}}} next month: <a href="https://www.example.com/dates?c=1">see the dates</a>.</p>{{% endif %}}
+<h1>Hello {{{{ lead.first_name | default('there', true) }}}}, ten minutes for
+{{{{ lead.company | default('your team', true) }}}}</h1>
+<p>You told us that you care about {{{{ lead.interest | default('security', true) }}}}, so here is a short plan that
+takes ten minutes to read. {FILLER}</p>
+{{% if lead.city %}}<p>We are in {{{{ lead.city }}}} next month:
+<a href="https://www.example.com/dates?c=1">see the dates</a>.</p>{{% endif %}}
 <p><a class="button" href="https://www.example.com/start?utm_source=mail&amp;utm_campaign=n">Read the plan</a></p>
 <p>{FILLER}</p><table role="presentation" width="100%"><tbody>{ROWS}</tbody></table>
 <p>Rather see it than read it? The <a href="https://www.example.com/demo">recorded demo</a> takes eleven minutes, the
 <a href="https://www.example.com/compare">comparison</a> answers what we are asked most, and the
-<a href="https://www.example.com/sheet">sheet</a> has room for {{{{ lead.team_size | default('all', true) }}}} people.</p>
+<a href="https://www.example.com/sheet">sheet</a> has room for {{{{ lead.team_size | default('all', true) }}}}
+people.</p>
 <p>{{{{ sender.name }}}}</p></td></tr><tr><td class="copy small">{{{{ reason }}}} {{{{ company.legal_name }}}},
 {{{{ company.postal_address }}}}. <a href="https://www.example.com/privacy">Privacy</a>
 <a href="{{{{ preferences_url }}}}">Preferences</a> <a href="{{{{ unsubscribe_url }}}}">Unsubscribe</a></td></tr>
 </tbody></table></td></tr></tbody></table></body></html>
 """
-TEXT = """Hello {{ lead.first_name | default('there', true) }}, ten minutes for {{ lead.company | default('your team', true) }}
+TEXT = """Hello {{ lead.first_name | default('there', true) }}, ten minutes for
+{{ lead.company | default('your team', true) }}
 
-You told us that you care about {{ lead.interest | default('security', true) }}, so here is a short plan that takes ten minutes.
+You told us that you care about {{ lead.interest | default('security', true) }}, so here is a short plan that takes
+ten minutes.
 
 Read the plan: https://www.example.com/start?utm_source=mail&utm_campaign=n
 Recorded demo: https://www.example.com/demo
