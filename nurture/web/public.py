@@ -94,6 +94,11 @@ def routes(house: House) -> APIRouter:
             preferences=preferences_path(house, ids[0], ids[1]),
         )
 
+    _trap(router, house)
+    return router
+
+
+def _trap(router: APIRouter, house: House) -> None:
     @router.get("/h/{token}")
     def honeypot(request: Request, token: str) -> Response:
         """No person sees this link; whoever follows it is a machine. The answer tells nothing."""
@@ -114,8 +119,6 @@ def routes(house: House) -> APIRouter:
             with house.parts.store.begin() as conn:
                 take(conn, [arrival], hold=HOLD)
         return gone(request, house)
-
-    return router
 
 
 def _stop(

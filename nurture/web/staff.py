@@ -54,6 +54,11 @@ def routes(house: House) -> APIRouter:
             steps=[(name, counts.get(name, {}), name in order) for name in names],
         )
 
+    _people(router, house)
+    return router
+
+
+def _people(router: APIRouter, house: House) -> None:
     @router.get("/queue")
     def queue(request: Request, user: SignedIn, done: bool = False) -> Response:
         need(user, "sales", "manager", "marketing")
@@ -81,8 +86,6 @@ def routes(house: House) -> APIRouter:
         with house.parts.store.read() as conn:
             trips = handoffs.of_lead(conn, lead_id)
         return _page(request, house, "lead.html", user, here="leads", story=story, trips=trips)
-
-    return router
 
 
 def queues_of(house: House, user: User) -> Collection[str] | None:
