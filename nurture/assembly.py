@@ -1,4 +1,4 @@
-"""Putting the parts of an installation together: what was applied, keys, transport. The only room that knows them all."""
+"""Putting the parts of an installation together: what was applied, keys, transport. It alone knows them all."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        help="Lead nurturing that your company runs itself: campaigns as files, consent at every send, everything explained.",
+        help="Lead nurturing that your company runs itself: campaigns as files, consent at every send, all explained.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 

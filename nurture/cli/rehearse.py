@@ -38,7 +38,7 @@ def test(
     junit: Path | None = typer.Option(None, "--junit", help="Write the results as JUnit XML to this file."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """Tell the stories (`*.test.yaml`) beside the campaigns, on a virtual clock, through the engine that runs in production."""
+    """Tell the stories (`*.test.yaml`) beside the campaigns on a virtual clock, through the engine of production."""
     from nurture.rehearse.story import tell, uncovered
 
     library, stories = load(campaigns or ())
@@ -163,7 +163,7 @@ def simulate(
     seed: int = typer.Option(1, "--seed", help="The same seed gives the same people doing the same things."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """What would happen to a lead like this, or to a crowd: the real pipeline on a virtual clock, with mail that goes nowhere."""
+    """What would happen to a lead like this, or to a crowd: the real pipeline, a virtual clock, mail that goes nowhere."""
     library, _ = load([campaign])
     if people or leads is not None:
         _crowd(library, campaign, people, leads, mapping, days, starts, seed, as_json)
@@ -236,7 +236,8 @@ def _crowd(
 def _print_crowd(result: Simulated) -> None:
     out.print(
         Text(
-            f"{result.people} people in {result.campaign}, {result.days} days: {result.entered} entered, {result.control} in the control group",
+            f"{result.people} people in {result.campaign}, {result.days} days: {result.entered} entered, "
+            f"{result.control} in the control group",
             style="bold",
         )
     )
@@ -250,7 +251,8 @@ def _print_crowd(result: Simulated) -> None:
         out.print(table("Refused by the guard", ("why", "mails"), list(result.refused.items()), right=[1]))
     busiest = max(result.sends_per_day.items(), key=lambda kv: kv[1], default=("", 0))
     out.print(
-        f"{sum(result.sends_per_day.values())} mails on {len(result.sends_per_day)} days; the most on {busiest[0]}: {busiest[1]}",
+        f"{sum(result.sends_per_day.values())} mails on {len(result.sends_per_day)} days; "
+        f"the most on {busiest[0]}: {busiest[1]}",
         highlight=False,
     )
     _print_bars(result.sends_per_day)
@@ -318,7 +320,7 @@ def paths(
         if allowed is not None and worst > allowed:
             out.print(
                 Text(
-                    f"The hardest week has {worst} mails and the campaign allows {allowed}: the cap will move some of them.",
+                    f"The hardest week has {worst} mails and the campaign allows {allowed}: the cap will move some.",
                     style="yellow",
                 )
             )

@@ -1,4 +1,4 @@
-"""One lead explained: what happened, what was sent and refused and why, the score line by line, why (not) handed over."""
+"""One lead explained: what happened, what was sent or refused and why, the score by line, why (not) handed over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nurture.store import enrollments, snapshots, stories
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the story. `kind` names its log; `text` is plain words, `campaign` and `step` where it belongs to one."""
+    """One line of the story. `kind` names its log, `text` says it; `campaign` and `step` where it belongs to one."""
 
     at: datetime
     kind: str

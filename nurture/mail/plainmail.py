@@ -1,4 +1,4 @@
-"""Single mails outside campaigns: packets and reminders to staff, confirmations to leads. Text, and HTML where given."""
+"""Single mails outside campaigns: packets and reminders to staff, confirmations to leads."""
 
 from __future__ import annotations
 

@@ -67,7 +67,9 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Sla:
-    decision_minutes: Mapping[str, int] = field(default_factory=lambda: {"fast": 60, "A1": 240, "A2": 240, "default": 480})
+    decision_minutes: Mapping[str, int] = field(
+        default_factory=lambda: {"fast": 60, "A1": 240, "A2": 240, "default": 480}
+    )
     first_touch_minutes: int = 240
     qualification_days: int = 21
     conversion_days: int = 5
@@ -120,37 +122,69 @@ def _recycle(reason: str, label: str, **rest: Any) -> tuple[str, RecycleReason]:
     return reason, RecycleReason(reason, label, **rest)
 
 
-RECYCLE_REASONS: Mapping[str, RecycleReason] = dict((
-    _recycle("bad_timing", "Not now", cool_off_days=90, cool_off_before_revisit_days=30, mode="low_touch",
-             track="long_cycle"),
-    _recycle("no_budget", "No budget", cool_off_days=180, mode="low_touch", track="business_case"),
-    _recycle("not_decision_maker", "Does not decide", cool_off_days=14, track="champion", training="fit_negative"),
-    _recycle("still_researching", "Still reading up", cool_off_days=7, track="education",
-             training="engagement_negative"),
-    _recycle("score_too_early", "Handed over too early", cool_off_days=14, training="negative"),
-    _recycle("unresponsive", "No answer", cool_off_days=30, mode="silent", track="reengage", training="negative"),
-    _recycle("missing_data", "Data is missing", track="profiling", carryover=1.0),
-    _recycle("chose_competitor", "Bought elsewhere", cool_off_days=270, cool_off_before_revisit_days=90, mode="silent",
-             track="switch", training="negative"),
-    _recycle("wrong_product", "Needs another product"),
-    _recycle("sla_expired", "Nobody decided in time", kind="passive", carryover=1.0, training="excluded",
-             other_owner_next=True),
-    _recycle("opp_lost", "Deal lost", kind="crm", cool_off_days=120, mode="low_touch", training="lost"),
-    _recycle("churned", "Customer left", kind="crm", cool_off_days=180, mode="silent", track="win_back",
-             training="excluded"),
-    _recycle("other", "Something else", cool_off_days=30, track="education", note_required=True),
-))
+RECYCLE_REASONS: Mapping[str, RecycleReason] = dict(
+    (
+        _recycle(
+            "bad_timing",
+            "Not now",
+            cool_off_days=90,
+            cool_off_before_revisit_days=30,
+            mode="low_touch",
+            track="long_cycle",
+        ),
+        _recycle("no_budget", "No budget", cool_off_days=180, mode="low_touch", track="business_case"),
+        _recycle("not_decision_maker", "Does not decide", cool_off_days=14, track="champion", training="fit_negative"),
+        _recycle(
+            "still_researching", "Still reading up", cool_off_days=7, track="education", training="engagement_negative"
+        ),
+        _recycle("score_too_early", "Handed over too early", cool_off_days=14, training="negative"),
+        _recycle("unresponsive", "No answer", cool_off_days=30, mode="silent", track="reengage", training="negative"),
+        _recycle("missing_data", "Data is missing", track="profiling", carryover=1.0),
+        _recycle(
+            "chose_competitor",
+            "Bought elsewhere",
+            cool_off_days=270,
+            cool_off_before_revisit_days=90,
+            mode="silent",
+            track="switch",
+            training="negative",
+        ),
+        _recycle("wrong_product", "Needs another product"),
+        _recycle(
+            "sla_expired",
+            "Nobody decided in time",
+            kind="passive",
+            carryover=1.0,
+            training="excluded",
+            other_owner_next=True,
+        ),
+        _recycle("opp_lost", "Deal lost", kind="crm", cool_off_days=120, mode="low_touch", training="lost"),
+        _recycle(
+            "churned",
+            "Customer left",
+            kind="crm",
+            cool_off_days=180,
+            mode="silent",
+            track="win_back",
+            training="excluded",
+        ),
+        _recycle("other", "Something else", cool_off_days=30, track="education", note_required=True),
+    )
+)
 """The built-in reasons of sales' "not yet"; `agreement.yaml` changes them word by word and adds its own."""
 
-REJECT_REASONS: Mapping[str, RejectReason] = {r.id: r for r in (
-    RejectReason("not_icp", "Outside our market"),
-    RejectReason("competitor", "Works for a competitor", terminal=True),
-    RejectReason("student_or_jobseeker", "Student or looking for a job", terminal=True),
-    RejectReason("fake_data", "Made-up data", terminal=True),
-    RejectReason("duplicate", "The same person twice", terminal=True),
-    RejectReason("existing_customer", "Already a customer"),
-    RejectReason("opted_out", "Wants no contact", terminal=True, suppress=True),
-    RejectReason("no_longer_there", "Left the company"),
-    RejectReason("other", "Something else", note_required=True),
-)}
+REJECT_REASONS: Mapping[str, RejectReason] = {
+    r.id: r
+    for r in (
+        RejectReason("not_icp", "Outside our market"),
+        RejectReason("competitor", "Works for a competitor", terminal=True),
+        RejectReason("student_or_jobseeker", "Student or looking for a job", terminal=True),
+        RejectReason("fake_data", "Made-up data", terminal=True),
+        RejectReason("duplicate", "The same person twice", terminal=True),
+        RejectReason("existing_customer", "Already a customer"),
+        RejectReason("opted_out", "Wants no contact", terminal=True, suppress=True),
+        RejectReason("no_longer_there", "Left the company"),
+        RejectReason("other", "Something else", note_required=True),
+    )
+}
 """The built-in reasons of sales' "no"."""

@@ -1,4 +1,4 @@
-"""A campaign as a picture: Mermaid for a page or a review, SVG for everything else; with counts per step where a store is given."""
+"""A campaign as a picture: Mermaid for a review, SVG for everything else; with counts per step where wanted."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ def svg(campaign: Campaign, counts: Mapping[str, int] | None = None) -> str:
     width, height = MARGIN * 2 + STEP_WIDTH + depth * INDENT, MARGIN * 2 + 40 + ROW * len(rows)
     place = {step.id: (MARGIN + d * INDENT, MARGIN + 40 + i * ROW) for i, (step, d) in enumerate(rows)}
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(campaign.name)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{escape(campaign.name)}">',
         f"<style>{_STYLE}</style>",
         f'<text x="{MARGIN}" y="{MARGIN + 12}" class="title">{escape(campaign.name)}</text>',
     ]
@@ -123,7 +124,8 @@ def svg(campaign: Campaign, counts: Mapping[str, int] | None = None) -> str:
 
 
 _STYLE = (
-    "text{font:13px system-ui,sans-serif;fill:#1c2530}.title{font-weight:600;font-size:16px}.small{font-size:11px;fill:#5a6675}"
+    "text{font:13px system-ui,sans-serif;fill:#1c2530}.title{font-weight:600;font-size:16px}"
+    ".small{font-size:11px;fill:#5a6675}"
     ".box{fill:#f4f6f9;stroke:#9aa7b5}.fork{fill:#fff6e0;stroke:#c79a2b}.end{fill:#eef7ee;stroke:#5d9c68}.line{stroke:#7c8896;fill:none}"
     "@media(prefers-color-scheme:dark){text{fill:#e6ebf1}.small{fill:#a5b1bf}.box{fill:#1d2630;stroke:#55626f}.fork{fill:#3a3013;stroke:#c79a2b}"
     ".end{fill:#17301c;stroke:#5d9c68}.line{stroke:#8a97a5}}"
@@ -167,6 +169,8 @@ def _box(step: Step, at: tuple[int, int], here: int | None) -> str:
         else f'<text class="small" x="{x + STEP_WIDTH - 10}" y="{y + 16}" text-anchor="end">{here} here</text>'
     )
     return (
-        f'<g><title>{escape(step.id)}: {escape(label)}</title><rect class="{kind}" x="{x}" y="{y}" width="{STEP_WIDTH}" height="40" rx="6"/>'
-        f'<text x="{x + 10}" y="{y + 16}">{escape(step.id)}</text><text class="small" x="{x + 10}" y="{y + 32}">{escape(shown)}</text>{count}</g>'
+        f"<g><title>{escape(step.id)}: {escape(label)}</title>"
+        f'<rect class="{kind}" x="{x}" y="{y}" width="{STEP_WIDTH}" height="40" rx="6"/>'
+        f'<text x="{x + 10}" y="{y + 16}">{escape(step.id)}</text>'
+        f'<text class="small" x="{x + 10}" y="{y + 32}">{escape(shown)}</text>{count}</g>'
     )

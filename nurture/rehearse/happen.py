@@ -1,4 +1,4 @@
-"""Things that happen to people in a rehearsal: what a story or a simulated person does becomes the facts it would cause."""
+"""What happens to people in a rehearsal: deeds of a story or a simulated person become the facts they would cause."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Scene:
 
 
 def _mail(scene: _Scene, value: Any) -> dict[str, Any]:
-    """Which mail `value` (a step, a template, a content, or `any`: the newest) means: the facts an event about it carries."""
+    """The facts an event about a mail carries; `value` names a step, a template, a content, or `any`: the newest."""
     sent = [s for s in snapshots.ledger(scene.conn, [scene.lead_id]).get(scene.lead_id, []) if s.state == "sent"]
     templates = scene.world.library.templates
     steps = [s for s in scene.campaign.walk() if isinstance(s.action, Send)] if scene.campaign else []

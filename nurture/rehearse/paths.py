@@ -20,7 +20,7 @@ WEEK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """`choices` are the forks taken (`read-it: yes`); `ends` how it ends; `days` from entry to end at the longest waits."""
+    """`choices` are the forks taken (`read-it: yes`), `ends` how it ends, `days` its length at the longest waits."""
 
     steps: tuple[str, ...]
     choices: tuple[str, ...]
@@ -82,18 +82,24 @@ def _from(campaign: Campaign, step_id: str | None, way: _Way) -> Iterator[Path]:
                 yield from _from(campaign, first, way.on(step, choice=f"{step.id}: {first or 'the end'}"))
             first = otherwise[0].id if otherwise else after
             yield from _from(campaign, first, way.on(step, choice=f"{step.id}: none"))
-        case HandOff(queue=queue, try_for=try_for, if_not=if_not):
-            yield _path(way.on(step), f"is handed to {queue}")
-            late = way.on(step, at=add(way.at, try_for, _ZONE) if try_for else way.at, choice=f"{step.id}: no")
-            match if_not:
-                case MoveTo(track=track):
-                    yield _path(late, f"moves to {track}")
-                case End(reason=reason):
-                    yield _path(late, f"ends: {reason}")
-                case None:
-                    yield from _from(campaign, after, late)
+        case HandOff():
+            yield from _hands(campaign, step, after, way)
         case _:
             yield from _from(campaign, after, way.on(step))
+
+
+def _hands(campaign: Campaign, step: Step, after: str | None, way: _Way) -> Iterator[Path]:
+    assert isinstance(step.action, HandOff)
+    yield _path(way.on(step), f"is handed to {step.action.queue}")
+    until = add(way.at, step.action.try_for, _ZONE) if step.action.try_for else way.at
+    late = way.on(step, at=until, choice=f"{step.id}: no")
+    match step.action.if_not:
+        case MoveTo(track=track):
+            yield _path(late, f"moves to {track}")
+        case End(reason=reason):
+            yield _path(late, f"ends: {reason}")
+        case None:
+            yield from _from(campaign, after, late)
 
 
 def _waits(campaign: Campaign, step: Step, after: str | None, way: _Way) -> Iterator[Path]:

@@ -83,7 +83,7 @@ class Simulated:
 
 
 def population(n: int, library: Library, *, seed: int, habits: Habits) -> list[Person]:
-    """People drawn by seed: jobs, sizes and countries as a B2B vendor meets them; the same seed gives the same people."""
+    """People drawn by seed: jobs, sizes and countries as a B2B vendor meets them; same seed, same people."""
     draw = random.Random(seed)
     people = []
     for i in range(n):

@@ -32,7 +32,7 @@ ADDRESS: Final = "story@example.org"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a story went. `failures` are sentences, the first one is what to look at first; `reached` are the steps passed."""
+    """How a story went. `failures` are sentences, the first one to be looked at first; `reached` are the steps passed."""
 
     story: Story
     failures: tuple[str, ...]
@@ -235,8 +235,7 @@ def _sort_message(came: _Came, row: Mapping[str, Any]) -> None:
 def judge(story: Story, came: _Came, *, start: datetime, zone: ZoneInfo) -> list[str]:
     """The differences between what was told and what came, the first in time first."""
     late = add(start, story.expect.within, zone) if story.expect.within else None
-    wrong = [*_missing(story.expect, came, late, str(story.expect.within)), *_forbidden(story.never, came)]
-    return wrong
+    return [*_missing(story.expect, came, late, str(story.expect.within)), *_forbidden(story.never, came)]
 
 
 def _missing(expect: Expectation, came: _Came, late: datetime | None, within: str) -> Iterable[str]:

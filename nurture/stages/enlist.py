@@ -73,7 +73,9 @@ def carry_out(parts: Parts, campaign_id: str, list_name: str, *, now: datetime, 
 def _batches(conn: Connection, list_name: str) -> list[list[int]]:
     ids = inside.on_list(conn, list_name)
     if not ids:
-        raise UsageError(f"nobody is on the list `{list_name}`", fix="import people with a map that says `lists: [...]`")
+        raise UsageError(
+            f"nobody is on the list `{list_name}`", fix="import people with a map that says `lists: [...]`"
+        )
     return [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 
 
@@ -92,8 +94,14 @@ def _decisions(
     for lead_id, snapshot in found.items():
         past = runs.get(lead_id, [])
         decision = enter.may_enter(
-            campaign, snapshot, past=[past_run(run) for run in past], trigger_events=(), now=now,
-            company=parts.library.company, tracks=parts.library.tracks, by_hand=f"list {list_name}",
+            campaign,
+            snapshot,
+            past=[past_run(run) for run in past],
+            trigger_events=(),
+            now=now,
+            company=parts.library.company,
+            tracks=parts.library.tracks,
+            by_hand=f"list {list_name}",
         )
         yield snapshot, decision, past
 

@@ -41,7 +41,7 @@ BATCH = 500
 
 
 def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[str] | None = None) -> Tally:
-    """Plan up to `limit` due enrollments (of the campaigns in `only`). Counts: looked_at, planned, passed, finished, left."""
+    """Plan up to `limit` due enrollments (of `only`). Counts: looked_at, planned, passed, finished, left."""
     tally = Tally()
     while limit > 0:
         with parts.store.begin() as conn:

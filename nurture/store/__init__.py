@@ -1,4 +1,4 @@
-"""All SQL of the system. `open_store(url)` gives a `Store`; everything else is a named query in a module of this room."""
+"""All SQL of the system. `open_store(url)` gives a `Store`; everything else is a named query in this room."""
 
 from sqlalchemy import Connection
 

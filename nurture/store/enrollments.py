@@ -286,7 +286,7 @@ def reach_goal(conn: Connection, ids: Iterable[int], *, now: datetime) -> None:
 
 
 def journal(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Tell the lead's story: rows of (lead_id, at, kind, text) and optionally campaign, step, enrollment_id, code, data."""
+    """Tell the lead's story: rows of (lead_id, at, kind, text) and campaign, step, enrollment_id, code, data if any."""
     whole = [{"campaign": None, "step": None, "enrollment_id": None, "code": None, "data": {}, **row} for row in rows]
     if whole:
         conn.execute(_journal.insert(), whole)

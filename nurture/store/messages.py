@@ -58,7 +58,7 @@ def lost(conn: Connection, *, now: datetime) -> list[tuple[int, int | None, str 
     """(id, enrollment id, campaign) of messages whose worker died between start mark and answer; they are unknown
     from now on. Exactly those its `flight` row names, and nobody else's."""
     found: list[tuple[int, int | None, str | None]] = []
-    for flight in conn.execute(select(_flight).where(_flight.c.lease_until < now)).all():
+    for flight in conn.execute(select(_flight).where(_flight.c.lease_until <= now)).all():
         statement = (
             update(_t)
             .where(_t.c.id.in_(json.loads(flight.ids)), _t.c.owner == flight.owner, _t.c.state == word("claimed"))
@@ -82,7 +82,7 @@ def flying(conn: Connection) -> set[int]:
 
 def release_expired(conn: Connection, *, now: datetime) -> int:
     """Give back claims of workers that died before sending. Returns how many. Ask `lost` first."""
-    statement = update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.CLAIMED, _t.c.lease_until < now)
+    statement = update(_t).where(_ON_THE_WAY, _t.c.state == MessageState.CLAIMED, _t.c.lease_until <= now)
     flown = flying(conn)
     if flown:
         statement = statement.where(_t.c.id.not_in(sorted(flown)))

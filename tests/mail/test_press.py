@@ -37,8 +37,14 @@ texts = st.text(max_size=120) | st.sampled_from(sandbox.NASTY_TEXTS)
 leads = st.fixed_dictionaries(
     {"rows": st.lists(texts, max_size=3), "score": st.integers(0, 100)},
     optional={
-        "first_name": texts, "last_name": texts, "company": texts, "city": texts, "interest": texts,
-        "vip": st.booleans(), "when": st.dates().map(str), "team_size": st.integers(0, 10**6),
+        "first_name": texts,
+        "last_name": texts,
+        "company": texts,
+        "city": texts,
+        "interest": texts,
+        "vip": st.booleans(),
+        "when": st.dates().map(str),
+        "team_size": st.integers(0, 10**6),
     },
 )
 
@@ -55,13 +61,25 @@ def both(mail: CompiledMail, lead: dict[str, Any], *, clicks: bool, opens: bool)
     """The same message by the press and by the sandbox."""
     at = addressing(company(), KEYS, PUBLIC)
     shared: Frame = frame(
-        company(), sender="Ines at Acme <ines@example.com>", domain=at.domain, kind=ContentKind.EDUCATIONAL,
-        topic_id="guides", topic_name="Guides", campaign="guide", step="one",
+        company(),
+        sender="Ines at Acme <ines@example.com>",
+        domain=at.domain,
+        kind=ContentKind.EDUCATIONAL,
+        topic_id="guides",
+        topic_name="Guides",
+        campaign="guide",
+        step="one",
     )
     letter = Letter(
-        to="lead@example.org", lead=lead, message_id=headers.message_id(7, 1, "guide", 1, "one", domain=at.domain),
-        addresses=at.of(7, 1, Purpose.NURTURE_EMAIL, clicks=clicks, opens=opens), now=NOW,
-        reason="You “agreed” <once>.", language="en", campaign={"id": "guide", "name": "The guide"}, topic={"id": "guides", "name": "Guides"},
+        to="lead@example.org",
+        lead=lead,
+        message_id=headers.message_id(7, 1, "guide", 1, "one", domain=at.domain),
+        addresses=at.of(7, 1, Purpose.NURTURE_EMAIL, clicks=clicks, opens=opens),
+        now=NOW,
+        reason="You “agreed” <once>.",
+        language="en",
+        campaign={"id": "guide", "name": "The guide"},
+        topic={"id": "guides", "name": "Guides"},
     )
     copy = mail.copies["en"]
     ours = company_words(company())

@@ -1,4 +1,4 @@
-"""Ways in that take two steps, and what runs beside a track: seen through the whole pipeline with all shipped campaigns."""
+"""Ways in that take two steps, and what runs beside a track: through the whole pipeline, all shipped campaigns."""
 
 from __future__ import annotations
 

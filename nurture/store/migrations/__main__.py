@@ -1,4 +1,4 @@
-"""`make migration M='what changed'`: write the migration from the newest schema to the tables as they are in the code."""
+"""`make migration M='what changed'`: write the migration from the newest schema to the tables of the code."""
 
 import sys
 import tempfile
@@ -16,4 +16,6 @@ with tempfile.TemporaryDirectory() as folder:
     known = len(list((Path(__file__).parent / "versions").glob("*.py")))
     with store.begin() as conn:
         setup.attributes["connection"] = conn
-        command.revision(setup, message=" ".join(sys.argv[1:]) or "change", autogenerate=True, rev_id=f"{known + 1:04d}")
+        command.revision(
+            setup, message=" ".join(sys.argv[1:]) or "change", autogenerate=True, rev_id=f"{known + 1:04d}"
+        )

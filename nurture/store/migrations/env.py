@@ -19,5 +19,7 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with open_store(context.get_x_argument(as_dictionary=True).get("url", "sqlite:///var/nurture.db")).begin() as opened:
+    with open_store(
+        context.get_x_argument(as_dictionary=True).get("url", "sqlite:///var/nurture.db")
+    ).begin() as opened:
         run(opened)

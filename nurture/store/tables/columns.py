@@ -44,5 +44,5 @@ def document(*, nullable: bool = False) -> Any:
 
 
 def core(row: type[SQLModel]) -> Any:
-    """The Core table behind a row class, for statements without the ORM. SQLModel sets `__table__` without saying so."""
+    """The Core table behind a row class, for statements without the ORM; SQLModel sets `__table__` silently."""
     return row.__table__  # type: ignore[attr-defined]  # SQLModel sets it when the class is made

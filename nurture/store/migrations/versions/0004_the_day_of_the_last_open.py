@@ -1,9 +1,7 @@
 """the day of the last open"""
 
 import sqlalchemy as sa
-import sqlmodel
 from alembic import op
-from sqlalchemy import Text
 
 
 revision = '0004'
