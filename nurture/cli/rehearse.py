@@ -163,7 +163,7 @@ def simulate(
     seed: int = typer.Option(1, "--seed", help="The same seed gives the same people doing the same things."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """What would happen to a lead like this, or to a crowd: the real pipeline, a virtual clock, mail that goes nowhere."""
+    """What would happen to a lead like this, or to a crowd: real pipeline, virtual clock, mail that goes nowhere."""
     library, _ = load([campaign])
     if people or leads is not None:
         _crowd(library, campaign, people, leads, mapping, days, starts, seed, as_json)

@@ -32,7 +32,7 @@ ADDRESS: Final = "story@example.org"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a story went. `failures` are sentences, the first one to be looked at first; `reached` are the steps passed."""
+    """How a story went. `failures` are sentences, what to look at first first; `reached` are the steps passed."""
 
     story: Story
     failures: tuple[str, ...]
