@@ -98,8 +98,9 @@ def schemathesis(house: House, folder: Path, seconds: int) -> Result:
 def wapiti(house: House, folder: Path, seconds: int) -> Result:
     """Crawl from the pages a lead and a seller see, and try what crawlers try.
 
-    Not its module `ssrf`, which asks a host on the internet, and not `csrf`: it wants a token in every form, also where there is no session to ride on (public forms carry
-    no cookie). Forms behind a session are tried in `tests/web/test_staff.py` and `test_decisions.py`.
+    Not its module `ssrf`, which asks a host on the internet, and not `csrf`, which wants a token in every form, also
+    where there is no session to ride on (public forms carry no cookie). Forms behind a session are tried in
+    `tests/web/test_staff.py` and `test_decisions.py`.
     """
     tool = shutil.which("wapiti")
     if tool is None:
