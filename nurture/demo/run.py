@@ -31,7 +31,7 @@ AIM = 0.45
 """How much of them is meant to be used."""
 STRANGERS = 48
 SHORT_GAP = timedelta(hours=5)
-LONG_GAP = timedelta(hours=22)
+LONG_GAP = timedelta(hours=30)
 Progress = Callable[[datetime, str], None]
 
 
