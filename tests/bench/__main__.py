@@ -1,0 +1,92 @@
+"""`make bench`: every figure we promise, as ratios in one run, in one table and in build/bench.json.
+
+`python -m tests.bench --quick` leaves out what fills a million rows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import plan_bench, rescore_bench, send_bench, tick_bench
+from tests.rules import shapes
+from tests.web import bench_tracking
+
+Entry = dict[str, Any]
+
+
+def tracking() -> Sequence[Entry]:
+    told = bench_tracking.measure()
+    return [{
+        "name": "tracking_clicks_per_second", "ratio": round(told["requests_per_second"]), "n": 1, "target": 8000,
+        "unit": "requests per second, each on disk before its answer",
+        "detail": f"{told['server_us_per_request']:.0f} us CPU each, {told['per_core']:.0f} per core, "
+                  f"p99 {told['p99_ms']:.1f} ms",
+    }]  # fmt: skip
+
+
+def truth() -> Sequence[Entry]:
+    told = shapes.score()
+    return [
+        {"name": f"machines_{what}", "ratio": round(value, 3), "n": told.hits, "target": 0.95,
+         "unit": "of labelled hits", "detail": f"{told.shapes} shapes; told wrong: {', '.join(told.wrong) or 'none'}"}
+        for what, value in (("precision", told.precision), ("recall", told.recall))
+    ]  # fmt: skip
+
+
+def plans() -> Sequence[Entry]:
+    found: list[Entry] = []
+    with plan_bench.databases() as urls:
+        for url in urls:
+            store = plan_bench.open_store(url)
+            store.create()
+            told = plan_bench.measure(store, 10_000)
+            store.close()
+            found.append({"name": f"plan_10k_{told['database']}", "ratio": told["plan_s"], "n": 10_000, "target": 1.0,
+                          "unit": "seconds (less is better)", "detail": f"apply {told['apply_s']} s"})  # fmt: skip
+    return found
+
+
+def rescoring(leads: int) -> Sequence[Entry]:
+    return [
+        {"name": "rescore", "ratio": None, "n": leads, "target": None, "unit": "see detail", "detail": str(figure)}
+        for figure in rescore_bench.run(leads)
+    ]
+
+
+def memory() -> Sequence[Entry]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return [{"name": "worker_peak_mib", "ratio": round(peak), "n": 1, "target": 200, "unit": "MiB (less is better)",
+             "detail": "this process after sending 10,000 of 1,000,000, measured before the others"}]  # fmt: skip
+
+
+def parts(quick: bool) -> Sequence[Callable[[], Sequence[Entry]]]:
+    tick = (lambda: [tick_bench.entry(100_000)]) if quick else (lambda: [tick_bench.entry()])
+    return (tick, memory, send_bench.entries, tracking, truth, plans, lambda: rescoring(20_000 if quick else 1_000_000))
+
+
+def main(quick: bool) -> None:
+    out, found = Console(), []
+    out.print(f"load before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
+    for part in parts(quick):
+        for entry in part():
+            found.append(entry)
+            out.print(f"  {entry['name']}: {entry['ratio']} {entry['unit']} ({entry['detail']})")
+    table = Table("name", "measured", "target", "unit", "n", "detail")
+    for e in found:
+        table.add_row(*(str(e.get(key, "")) for key in ("name", "ratio", "target", "unit", "n", "detail")))
+    out.print(table)
+    out.print(f"load after: {os.getloadavg()[0]:.2f}")
+    Path("build").mkdir(exist_ok=True)
+    Path("build/bench.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+main(quick="--quick" in sys.argv[1:])
