@@ -1,6 +1,6 @@
 """P1 to P7, P9 and P10 of the campaign language, on real databases.
 
-P8 (a simulation tells what production does) is in `tests/stories`.
+P8 (a simulation tells what production does) is in `tests/store/test_simulated.py`.
 """
 
 from __future__ import annotations
