@@ -33,8 +33,8 @@ test: $(READY) lint  ## lint and every test that fits into five minutes
 test-fast: $(READY)  ## rules, language and architecture only: under half a minute
 	$(PYTEST) -n $(WORKERS) --dist loadgroup -m 'not slow and not prefect and not postgres and not browser and not process'
 
-test-all: $(READY)  ## everything, the long fault suites included
-	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup
+test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each) and what takes minutes
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup -m slow
 
 lint: $(READY)  ## ruff, mypy --strict, the import contract
 	@$(BIN)/ruff check .

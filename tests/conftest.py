@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from nurture.store import Store, open_store
 from tests.postgres import NoPostgres, cluster, make_database
@@ -16,6 +17,11 @@ from tests.postgres import NoPostgres, cluster, make_database
 # An engine call from a test that should not make one fails at once instead of starting a server.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+# On a machine that decides about a landing the examples are the same each time; elsewhere they are new ones each time.
+settings.register_profile("landing", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("landing")
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """A Monday morning."""
