@@ -14,6 +14,8 @@ import pytest
 from tests.attack.house import House, open_house
 from tests.web.browser import Browser, open_browser, program
 
+pytestmark = pytest.mark.browser
+
 OWN = '"><img src=x onerror="window.owned=1"><svg onload=alert(1)><script>window.owned=1</script>'
 SHAPES = [(390, 844, False), (390, 844, True), (1280, 900, False), (1280, 900, True)]
 
