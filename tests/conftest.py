@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 _names = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever starts a PostgreSQL server says so, so that the fast part can leave it out."""
     for item in items:
