@@ -7,6 +7,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/python -m pytest
+# A file's tests stay together: what a module makes for them is made once.
 WORKERS ?= 2
 SEED ?= 7
 
@@ -28,13 +29,13 @@ demo: $(READY)  ## eight weeks of nurturing in two minutes, for real (LEADS=file
 	@$(BIN)/nurture demo --seed $(SEED) $(if $(LEADS),--leads '$(LEADS)') $(if $(MAP),--map '$(MAP)')
 
 test: $(READY) lint  ## lint and every test that fits into five minutes
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m 'not slow'
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow'
 
 test-fast: $(READY)  ## rules, language and architecture only: under half a minute
-	$(PYTEST) -n $(WORKERS) --dist loadgroup -m 'not slow and not prefect and not postgres and not browser and not process'
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow and not prefect and not postgres and not browser and not process'
 
 test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each) and what takes minutes
-	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadgroup -m slow
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile -m slow
 
 lint: $(READY)  ## ruff, mypy --strict, the import contract
 	@$(BIN)/ruff check .

@@ -30,16 +30,10 @@ ROOT = Path(__file__).parent.parent
 _names = itertools.count(1)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever starts a PostgreSQL server says so, so that the fast part can leave it out."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        made = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-        shared = any(found[-1].scope == "module" for found in made.values())
-        if shared and item.get_closest_marker("xdist_group") is None:
-            # What a module's tests share is made once and used in their order, so one worker has them all.
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         if "postgres" in item.name.partition("[")[2] or {"postgres", "postgres_url"} & set(fixtures):
             item.add_marker(pytest.mark.postgres)
 
