@@ -31,7 +31,7 @@ def test_no_hour_sees_more_than_the_limit(store: Store, limit: str) -> None:
         now += 5 * MINUTE
         for owner in ("a", "b"):
             # A new transport each time: nothing is remembered outside the database.
-            transport = MemoryTransport(capacity=7, **{limit: 60.0})  # type: ignore[arg-type]
+            transport = MemoryTransport(capacity=7, **{limit: 60.0})
             parts = replace(world.parts, transport=transport)
             tally = send.run(parts, now=now, limit=50, owner=f"{owner}{tick}")
             assert tally.balanced()

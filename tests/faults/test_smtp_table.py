@@ -71,7 +71,7 @@ def test_all_arrive_once_and_unchanged(way: str) -> None:
 @pytest.mark.parametrize("step", ["mail", "rcpt", "data", "dot"])
 def test_every_code_at_every_step(step: str, code: int, way: str) -> None:
     """One message gets the code; the others arrive. A 421 before the message began is tried again elsewhere."""
-    with HellServer(faults=[Fault(step, "say", f"{code} {code // 100}.0.0 no", times=1)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault(step, "say", f"{code} {code // 100}.0.0 no", times=1)]) as server:
         ended = send(server, way)
     phase = "body" if step == "dot" else step
     early = code == 421 and step != "dot"
@@ -84,7 +84,7 @@ def test_every_code_at_every_step(step: str, code: int, way: str) -> None:
 @pytest.mark.parametrize("act", ["drop", "stall", "half", "banana"])
 @pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
 def test_silence_before_the_message_is_no_loss(step: str, act: str, way: str) -> None:
-    with HellServer(faults=[Fault(step, act, times=1)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault(step, act, times=1)]) as server:
         ended = send(server, way)
     assert kinds(ended) == {"body:250": N}
     assert not server.violations and set(server.copies().values()) == {1} and len(server.accepted) == N
@@ -95,7 +95,7 @@ def test_silence_before_the_message_is_no_loss(step: str, act: str, way: str) ->
 @pytest.mark.parametrize("act", ["drop", "stall", "half", "banana"])
 def test_silence_after_the_dot_is_unknown(act: str, accept: bool, way: str) -> None:
     """Never sent again by the transport: the copy may be there."""
-    with HellServer(faults=[Fault("dot", act, times=1, accept=accept)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault("dot", act, times=1, accept=accept)]) as server:
         ended = send(server, way)
     assert kinds(ended) == {"body:250": N - 1, "body:None": 1}
     assert not server.violations and set(server.copies().values()) == {1}
@@ -105,7 +105,7 @@ def test_silence_after_the_dot_is_unknown(act: str, accept: bool, way: str) -> N
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("act", ["early", "stall"])
 def test_lost_in_the_middle_of_the_message(act: str, way: str) -> None:
-    with HellServer(faults=[Fault("body", act, times=1)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault("body", act, times=1)]) as server:
         ended = send(server, way)
     assert kinds(ended) == {"body:250": N - 1, "body:None": 1} and len(server.accepted) == N - 1
 
@@ -113,7 +113,7 @@ def test_lost_in_the_middle_of_the_message(act: str, way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("step", ["greeting", "hello", "mail", "rcpt", "data", "dot"])
 def test_a_slow_drip_is_only_slow(step: str, way: str) -> None:
-    with HellServer(faults=[Fault(step, "drip", times=3)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault(step, "drip", times=3)]) as server:
         ended = send(server, way)
     assert kinds(ended) == {"body:250": N} and set(server.copies().values()) == {1}
 
@@ -122,7 +122,7 @@ def test_a_slow_drip_is_only_slow(step: str, way: str) -> None:
 @pytest.mark.parametrize("step", ["greeting", "hello"])
 @pytest.mark.parametrize("act", ["drop", "stall", "half", "banana", "say"])
 def test_one_bad_connection_is_no_outage(step: str, act: str, way: str) -> None:
-    with HellServer(faults=[Fault(step, act, "421 4.3.2 too many connections", times=1)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault(step, act, "421 4.3.2 too many connections", times=1)]) as server:
         ended = send(server, way)
     assert kinds(ended)["body:250"] == N
 
@@ -130,7 +130,7 @@ def test_one_bad_connection_is_no_outage(step: str, act: str, way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("step", ["greeting", "hello"])
 def test_a_server_that_never_says_yes_leaves_all_untried(step: str, way: str) -> None:
-    with HellServer(faults=[Fault(step, "say", "554 5.3.2 not today", times=None)]) as server:  # type: ignore[arg-type]
+    with HellServer(faults=[Fault(step, "say", "554 5.3.2 not today", times=None)]) as server:
         ended = send(server, way)
     assert {d.reply.phase for d in ended.values()} <= {Phase.GREETING, Phase.HELLO}
     assert all(d.untried for d in ended.values()) and not server.accepted

@@ -59,7 +59,7 @@ def copies(world: World) -> Counter[str]:
 
 def withdraw(world: World) -> None:
     with world.store.begin() as conn:
-        conn.execute(update(ConsentStateRow).where(ConsentStateRow.lead_id == 5).values(status="withdrawn"))  # type: ignore[arg-type]
+        conn.execute(update(ConsentStateRow).where(ConsentStateRow.lead_id == 5).values(status="withdrawn"))
 
 
 def unsubscribe(world: World) -> None:
@@ -68,12 +68,12 @@ def unsubscribe(world: World) -> None:
 
 def to_sales(world: World) -> None:
     with world.store.begin() as conn:
-        conn.execute(update(LeadRow).where(LeadRow.id == 5).values(stage="mql"))  # type: ignore[arg-type]
+        conn.execute(update(LeadRow).where(LeadRow.id == 5).values(stage="mql"))
 
 
 def leave(world: World) -> None:
     with world.store.begin() as conn:
-        conn.execute(update(EnrollmentRow).where(EnrollmentRow.lead_id == 5).values(state="left"))  # type: ignore[arg-type]
+        conn.execute(update(EnrollmentRow).where(EnrollmentRow.lead_id == 5).values(state="left"))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_one_bad_lead_never_stops_the_others(store: Store) -> None:
     world.add(5)
     bad = "=?utf-8?q?evil=40x.example=2c_?=@example.com"
     with store.begin() as conn:
-        conn.execute(update(LeadRow).where(LeadRow.id == 3).values(email=bad))  # type: ignore[arg-type]
+        conn.execute(update(LeadRow).where(LeadRow.id == 3).values(email=bad))
     tally = run(world)
     assert (tally["sent"], tally["refused"]) == (4, 1)
     assert world.states() == {"sent": 4, "refused": 1} and world.messages()[2].reason == "no_address"

@@ -18,7 +18,7 @@ DAY = date(2026, 11, 22)
 
 
 def codes(*args: object, **more: object) -> list[str]:
-    return [r.code for r in rules.remarks(*args, **more)]  # type: ignore[arg-type]
+    return [r.code for r in rules.remarks(*args, **more)]
 
 
 def in_period(**changes: object) -> object:
@@ -38,7 +38,7 @@ def test_each_trouble_has_its_code() -> None:
     assert codes(in_period(max_recycles=1), today=DAY, applied=in_period()) == ["agreement-same-version"]
     raised = in_period(max_recycles=1, version=5)
     assert codes(raised, today=DAY, applied=in_period()) == ["agreement-old-signature"] * 3
-    fresh = replace(raised, signed=tuple(Signature(s.role, s.name, DAY) for s in AGREEMENT.signed))  # type: ignore[type-var]
+    fresh = replace(raised, signed=tuple(Signature(s.role, s.name, DAY) for s in AGREEMENT.signed))
     assert codes(fresh, today=DAY, applied=in_period()) == []
     assert codes(in_period(), today=DAY, applied=raised)[0] == "agreement-older"
 

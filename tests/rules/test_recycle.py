@@ -78,11 +78,11 @@ def test_reasons_are_a_closed_list() -> None:
 
 def person(stage: Stage = Stage.NURTURING, *, consents: object = CONSENTS, events: tuple[Event, ...] = (),
            sent: tuple[Sent, ...] = (), **lead: object) -> Snapshot:
-    return Snapshot(Lead(1, stage, "a@example.org", **lead), events, consents, sent)  # type: ignore[arg-type]
+    return Snapshot(Lead(1, stage, "a@example.org", **lead), events, consents, sent)
 
 
 def choose(snapshot: Snapshot, tracks: object = TRACKS) -> resolver.Choice:
-    return resolver.choose(snapshot, tracks, AGREEMENT, now=NOW)  # type: ignore[arg-type]
+    return resolver.choose(snapshot, tracks, AGREEMENT, now=NOW)
 
 
 def test_the_resolver_asks_in_order() -> None:

@@ -37,7 +37,7 @@ MODEL = Model(
 
 
 def event(number: int, kind: str, *, days: float = 0, hours: float = 0, **more: object) -> Event:
-    return Event(number, kind, NOW - timedelta(days=days, hours=hours), **more)  # type: ignore[arg-type]
+    return Event(number, kind, NOW - timedelta(days=days, hours=hours), **more)
 
 
 SEED = [

@@ -23,8 +23,8 @@ CALENDAR = Calendar(zone="Europe/Warsaw", holidays=frozenset({date(2026, 11, 11)
     (480, (2026, 11, 10, 16, 0), (2026, 11, 12, 16, 0)),
 ], ids=["V11", "V12", "V13", "V14"])
 def test_golden_business_minutes(minutes: int, start: tuple[int, ...], due: tuple[int, ...]) -> None:
-    got = add_business_minutes(datetime(*start, tzinfo=WARSAW), minutes, CALENDAR)  # type: ignore[arg-type]
-    assert got == datetime(*due, tzinfo=WARSAW).astimezone(UTC)  # type: ignore[arg-type]
+    got = add_business_minutes(datetime(*start, tzinfo=WARSAW), minutes, CALENDAR)
+    assert got == datetime(*due, tzinfo=WARSAW).astimezone(UTC)
 
 
 def test_how_long_sales_has_depends_on_cell_and_hurry() -> None:

@@ -30,7 +30,7 @@ def open_handoff(store: Store, lead_id: int) -> handoffs.Handoff | None:
 
 
 def handed_over(store: Store, **columns: object) -> tuple[int, int]:
-    who = add_lead(store, now=NOW, **columns)  # type: ignore[arg-type]
+    who = add_lead(store, now=NOW, **columns)
     happened(store, who, *[(k, d, {**m, "key": f"{who}{k}{d}"}) for k, d, m in (*SEED, WEBINAR)], now=NOW)
     tick(parts(store), now=NOW)
     found = open_handoff(store, who)

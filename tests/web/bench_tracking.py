@@ -159,7 +159,7 @@ async def load(port: int, asks: Sequence[bytes], seconds: float) -> tuple[int, l
     until = time.perf_counter() + seconds
     loop = asyncio.get_running_loop()
     callers = [
-        (await loop.create_connection(lambda n=n: Caller(asks, n, until), "127.0.0.1", port))[1]  # type: ignore[misc]
+        (await loop.create_connection(lambda n=n: Caller(asks, n, until), "127.0.0.1", port))[1]
         for n in range(CONNECTIONS)
     ]
     await asyncio.gather(*(c.done for c in callers))
