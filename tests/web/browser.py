@@ -110,7 +110,8 @@ class Browser:
 def open_browser() -> Iterator[Browser]:
     found = program()
     assert found is not None
-    with tempfile.TemporaryDirectory() as folder:
+    # The browser's own children may still write for a moment after it ended; its folder is not worth a failure.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         running = subprocess.Popen(
             [found, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
             stdout=subprocess.DEVNULL,
