@@ -8,7 +8,7 @@ from typing import Final
 
 from nurture.decide import jurisdiction
 from nurture.model.consent import REFUSED, Basis, aged, fold, missing_proof
-from nurture.model.facts import ConsentState, Snapshot
+from nurture.model.facts import Consents, ConsentState, Snapshot
 from nurture.model.intents import Permit, Refusal
 from nurture.model.words import MAIL_PURPOSES, Channel, ConsentStatus, Purpose, RefusalCode
 
@@ -79,9 +79,9 @@ _NO: Final[Mapping[ConsentStatus, str]] = {
 }
 
 
-def may_score(snapshot: Snapshot) -> bool:
-    """Whether a profile may be kept up: an objection to marketing or to profiling ends scoring (C9)."""
-    for (purpose, _), state in snapshot.consents.items():
+def may_score(consents: Consents) -> bool:
+    """Whether a profile may be kept up: an objection to marketing or a no to profiling ends scoring (C9)."""
+    for (purpose, _), state in consents.items():
         if purpose is Purpose.PROFILING and state.status in REFUSED:
             return False
         if purpose in OBJECTION - TRACKING and state.status is ConsentStatus.OBJECTED:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from nurture.model.facts import ConsentState
-from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose
+from nurture.model.words import MAIL_PURPOSES, Channel, ConsentAction, ConsentStatus, Purpose
 
 
 class Basis(StrEnum):
@@ -127,6 +127,12 @@ def _step(state: ConsentState, entry: ConsentEntry) -> ConsentState:
     return ConsentState(
         ConsentStatus.GRANTED, entry.basis or Basis.CONSENT, entry.at, expiry(entry), entry.id, entry.wording
     )
+
+
+def objects(states: Mapping[tuple[Purpose, Channel], ConsentState], now: datetime) -> bool:
+    """Whether an objection to marketing (Art. 21) stands: some mail was objected to, and none was asked for since."""
+    mails = [state for (purpose, _), state in states.items() if purpose in MAIL_PURPOSES]
+    return any(s.status is ConsentStatus.OBJECTED for s in mails) and not any(s.valid(now) for s in mails)
 
 
 def aged(state: ConsentState, now: datetime) -> ConsentState:

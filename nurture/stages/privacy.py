@@ -101,7 +101,6 @@ def object_to_marketing(parts: Parts, lead_id: int, *, by: str, source: str, now
     with parts.store.begin() as conn:
         states = consent.states(conn, [lead_id]).get(lead_id, {})
         entries = choices.everything(lead_id, states, now=now, proof={"source": source, "collected_by": by})
-        rights.object_to_marketing(conn, lead_id, now=now)
         return consent.append(conn, entries, now=now, keys=parts.keys).written
 
 

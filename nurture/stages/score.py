@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from nurture.decide import consent, resolver, scored
 from nurture.decide import lifecycle as rules
-from nurture.decide import resolver, scored
 from nurture.decide.scored import Holds, Scored
 from nurture.model.facts import Snapshot
 from nurture.model.intents import Tally
@@ -55,6 +55,7 @@ def _batch(
     rows: list[dict[str, Any]] = []
     shadow_rows: list[dict[str, Any]] = []
     journal: list[dict[str, Any]] = []
+    unscored: list[int] = []
     vectors = handoffs.last_vectors(conn, lead_ids)
     # While a campaign has a lead, the campaign's own rules move it; the resolver speaks where none does.
     inside = enrollments.open_of(conn, lead_ids)
@@ -62,8 +63,9 @@ def _batch(
     found = snapshots.load(conn, lead_ids, now=now)
     _link_accounts(conn, found.values(), now)
     for lead_id, snapshot in found.items():
-        if snapshot.lead.stage is Stage.ERASED or snapshot.lead.objected:
-            # Who objected to profiling (Art. 21) is not scored; the gate says so by its consent rows.
+        if snapshot.lead.stage is Stage.ERASED or not consent.may_score(snapshot.consents):
+            # Who objected (Art. 21) has no profile, and nothing is decided by one. The gate reads the ledger itself.
+            unscored.append(lead_id)
             continue
         result = scored.scores(snapshot, library.scoring, now=now, holds=holds)
         rows.append(row_of(snapshot, result, library, vectors.get(lead_id), now=now))
@@ -82,6 +84,7 @@ def _batch(
                         library.tracks, conn, lead_id, choice.track, now=now, reason=choice.rule, rule=choice.rule
                     )
     scores.write(conn, rows)
+    scores.clear(conn, unscored)
     # A first track ends nothing and wakes nobody: written for the whole batch, seen by the stages that follow.
     lifecycle.first_tracks(conn, {i: (c.track or "", c.rule) for i, c in first_tracks.items()}, now=now)
     scores.write_shadows(conn, shadow_rows)

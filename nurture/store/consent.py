@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.errors import Refused
-from nurture.model.consent import Basis, ConsentEntry, fold, missing_proof
+from nurture.model.consent import Basis, ConsentEntry, fold, missing_proof, objects
 from nurture.model.facts import ConsentState
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Channel, ConsentAction, Purpose
@@ -287,8 +287,11 @@ def refold(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
     ids = sorted(set(lead_ids))
     rows: list[dict[str, Any]] = []
     soonest: dict[int, datetime] = {}
+    objecting: dict[int, bool] = {}
     for lead_id, ledger in entries(conn, ids).items():
-        for (purpose, channel), state in fold(ledger, now=now).items():
+        folded = fold(ledger, now=now)
+        objecting[lead_id] = objects(folded, now)
+        for (purpose, channel), state in folded.items():
             rows.append(
                 {
                     "lead_id": lead_id,
@@ -313,6 +316,10 @@ def refold(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:
             ),
             rows,
         )
+    for said in (True, False):
+        who = [lead_id for lead_id, objected in objecting.items() if objected is said]
+        other = _lead.c.id.in_(who) & _lead.c.objected.is_not(said)
+        conn.execute(update(_lead).where(other).values(objected=said))
     for lead_id, at in soonest.items():
         sooner = or_(_lead.c.review_at.is_(None), _lead.c.review_at > at)
         conn.execute(update(_lead).where(_lead.c.id == lead_id, sooner).values(review_at=at))

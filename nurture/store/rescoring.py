@@ -16,7 +16,9 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    exists,
     func,
+    or_,
     select,
     table,
     text,
@@ -26,12 +28,14 @@ from sqlalchemy import (
 from sqlalchemy.types import NullType
 
 from nurture.model.words import Depth
-from nurture.store.tables import EventRow, LeadRow, NoteRow
+from nurture.store.tables import ConsentStateRow, EventRow, LeadRow, NoteRow
 from nurture.store.tables.columns import core
 
 _lead = core(LeadRow)
 _event = core(EventRow)
 _note = core(NoteRow)
+_consent = core(ConsentStateRow)
+_TRACKING: Final = ("open_tracking", "click_tracking")
 FETCH: Final = 5000
 NOTHING: Final[dict[str, Any]] = {}
 WRITTEN: Final = (
@@ -146,7 +150,13 @@ def _event_of(e: Sequence[Any], depths: dict[str | None, Depth | None], sqlite: 
 
 
 def _lead_query(first: int, last: int, sqlite: bool) -> Select[Any]:
-    alive = _lead.c.id.between(first, last) & _lead.c.erased_at.is_(None) & _lead.c.objected.is_(False)
+    refused = exists().where(
+        _consent.c.lead_id.between(first, last), _consent.c.lead_id == _lead.c.id,
+        _consent.c.status.in_(("withdrawn", "objected")),
+        or_(_consent.c.purpose == "profiling", _consent.c.status == "objected"),
+        _consent.c.purpose.not_in(_TRACKING),
+    )
+    alive = _lead.c.id.between(first, last) & _lead.c.erased_at.is_(None) & ~refused
     return select(*_raw(_lead, _LEAD, sqlite)).where(alive).order_by(_lead.c.id)
 
 

@@ -91,9 +91,3 @@ def set_preferences(
         )
     )
     wakeups.wake(conn, [lead_id], now=now)
-
-
-def object_to_marketing(conn: Connection, lead_id: int, *, now: datetime) -> None:
-    """Art. 21: no marketing, and no scoring either. The ledger entries are written beside this by the caller."""
-    conn.execute(update(_lead).where(_lead.c.id == lead_id).values(objected=True, updated_at=now))
-    wakeups.wake(conn, [lead_id], now=now)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.facts import Scores
@@ -44,6 +44,17 @@ def write(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     sooner = values["review_at"].is_(None) | (_lead.c.review_at < values["review_at"])
     values["review_at"] = case((ahead & sooner, _lead.c.review_at), else_=values["review_at"])
     conn.execute(update(_lead).where(_lead.c.id == bindparam("b_id")).values(**values), list(rows))
+
+
+def clear(conn: Connection, lead_ids: Sequence[int]) -> None:
+    """Forget what was made of these leads: who objected to marketing has no score, tried-out ones included."""
+    blank: dict[str, Any] = dict.fromkeys((*CACHED, "scored_with", "queue_priority")) | {
+        "engagement": 0, "fit_low": 0, "fit_high": 0, "coverage": 0.0, "level": 0,
+    }
+    if lead_ids:
+        scored = _lead.c.id.in_(lead_ids) & _lead.c.model.is_not(None)
+        conn.execute(update(_lead).where(scored).values(**blank))
+        conn.execute(delete(_shadow).where(_shadow.c.lead_id.in_(lead_ids)))
 
 
 def write_shadows(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:

@@ -105,7 +105,6 @@ def _save(request: Request, house: House, lead_id: int, typed: Mapping[str, str]
         proof = proof_of(request, house, "preference page", address=person.email)
         if "object" in typed:
             entries = choices.everything(person.id, states, now=now, proof=proof)
-            rights.object_to_marketing(conn, person.id, now=now)
         elif "shown" in typed:
             entries = _changes(conn, request, house, person, states, typed, proof, now)
             _settings(conn, house, person, typed, topics, now)

@@ -189,9 +189,9 @@ def test_c9_an_objection_covers_everything_and_stops_scoring() -> None:
     objection = everything(1, {}, now=T0, proof={"source": "page"})
     assert {e.purpose for e in objection} == OBJECTION
     assert {e.channel for e in objection if e.purpose is Purpose.SALES_CONTACT} == {EMAIL, PHONE}
-    assert not may_score(snapshot("PL", *objection))
-    assert may_score(snapshot("PL", entry(ConsentAction.WITHDRAW)))
-    assert not may_score(snapshot("PL", entry(ConsentAction.WITHDRAW, purpose=Purpose.PROFILING)))
+    assert not may_score(snapshot("PL", *objection).consents)
+    assert may_score(snapshot("PL", entry(ConsentAction.WITHDRAW)).consents)
+    assert not may_score(snapshot("PL", entry(ConsentAction.WITHDRAW, purpose=Purpose.PROFILING)).consents)
     states = fold(objection, now=T0)
     assert everything(1, states, now=T0, proof={"source": "page"}) == []
 
