@@ -84,6 +84,47 @@ def fit(values: Mapping[str, Value], model: Model, *, at: datetime) -> Fit:
     )
 
 
+class Verdict(NamedTuple):
+    """What `fit` decides, without the lines that explain it: the same names, the same numbers."""
+
+    low: int
+    high: int
+    coverage: float
+    band: str
+    band_high: str
+    excluded: tuple[str, ...]
+
+
+_verdicts: dict[tuple[Any, ...], tuple[Model, Verdict]] = {}
+
+
+def verdict(values: Mapping[str, Value], model: Model, *, at: datetime) -> Verdict:
+    """`fit` for rescoring in bulk. Leads that get the same points per criterion get the same verdict, and there are
+    few such patterns, so the arithmetic is done once for each.
+    """
+    pattern: list[Any] = [id(model)]
+    for criterion in model.fit:
+        value = known(values.get(criterion.field), criterion, at=at)
+        if value is None:
+            pattern.append(None)
+        else:
+            points = _points(criterion, value)
+            pattern.append(~points if criterion.exclude and _listed(value, criterion.exclude) else points)
+    for taken in model.subtract:
+        value = known(values.get(taken.field), None, at=at)
+        pattern.append(value is not None and matches(value, taken.rule))
+    key = tuple(pattern)
+    held = _verdicts.get(key)
+    if held is not None and held[0] is model:
+        return held[1]
+    whole = fit(values, model, at=at)
+    found = Verdict(whole.low, whole.high, whole.coverage, whole.band, whole.band_high, whole.excluded)
+    if len(_verdicts) >= _SEEN_AT_MOST:
+        _verdicts.clear()
+    _verdicts[key] = (model, found)
+    return found
+
+
 _seen: dict[tuple[int, type, Any], tuple[Criterion, int]] = {}
 _SEEN_AT_MOST: Final = 50_000
 

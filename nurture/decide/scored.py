@@ -9,12 +9,12 @@ from typing import Final
 
 from nurture.decide import score
 from nurture.decide.condition import ALWAYS, evaluate
-from nurture.decide.fit import Fit, fit
+from nurture.decide.fit import Fit, Verdict, fit
 from nurture.decide.match import counts, ordered
 from nurture.decide.score import ScoreLines
 from nurture.model.campaign import Condition
 from nurture.model.company import Company
-from nurture.model.facts import Lead, Scores, Snapshot, Value
+from nurture.model.facts import Scores, Snapshot, Value
 from nurture.model.scoring import Cell, Model, Scoring
 from nurture.model.words import Truth
 
@@ -76,7 +76,7 @@ def scored(snapshot: Snapshot, model: Model, *, now: datetime) -> Scored:
     lead = snapshot.lead
     since = score.lines(snapshot.events, model, at=now, baseline_at=lead.baseline_at, carryover=lead.carryover)
     lifetime = since if lead.baseline_at is None else score.lines(snapshot.events, model, at=now)
-    fitted = fit(profile(lead), model, at=now)
+    fitted = fit(profile(lead.email, lead.country, lead.fields), model, at=now)
     engagement_band = score.engagement_band(since.score, model)
     return Scored(
         scores=Scores(
@@ -88,14 +88,14 @@ def scored(snapshot: Snapshot, model: Model, *, now: datetime) -> Scored:
     )
 
 
-def profile(lead: Lead) -> Mapping[str, Value]:
+def profile(email: str | None, country: str | None, fields: Mapping[str, Value]) -> Mapping[str, Value]:
     """The fields of a lead, and what its address and its country say where no field does."""
     extra: dict[str, Value] = {}
-    if lead.email and "@" in lead.email:
-        extra["domain"] = Value(lead.email.rpartition("@")[2].casefold(), "inferred")
-    if lead.country:
-        extra["country"] = Value(lead.country, "inferred")
-    return {**extra, **lead.fields}
+    if email and "@" in email:
+        extra["domain"] = Value(email.rpartition("@")[2].casefold(), "inferred")
+    if country:
+        extra["country"] = Value(country, "inferred")
+    return {**extra, **fields}
 
 
 def scores(snapshot: Snapshot, scoring: Scoring, *, now: datetime, holds: Holds | None = None) -> Scored:
@@ -103,7 +103,7 @@ def scores(snapshot: Snapshot, scoring: Scoring, *, now: datetime, holds: Holds 
     return scored(snapshot, choose_model(snapshot, scoring, now=now, holds=holds), now=now)
 
 
-def action(fitted: Fit, engagement_band: int, model: Model) -> str:
+def action(fitted: Fit | Verdict, engagement_band: int, model: Model) -> str:
     """What the matrix says, `poor_fit` outside the picture, `profile_first` where only unknowns stand in the way."""
     if fitted.excluded or fitted.band_high == "D":
         return "poor_fit"

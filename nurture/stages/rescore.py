@@ -6,7 +6,7 @@ ramps what newly qualifies: a new model cannot flood sales.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +14,11 @@ from multiprocessing import get_context
 from typing import Any, Final
 
 from nurture.decide import score
-from nurture.decide.fit import fit
+from nurture.decide.fit import verdict
 from nurture.decide.scored import HANDOFF, Holds, action, choose_model, holding, profile
 from nurture.errors import Refused
 from nurture.model.campaign import Condition
-from nurture.model.facts import Lead, Snapshot
+from nurture.model.facts import Lead, Snapshot, Value
 from nurture.model.library import Library
 from nurture.model.scoring import Model
 from nurture.model.words import ENGAGED, EventKind, Stage
@@ -159,13 +159,10 @@ def wanted_kinds(library: Library) -> frozenset[str]:
 
 def score_raw(raw: RawLead, library: Library, holds: Holds, now: datetime) -> dict[str, Any]:
     """The cached columns of one lead, from raw rows: the same arithmetic as `decide.scored`, without explanations."""
-    lead = Lead(
-        raw.id, Stage(raw.stage), raw.email, fields=snapshots.values(raw.fields), country=raw.country, track=raw.track,
-        cycle=raw.cycle, baseline_at=raw.baseline_at, carryover=raw.carryover,
-    )
-    model = _model(lead, library, holds, now)
+    fields = snapshots.values(raw.fields)
+    model = _model(raw, fields, library, holds, now)
     points = score.total(raw.events, model, at=now, baseline_at=raw.baseline_at, carryover=raw.carryover)
-    fitted = fit(profile(lead), model, at=now)
+    fitted = verdict(profile(raw.email, raw.country, fields), model, at=now)
     band = score.engagement_band(points, model)
     return {
         "model": model.id, "engagement": points, "fit_low": fitted.low, "fit_high": fitted.high,
@@ -174,10 +171,16 @@ def score_raw(raw: RawLead, library: Library, holds: Holds, now: datetime) -> di
     }
 
 
-def _model(lead: Lead, library: Library, holds: Holds, now: datetime) -> Model:
+def _model(
+    raw: RawLead, fields: Mapping[str, Value], library: Library, holds: Holds, now: datetime
+) -> Model:
     models = library.scoring.models
     if len(models) == 1 and models[0].applies_if is None:
         return models[0]
+    lead = Lead(
+        raw.id, Stage(raw.stage), raw.email, fields=fields, country=raw.country, track=raw.track, cycle=raw.cycle,
+        baseline_at=raw.baseline_at, carryover=raw.carryover,
+    )
     return choose_model(Snapshot(lead), library.scoring, now=now, holds=holds)
 
 

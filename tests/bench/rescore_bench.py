@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -101,16 +103,24 @@ def measure(store: Store, leads: int, *, workers: int, name: str) -> dict[str, A
     def tell(done: int, of: int) -> None:
         print(f"\r{name}: {done:,} of {of:,}", end="", flush=True)
 
-    began = time.perf_counter()
+    began, before = time.perf_counter(), _cpu()
     base = library()
     scoring = Scoring(base.scoring.models, 1, sha=f"bench-{leads}")
     done = rescore(store, library(scoring=scoring), now=NOW, workers=workers, progress=tell, wake=False)
-    took = time.perf_counter() - began
+    took, cpu = time.perf_counter() - began, _cpu() - before
     figures = {"name": name, "leads": done.leads, "events": leads * PER_LEAD, "seconds": round(took, 1),
-               "leads_per_second": round(done.leads / took), "workers": workers, "fill_seconds": round(filled, 1)}
+               "leads_per_second": round(done.leads / took), "leads_per_cpu_second": round(done.leads / cpu),
+               "workers": workers, "fill_seconds": round(filled, 1)}
     print(f"\r{name}: {done.leads:,} leads, {leads * PER_LEAD:,} events in {took:.1f} s "
-          f"({done.leads / took:,.0f} leads/s, {workers} processes; filled in {filled:.0f} s)")
+          f"({done.leads / took:,.0f} leads/s, {done.leads / cpu:,.0f} per second of CPU, {workers} processes; "
+          f"filled in {filled:.0f} s; load {os.getloadavg()[0]:.1f})", flush=True)
     return figures
+
+
+def _cpu() -> float:
+    """Seconds of CPU of this process and of the processes it waited for (PostgreSQL's own are not among them)."""
+    ours, theirs = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return ours.ru_utime + ours.ru_stime + theirs.ru_utime + theirs.ru_stime
 
 
 def run(leads: int = 1_000_000, *, workers: int = 2) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.decide import score
-from nurture.model.facts import Event
-from nurture.model.scoring import Decay, Inactivity, Model, Rule
+from nurture.decide.fit import fit, verdict
+from nurture.model.facts import Event, Value
+from nurture.model.scoring import Criterion, Decay, Inactivity, Model, Rule, Subtraction, ValueRule
 from nurture.model.words import Depth
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -146,3 +147,31 @@ def test_an_organisation_counts_its_people_without_adding_them_up() -> None:
     assert score.account_engagement([40_000, 20_000, 20_000]) == 50_000
     assert score.account_engagement([90_000, 90_000]) == 100_000
     assert score.account_engagement([]) == 0
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> Model:
+    criteria = tuple(
+        Criterion(field, draw(st.integers(1, 50)), rules=(
+            ValueRule(draw(st.integers(0, 100)), one_of=("a", "b")),
+            *([ValueRule(draw(st.integers(0, 100)), otherwise=True)] if draw(st.booleans()) else []),
+        ), exclude=("b",) if draw(st.booleans()) else (), min_confidence=draw(st.sampled_from((0.0, 0.8))),
+            max_age_days=draw(st.none() | st.just(30)))
+        for field in draw(st.lists(st.sampled_from(("role", "size", "land")), unique=True))
+    )
+    taken = (Subtraction("role", draw(st.integers(1, 60)), ValueRule(0, one_of=("c",))),)
+    return Model("m", fit=criteria, subtract=taken if draw(st.booleans()) else ())
+
+
+known_values = st.dictionaries(st.sampled_from(("role", "size", "land")), st.builds(
+    Value, st.sampled_from(("a", "b", "c", "", None)), st.just("declared"), st.sampled_from((0.5, 1.0)),
+    st.sampled_from((None, AT, AT - timedelta(days=31), AT + timedelta(days=1))),
+))
+
+
+@settings(max_examples=100)
+@given(pictures(), st.lists(known_values, min_size=1, max_size=4))
+def test_a_verdict_in_bulk_is_the_fit_that_is_explained(model: Model, people: list[dict[str, Value]]) -> None:
+    for values in people * 2:
+        whole, quick = fit(values, model, at=AT), verdict(values, model, at=AT)
+        assert quick == tuple(getattr(whole, name) for name in quick._fields)
