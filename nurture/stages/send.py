@@ -77,7 +77,7 @@ def _recover(parts: Parts, conn: Connection, now: datetime) -> None:
     again = [id_ for id_, _, campaign in lost if _resends(parts, campaign)]
     messages.resend_later(conn, again, at=now + RESEND_AFTER)
     outgoing.wake(conn, {e: 0 for id_, e, _ in lost if e is not None and id_ not in set(again)}, now=now)
-    messages.resend_silent(conn, signs=_SIGNS, now=now)
+    outgoing.wake(conn, dict.fromkeys(messages.resend_silent(conn, signs=_SIGNS, now=now), 0), now=now)
 
 
 def _resends(parts: Parts, campaign: str | None) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select
 
 from nurture.model.words import EnrollmentState, Verdict
-from nurture.store import brakes, campaigns, wakeups
+from nurture.store import brakes, campaigns, messages, wakeups
 from nurture.store.literal import is_one_of, word
 from nurture.store.tables import EnrollmentRow, HitRow, LeadRow, MessageRow, OutboxRow, SlaTimerRow, WakeupRow
 from nurture.store.tables.columns import core
@@ -31,13 +31,14 @@ def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None)
         "plan": _count(*_enrolled(stopped, only), _enrollment.c.due_at <= now),
         "send": _count(*_sendable(stopped, only), _message.c.due_at <= now),
         "stranded": _count(*_stranded(now, only)),
+        "silent": _count(*messages.SILENT, _message.c.due_at <= now, *_of(_message.c.campaign, (), only)),
         "record": _count(_hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now),
         "recycle": _count(_timer.c.met_at.is_(None), _timer.c.closed_at.is_(None), _timer.c.next_at <= now),
         "deliver": _count(is_one_of(_outbox.c.state, ("planned", "deferred")), _outbox.c.due_at <= now),
         **{stage: _count(_wakeup.c.stage == stage, _wakeup.c.due_at <= now, free) for stage in wakeups.ORDER},
     }
     row = conn.execute(select(*(count.label(stage) for stage, count in counts.items()))).one()._asdict()
-    row["send"] += row.pop("stranded")
+    row["send"] += row.pop("stranded") + row.pop("silent")
     return {"rebase": len(campaigns.unswept(conn)), **{stage: int(n) for stage, n in row.items()}}
 
 
@@ -48,6 +49,7 @@ def next_due(conn: Connection) -> datetime | None:
         _first(_lead.c.review_at, _lead.c.review_at.is_not(None)),
         _first(_enrollment.c.due_at, *_enrolled(stopped, None)),
         _first(_message.c.due_at, *_sendable(stopped, None)),
+        _first(_message.c.due_at, *messages.SILENT),
         _first(_message.c.lease_until, is_one_of(_message.c.state, ("claimed", "started"))),
         _first(_hit.c.decide_at, _hit.c.verdict == word(Verdict.HELD)),
         _first(_timer.c.next_at, _timer.c.met_at.is_(None), _timer.c.closed_at.is_(None)),

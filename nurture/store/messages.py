@@ -26,6 +26,8 @@ _link = core(LinkRow)
 
 RESENDS = "resends"
 _WAITING = ("planned", "deferred")
+SILENT = (_t.c.state == word(MessageState.UNKNOWN), _t.c.reason == word(RESENDS))
+"""Unknown messages that wait for a sign, as their index was declared."""
 _ON_THE_WAY = is_one_of(_t.c.state, ("claimed", "started"))
 """As the index on leases was declared, so that it serves."""
 
@@ -96,14 +98,20 @@ def resend_later(conn: Connection, ids: Sequence[int], *, at: datetime) -> None:
         conn.execute(ours.values(due_at=at, reason=RESENDS))
 
 
-def resend_silent(conn: Connection, *, signs: Collection[str], now: datetime) -> int:
-    """Unknown messages whose time is up without any of `signs` (event kinds) go out again, under the same id."""
-    seen = select(_event.c.id).where(_event.c.message_id == _t.c.id, _event.c.kind.in_(list(signs))).exists()
-    statement = (
-        update(_t).where(_t.c.state == word(MessageState.UNKNOWN), _t.c.reason == RESENDS, _t.c.due_at <= now, ~seen)
-        .values(state=MessageState.DEFERRED, due_at=now, reason_text="no sign of it: sent again with the same id")
-    )
-    return int(conn.execute(statement).rowcount)
+def resend_silent(conn: Connection, *, signs: Collection[str], now: datetime) -> list[int]:
+    """Unknown messages whose time is up without any of `signs` (event kinds) go out again, under the same id.
+
+    Those that gave a sign have arrived and stay as they are: returns their enrollments, which may go on.
+    """
+    kinds = [word(sign) for sign in sorted(signs)]
+    of_it = (_event.c.lead_id == _t.c.lead_id, _event.c.message_id == _t.c.id)
+    seen = select(_event.c.id).where(*of_it, _event.c.kind.in_(kinds)).exists()
+    due = (*SILENT, _t.c.due_at <= now)
+    arrived = update(_t).where(*due, seen).values(reason="seen", reason_text="a sign of it came: it arrived")
+    going_on = list(conn.execute(arrived.returning(_t.c.enrollment_id)).scalars())
+    text = "no sign of it: sent again with the same id"
+    conn.execute(update(_t).where(*due).values(state=MessageState.DEFERRED, due_at=now, reason_text=text))
+    return [enrollment for enrollment in going_on if enrollment is not None]
 
 
 def address_hashes(conn: Connection, lead_ids: Iterable[int]) -> dict[int, str]:

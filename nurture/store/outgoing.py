@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from nurture.model.facts import ConsentState, Lead, Sent, Snapshot
 from nurture.model.words import MESSAGE_WAITING, Channel, ConsentStatus, MessageState, Purpose, Stage
+from nurture.store.messages import RESENDS
 
 LEASE = timedelta(minutes=20)
 """How long claimed rows stay with a worker that says nothing more."""
@@ -316,7 +317,10 @@ def record(conn: Connection, endings: Sequence[Ending], *, now: datetime, owner:
         else:
             done = conn.exec_driver_sql(sql, (*(list(c) for c in zip(*rows, strict=True)), owner))
         missed += len(rows) - max(int(done.rowcount), 0)
-    over = {e.enrollment_id: int(e.state is MessageState.SENT) for e in endings if e.state not in MESSAGE_WAITING}
+    over = {
+        e.enrollment_id: int(e.state is MessageState.SENT)
+        for e in endings if e.state not in MESSAGE_WAITING and e.reason != RESENDS
+    }
     wake(conn, {i: sent for i, sent in over.items() if i is not None}, now=now)
     return missed
 

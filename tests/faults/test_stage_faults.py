@@ -16,6 +16,7 @@ from nurture.mail.memory import MemoryTransport, accepted
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
 from nurture.model.delivery import Outgoing, Reply
+from nurture.pipeline import due_now, next_due
 from nurture.stages import metrics, send
 from nurture.store import Store, events, open_store
 from nurture.store.tables import CampaignRow, ConsentStateRow, EnrollmentRow, LeadRow
@@ -223,13 +224,16 @@ def test_resend_same_id(store: Store, signs: bool) -> None:
         world = World(store, SmtpTransport([route]), library(campaigns={"guide": campaign(sending=sending)}))
         world.add(1)
         assert run(world)["unknown"] == 1
-        assert run(world, NOW + HOUR)["due"] == 0
+        assert run(world, NOW + HOUR)["due"] == 0 and "send" not in due_now(world.parts, now=NOW + HOUR)
+        # Nothing else waits anywhere: the date itself has to bring the clock back here.
+        assert next_due(world.parts) == NOW + 4 * HOUR and due_now(world.parts, now=NOW + 5 * HOUR) == {"send": 1}
         if signs:
             with store.begin() as conn:
                 click = events.NewEvent("email_click", NOW, 1, message_id=world.messages()[0].id)
                 events.record(conn, [click], now=NOW)
         assert run(world, NOW + 5 * HOUR)["sent"] == (0 if signs else 1)
         assert list(server.copies().values()) == [1 if signs else 2]
+        assert "send" not in due_now(world.parts, now=NOW + 50 * HOUR)
 
 
 def test_assume_sent_is_the_default_and_wakes_the_campaign(store: Store) -> None:

@@ -29,6 +29,7 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "claim due messages": lambda conn: outgoing.claim(conn, now=NOW, limit=10, owner="w"),
     "release expired claims": lambda conn: messages.release_expired(conn, now=NOW),
     "find lost messages": lambda conn: messages.lost(conn, now=NOW),
+    "unknown messages without a sign": lambda conn: messages.resend_silent(conn, signs=("email_click",), now=NOW),
     "held hits": lambda conn: hits.due_messages(conn, now=NOW, limit=10),
     "claim wake-ups": lambda conn: wakeups.claim(conn, "score", now=NOW, limit=10, owner="w"),
     "claim deliveries": lambda conn: outbox.claim(conn, now=NOW, limit=10, owner="w"),

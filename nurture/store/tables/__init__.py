@@ -30,7 +30,17 @@ from nurture.store.tables.consent import (
 )
 from nurture.store.tables.facts import EventRow, HitRow, JournalRow, TransitionRow
 from nurture.store.tables.frozen import statements as frozen_statements
-from nurture.store.tables.mail import BrakeRow, FlightRow, InboundRow, LinkRow, MessageRow, RateRow, WebhookSeenRow
+from nurture.store.tables.mail import (
+    BrakeRow,
+    FlightRow,
+    InboundRow,
+    LinkRow,
+    MailDomainRow,
+    MessageRow,
+    RateRow,
+    VolumeRow,
+    WebhookSeenRow,
+)
 from nurture.store.tables.people import (
     AccountDomainRow,
     AccountRow,
@@ -98,6 +108,7 @@ __all__ = [
     "LeadTagRow",
     "LeadValueRow",
     "LinkRow",
+    "MailDomainRow",
     "MembershipRow",
     "MessageRow",
     "NoteRow",
@@ -120,6 +131,7 @@ __all__ = [
     "TransitionRow",
     "UserRow",
     "VisitorRow",
+    "VolumeRow",
     "WakeupRow",
     "WebhookSeenRow",
     "WordingRow",

@@ -23,6 +23,12 @@ class EventRow(SQLModel, table=True):
             sqlite_where=text("visitor_id IS NOT NULL"),
             postgresql_where=text("visitor_id IS NOT NULL"),
         ),
+        Index(
+            "ix_event_complaint",
+            "recorded_at",
+            sqlite_where=text("kind = 'email_complaint'"),
+            postgresql_where=text("kind = 'email_complaint'"),
+        ),
     )
 
     id: int | None = serial()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Index, LargeBinary, text
@@ -49,9 +49,9 @@ class MessageRow(SQLModel, table=True):
         ),
         Index(
             "ix_message_unknown",
-            "claimed_at",
-            sqlite_where=text("state = 'unknown'"),
-            postgresql_where=text("state = 'unknown'"),
+            "due_at",
+            sqlite_where=text("state = 'unknown' AND reason = 'resends'"),
+            postgresql_where=text("state = 'unknown' AND reason = 'resends'"),
         ),
         Index("ix_message_campaign", "campaign", "step_id"),
     )
@@ -147,13 +147,39 @@ class RateRow(SQLModel, table=True):
     per_hour: float | None = None
 
 
+class VolumeRow(SQLModel, table=True):
+    """How many mails one sending domain got accepted on one day, by provider: bulk limits and complaint rates."""
+
+    __tablename__ = "mail_volume"
+
+    day: date = Field(primary_key=True)
+    """The UTC day."""
+    sender: str = Field(primary_key=True)
+    """The From domain."""
+    provider: str = Field(primary_key=True)
+    """A large provider's personal mailboxes (`gmail`, ...), else `other`."""
+    sent: int = 0
+
+
+class MailDomainRow(SQLModel, table=True):
+    """A receiving domain and whose servers take its mail, looked up aside and kept; sending only reads it."""
+
+    __tablename__ = "mail_domain"
+
+    domain: str = Field(primary_key=True)
+    provider: str | None = None
+    """The domain group; None: not known, or the domain is its own."""
+    looked_at: datetime | None = None
+    next_look_at: datetime = Field(index=True)
+
+
 class BrakeRow(SQLModel, table=True):
     """Something that must not send for a while: a receiving domain group, a route (circuit breaker), everything."""
 
     __tablename__ = "brake"
 
     key: str = Field(primary_key=True)
-    """`domain:gmail`, `route:main`, `all`."""
+    """`domain:gmail`, `route:main`, `sender:example.com` (complaints), `all`."""
     until: datetime | None = None
     why: str
     failures: int = 0
