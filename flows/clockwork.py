@@ -17,6 +17,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from flows.engine import Engine
 from flows.plain import RunFailed
 from flows.schedule import SCHEDULE, Job
+from flows.watch import FolderWatch
 from flows.work import Work
 from nurture.assembly import refresh
 from nurture.clock import ClockJumpedBack
@@ -38,11 +39,20 @@ def wall() -> datetime:
 class Clockwork:
     """Take the clock, tick, give it back.
 
-    `observer` sees every job's books; `lost` is set when somebody else became the clock.
+    `observer` sees every job's books, `watch` the files of marketers; `lost` is set when somebody else became the
+    clock.
     """
 
-    def __init__(self, store: Store, work: Work, engine: Engine, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        work: Work,
+        engine: Engine,
+        observer: Observer | None = None,
+        watch: FolderWatch | None = None,
+    ) -> None:
         self.store = store
+        self.watch = watch
         self.work = work
         self.engine = engine
         self.observer = observer
@@ -77,7 +87,8 @@ class Clockwork:
         books: dict[str, Tally] = {}
         if self.lost.is_set():
             return books
-        refresh(self.work.parts)
+        applied = refresh(self.work.parts)
+        self._look_at_files(again=applied)
         due = self._due(None)
         for job in SCHEDULE:
             if not any(due.get(stage) for stage in job.stages):
@@ -95,6 +106,10 @@ class Clockwork:
             for stage, tally in found.items():
                 books.setdefault(stage, Tally()).add(tally)
         return books
+
+    def _look_at_files(self, *, again: bool) -> None:
+        for wrong in self.watch.look(now=self.work.clock.now(), again=again) if self.watch is not None else ():
+            log.error("%s (`nurture check` says how to mend it)", wrong)
 
     def _due(self, funnel_stage: str | None) -> dict[str, int]:
         return due_now(self.work.parts, now=self.work.clock.now(), funnel_stage=funnel_stage)

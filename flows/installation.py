@@ -15,6 +15,7 @@ from flows.clockwork import Clockwork, Observer
 from flows.engine import Engine, PlainEngine, PrefectEngine
 from flows.environment import embedded, prepare
 from flows.server import PrefectServer, check_port, free_port
+from flows.watch import FolderWatch
 from flows.work import Work, open_parts, owner_name
 from nurture.clock import Clock, SystemClock
 from nurture.errors import Unavailable, UsageError
@@ -74,7 +75,8 @@ class Installation:
         self.clock = self.clock or self._own_clock(self.parts.store)
         self.work = Work(self.parts, self.clock, owner_name("up"), self.settings.batch)
         self.engine = self._engine()
-        self.clockwork = Clockwork(self.parts.store, self.work, self.engine, self.observer)
+        watch = FolderWatch(self.parts.store, self.settings.campaigns_dir, self.settings.templates_dir)
+        self.clockwork = Clockwork(self.parts.store, self.work, self.engine, self.observer, watch)
         self.clockwork.take()
         if self.prefect is not None:
             self.prefect.start()
@@ -100,10 +102,10 @@ class Installation:
         return PrefectEngine(self.work, self.prefect.healthy)
 
     def _start_web(self) -> None:
-        from nurture.web.app import create_app
+        from nurture.web.app import app_of
 
         assert self.clock is not None and self._socket is not None
-        app = create_app(self.parts, self.clock, demo=self.demo)
+        app = app_of(self.settings, self.parts, self.clock, demo=self.demo)
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
         self._web = uvicorn.Server(config)
         self._web_thread = threading.Thread(target=self._web.run, args=([self._socket],), name="web", daemon=True)

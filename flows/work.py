@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 
+from flows.watch import FolderWatch
 from nurture.clock import Clock, SystemClock
 from nurture.errors import Refused
 from nurture.parts import Parts
@@ -19,12 +20,16 @@ SCHEDULE_LEASE = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`parts` is what is in force; `owner` names this process on every row it claims."""
+    """`parts` is what is in force; `owner` names this process on every row it claims.
+
+    `watch` looks at the files of marketers where no clock of ours does (a worker's process).
+    """
 
     parts: Parts
     clock: Clock
     owner: str
     limit: int
+    watch: FolderWatch | None = None
 
 
 _installed: Work | None = None
@@ -44,13 +49,21 @@ def current() -> Work:
     return _installed
 
 
+def look_at_files() -> None:
+    """In a worker's process: tell the owners of campaigns whose file broke or went away."""
+    work = current()
+    if work.watch is not None:
+        work.watch.look(now=work.clock.now())
+
+
 def _from_settings() -> Work:
     from nurture.settings import load_settings
 
     settings = load_settings()
     parts, clock = open_parts(settings), settings.clock()
     _be_one_of_the_clocks(parts.store, clock)
-    return Work(parts, clock, owner_name("worker"), settings.batch)
+    watch = FolderWatch(parts.store, settings.campaigns_dir, settings.templates_dir, patient=False)
+    return Work(parts, clock, owner_name("worker"), settings.batch, watch)
 
 
 def _be_one_of_the_clocks(store: Store, clock: Clock) -> None:
