@@ -91,7 +91,7 @@ def channels(snapshot: Snapshot, now: datetime) -> list[dict[str, Any]]:
     for one in found:
         if one["channel"] == Channel.PHONE.value:
             one["number"] = phone
-            one["when"] = snapshot.lead.get("call_when") or snapshot.lead.get("best_time")
+            one["when"] = snapshot.lead.get("call_time")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -51,43 +51,56 @@ class Outcome:
     lead_id: int | None = None
 
 
-def record(parts: Parts, results: Iterable[Result], *, now: datetime) -> list[Outcome]:
-    """Take results in, each in a transaction of its own: one bad line does not stop the rest."""
+May = Callable[[Connection, int], bool]
+"""Whether whoever tells may tell of this lead."""
+
+
+def record(
+    parts: Parts, results: Iterable[Result], *, now: datetime, by: str | None = None, may: May | None = None
+) -> list[Outcome]:
+    """Take results in, each in a transaction of its own: one bad line does not stop the rest.
+
+    `by` names the person whose token told it; a lead that `may` denies them is answered like one we do not know.
+    """
+    teller = Actor(ActorKind.CRM, by) if by else CRM
     outcomes = []
     for result in results:
         try:
             with parts.store.begin() as conn:
-                outcomes.append(_one(parts, conn, result, now))
+                outcomes.append(_one(parts, conn, result, now, teller, may))
         except NurtureError as wrong:
             outcomes.append(Outcome(result, "refused", wrong.message))
     return outcomes
 
 
-def _one(parts: Parts, conn: Connection, result: Result, now: datetime) -> Outcome:
+def _one(
+    parts: Parts, conn: Connection, result: Result, now: datetime, teller: Actor, may: May | None
+) -> Outcome:
     if result.kind not in KINDS:
         raise Refused(f"`{result.kind}` is not a result.", code="unknown_result", fix=f"one of: {', '.join(KINDS)}")
     deal = accounts.deal_by_external(conn, result.deal) if result.deal else None
     lead_id = deal["lead_id"] if deal is not None else None
     if lead_id is None and result.lead:
         lead_id = people.find(conn, result.lead)
-    if lead_id is None:
+    if lead_id is None or (may is not None and not may(conn, lead_id)):
         raise Refused("Nobody by this name or deal.", code="unknown_lead")
     lead = lifecycle.lock(conn, lead_id)
     if deal is None:
         deal = next((d for d in accounts.deals_of_lead(conn, lead_id) if d["state"] == "open"), None)
     match result.kind:
         case "won":
-            return _won(parts, conn, result, lead, deal, now)
+            return _won(parts, conn, result, lead, deal, now, teller)
         case "lost":
-            return _lost(parts, conn, result, lead, deal, now)
+            return _lost(parts, conn, result, lead, deal, now, teller)
         case _:
-            return _churned(parts, conn, result, lead, now)
+            return _churned(parts, conn, result, lead, now, teller)
 
 
 def _won(
-    parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime
+    parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime,
+    teller: Actor,
 ) -> Outcome:
-    applied = _apply(parts, conn, result, lead.id, "opportunity_won", now)
+    applied = _apply(parts, conn, result, lead.id, "opportunity_won", now, teller)
     if applied.repeated:
         return Outcome(result, "repeated", "was known", lead.id)
     if deal is None and lead.account_id is not None:
@@ -106,12 +119,13 @@ def _won(
 
 
 def _lost(
-    parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime
+    parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime,
+    teller: Actor,
 ) -> Outcome:
     if not result.reason:
         raise Refused("A lost deal needs a reason.", code="needs_reason", fix="say why it was lost")
     reason = result.reason if result.reason.startswith("opp_lost") else f"opp_lost:{result.reason}"
-    applied = _back(parts, conn, result, lead, "opportunity_lost", reason, now)
+    applied = _back(parts, conn, result, lead, "opportunity_lost", reason, now, teller)
     if applied.repeated:
         return Outcome(result, "repeated", "was known", lead.id)
     if deal is not None:
@@ -119,8 +133,10 @@ def _lost(
     return Outcome(result, "applied", f"comes back in cycle {lead.cycle + 1}", lead.id)
 
 
-def _churned(parts: Parts, conn: Connection, result: Result, lead: Any, now: datetime) -> Outcome:
-    applied = _back(parts, conn, result, lead, "churned", "churned", now)
+def _churned(
+    parts: Parts, conn: Connection, result: Result, lead: Any, now: datetime, teller: Actor
+) -> Outcome:
+    applied = _back(parts, conn, result, lead, "churned", "churned", now, teller)
     if applied.repeated:
         return Outcome(result, "repeated", "was known", lead.id)
     if lead.account_id is not None:
@@ -129,24 +145,25 @@ def _churned(parts: Parts, conn: Connection, result: Result, lead: Any, now: dat
 
 
 def _back(
-    parts: Parts, conn: Connection, result: Result, lead: Any, trigger: str, reason: str, now: datetime
+    parts: Parts, conn: Connection, result: Result, lead: Any, trigger: str, reason: str, now: datetime,
+    teller: Actor,
 ) -> lifecycle.Applied:
     """A new cycle opens; the rows of the old one stay as they are."""
     agreement = parts.library.agreement
     found = recycling.reason_of(agreement, reason, by="crm")
     back = recycling.way_back(found, now=now, calendar=agreement.calendar, tracks=parts.library.tracks)
     columns = back.as_columns() | recycling.new_cycle(lead.cycle) | {"recycle_reason": reason}
-    return _apply(parts, conn, result, lead.id, trigger, now, reason=reason, columns=columns, track=back.track,
+    return _apply(parts, conn, result, lead.id, trigger, now, teller, reason=reason, columns=columns, track=back.track,
                   silent=back.mode == "silent" and back.track is None)
 
 
 def _apply(
-    parts: Parts, conn: Connection, result: Result, lead_id: int, trigger: str, now: datetime, *,
+    parts: Parts, conn: Connection, result: Result, lead_id: int, trigger: str, now: datetime, teller: Actor, *,
     reason: str | None = None, columns: dict[str, Any] | None = None, track: str | None = None, silent: bool = False,
 ) -> lifecycle.Applied:
     return lifecycle.apply(
-        conn, lead_id, trigger, actor=CRM, key=result.identity(), now=now, reason=reason, columns=columns, track=track,
-        silent=silent, agreement_version=parts.library.agreement.version, config_sha=parts.library.config_sha,
+        conn, lead_id, trigger, actor=teller, key=result.identity(), now=now, reason=reason, columns=columns, track=track,
+        silent=silent, beside=parts.library.tracks.beside, agreement_version=parts.library.agreement.version, config_sha=parts.library.config_sha,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store.tables import WebhookSeenRow
@@ -18,6 +18,12 @@ def first_time(conn: Connection, source: str, call_id: str, *, now: datetime) ->
     insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
     noted = insert(_t).values(source=source, call_id=call_id[:200], at=now).on_conflict_do_nothing()
     return conn.execute(noted.returning(_t.c.call_id)).first() is not None
+
+
+def seen(conn: Connection, source: str, call_id: str) -> bool:
+    """Whether a call was noted before."""
+    mine = (_t.c.source == source) & (_t.c.call_id == call_id[:200])
+    return conn.execute(select(_t.c.call_id).where(mine)).first() is not None
 
 
 def forget(conn: Connection, *, before: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,22 +13,28 @@ from starlette.exceptions import HTTPException
 from nurture.clock import Clock
 from nurture.errors import Unavailable
 from nurture.parts import Parts
-from nurture.web import confirm, decisions, forms, hooks, known, person, public, signin, staff
+from nurture.settings import Settings
+from nurture.web import confirm, decisions, forms, hooks, known, person, public, results, signin, sso, staff
 from nurture.web.answers import STATIC, STYLE, gone, page
 from nurture.web.front import App, Front
 from nurture.web.house import House
+from nurture.web.oidc import Provider
 from nurture.web.shell import Shell
 
 
 def create_app(
-    parts: Parts | Callable[[], Parts], clock: Clock, *, demo: bool = False, webhook_secrets: Sequence[str] = ()
+    parts: Parts,
+    clock: Clock,
+    *,
+    demo: bool = False,
+    webhook_secrets: Sequence[str] = (),
+    provider: Provider | None = None,
 ) -> App:
-    """The whole web side. `parts` may be a function, so that newly applied campaigns are seen without a restart.
+    """The whole web side. Whoever serves it keeps `parts` fresh (`Follower`, or the clock of `nurture up`).
 
     `demo` opens the staff pages to whoever holds the one-time link that `web.signin.one_time_link` makes.
     """
-    source = parts if callable(parts) else lambda: parts
-    house = House(source, clock, demo=demo, webhook_secrets=tuple(webhook_secrets))
+    house = House(parts, clock, demo=demo, webhook_secrets=tuple(webhook_secrets), provider=provider)
     inner = FastAPI(
         title="nurture",
         version="1",
@@ -39,10 +45,20 @@ def create_app(
     )
     inner.state.house = house
     _protect(inner, house)
-    for module in (public, person, forms, confirm, hooks, known, signin, staff, decisions):
+    for module in (public, person, forms, confirm, hooks, known, sso, signin, staff, decisions, results):
         inner.include_router(module.routes(house))
     _static(inner)
     return Front(house, Shell(inner))
+
+
+def app_of(settings: Settings, parts: Parts, clock: Clock, *, demo: bool = False) -> App:
+    """The web side as the settings want it: who may sign calls, whose accounts sign people in."""
+    provider = (
+        Provider(settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret)
+        if settings.oidc_issuer
+        else None
+    )
+    return create_app(parts, clock, demo=demo, webhook_secrets=settings.webhook_secrets(), provider=provider)
 
 
 def _static(inner: FastAPI) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +30,32 @@ from nurture.web.staff import queues_of
 SELLING = ("sales", "manager")
 
 
+class Into(BaseModel):
+    """What a lead becomes: an account and a contact (number or `new`), and a deal (number, or the name of a new one)."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=500)
+
+    account: int | Literal["new"] | None = None
+    contact: int | Literal["new"] | None = None
+    deal: int | str | None = None
+    amount: int | None = Field(default=None, ge=0, le=10**15)
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    close_on: date | None = None
+    confirm_duplicate: str | None = None
+    affiliation: Literal["move", "second"] | None = None
+
+    def chosen(self) -> conversion.Choice:
+        deal = None
+        if isinstance(self.deal, int):
+            deal = conversion.Deal(id=self.deal)
+        elif self.deal is not None:
+            named = None if self.deal == "new" else self.deal
+            deal = conversion.Deal(None, named, self.amount, self.currency, self.close_on)
+        return conversion.Choice(
+            self.account, self.contact, deal, confirm_duplicate=self.confirm_duplicate, affiliation=self.affiliation
+        )
+
+
 class Choice(BaseModel):
     """A decision. `key` makes a repeat give the first answer; `version` refuses it when the lead changed since."""
 
@@ -40,6 +67,10 @@ class Choice(BaseModel):
     bant: dict[str, str] = Field(default_factory=dict, max_length=4)
     kind: str = Field(default="call", max_length=32)
     outcome: str | None = Field(default=None, max_length=200)
+    content: str | None = Field(default=None, max_length=200)
+    fields: tuple[str, ...] = Field(default=(), max_length=20)
+    bant_notes: dict[str, str] = Field(default_factory=dict, max_length=4)
+    into: Into | None = None
     key: str | None = Field(default=None, max_length=200)
     version: int | None = None
 
@@ -52,12 +83,19 @@ ACTS: Mapping[str, Act] = {
     "recycle": lambda p, i, c, m: desk.recycle(
         p, i, reason=c.reason, note=c.note, revisit_on=c.revisit_on, expected_version=c.version, **m
     ),
-    "qualify": lambda p, i, c, m: desk.qualify(p, i, bant=c.bant, note=c.note, expected_version=c.version, **m),
-    "convert": lambda p, i, c, m: conversion.convert(
-        p, i, conversion.Choice(), note=c.note, expected_version=c.version, **m
+    "return": lambda p, i, c, m: desk.return_for_data(
+        p, i, missing=c.fields, note=c.note, expected_version=c.version, **m
     ),
-    "log": lambda p, i, c, m: desk.log_call(p, i, kind=c.kind, outcome=c.outcome, note=c.note, **m),
-    "undo": lambda p, i, c, m: desk.undo(p, i, **m),
+    "qualify": lambda p, i, c, m: desk.qualify(
+        p, i, bant=c.bant, notes=c.bant_notes, note=c.note, expected_version=c.version, **m
+    ),
+    "convert": lambda p, i, c, m: conversion.convert(
+        p, i, (c.into or Into()).chosen(), note=c.note, expected_version=c.version, **m
+    ),
+    "log": lambda p, i, c, m: desk.log_call(
+        p, i, kind=c.kind, outcome=c.outcome, note=c.note, content=c.content, **m
+    ),
+    "undo": lambda p, i, c, m: desk.undo(p, i, note=c.note, **m),
 }
 
 
@@ -218,6 +256,7 @@ def _calls(router: APIRouter, house: House) -> None:
                 "stage": done.stage,
                 "reason": done.reason,
                 "repeated": done.repeated,
+                "more": jsonable_encoder(done.more),
             }
         )
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, text
+from standardwebhooks import Webhook
 
 from nurture.model.agreement import Agreement, RecycleReason, RejectReason
 from nurture.model.company import Queue, Sales, Seller
 from nurture.model.tokens import sign
 from nurture.store import sessions
 from nurture.store.tables import HandoffRow
+from nurture.web.hooks import own_secret
 from tests.conftest import NOW
 from tests.web.conftest import World
 from tests.web.test_staff import enter, user
@@ -159,3 +164,66 @@ def test_the_api_decides_once_per_key_and_says_conflicts(desk: World) -> None:
     assert late.status_code == 409
     assert desk.client.post("/api/handoffs/1/convince", json={}, headers=iva).status_code == 404
     assert desk.client.post("/api/handoffs/1/accept", json={"surprise": 1}, headers=iva).status_code == 422
+
+
+def customer_to_be(world: World) -> None:
+    """The lead of the hand-off was converted by iva."""
+    with world.store.begin() as conn:
+        conn.execute(text("update lead set stage = 'converted'"))
+        conn.execute(text("update handoff set state = 'converted', closed_at = opened_at, owner = 'iva'"))
+
+
+def told(world: World, results: list[dict[str, object]], *, call_id: str = "m1", at: object = None) -> Any:
+    moment, body = at or world.clock.now(), json.dumps({"results": results})
+    signed = Webhook(own_secret(world.keys)).sign(call_id, moment, body)
+    headers = {"webhook-id": call_id, "webhook-timestamp": str(int(moment.timestamp())), "webhook-signature": signed}
+    return world.client.post("/results", content=body, headers=headers)
+
+
+def test_the_crm_tells_what_became_of_deals_signed_and_each_counts_once(desk: World) -> None:
+    customer_to_be(desk)
+    won = {"result": "won", "lead": "ada@example.com", "amount": 1_250_050, "currency": "EUR", "id": "d-1"}
+    assert desk.client.post("/results", json={"results": [won]}).status_code == 401
+    assert told(desk, [won], at=desk.clock.now() - timedelta(minutes=6)).status_code == 401
+    first = told(desk, [won, {"result": "lost", "lead": "nobody@example.com", "reason": "price"}]).json()
+    assert [one["state"] for one in first["results"]] == ["applied", "refused"]
+    assert stage(desk) == "customer"
+    assert told(desk, [won]).json() == {"repeated": True, "results": []}
+    assert told(desk, [won], call_id="m2").json()["results"][0]["state"] == "repeated"
+    again = told(desk, [{"result": "won"}, {"result": "divorced", "lead": "x"}], call_id="m3")
+    assert again.status_code == 422 and "results.1.result" in again.text
+    gone = told(desk, [{"result": "churned", "lead": "ada@example.com"}], call_id="m4").json()["results"][0]
+    assert gone["state"] == "applied" and desk.rows("select stage, cycle from lead") == [("recycled", 2)]
+
+
+def test_a_seller_tells_results_of_their_own_leads_only(desk: World) -> None:
+    customer_to_be(desk)
+    body = {"results": [{"result": "lost", "lead": "ada@example.com", "reason": "price"}]}
+    assert desk.client.post("/api/results", json=body).status_code == 401
+    assert desk.client.post("/api/results", json=body, headers=token(desk, "ines")).status_code == 403
+    other = desk.client.post("/api/results", json=body, headers=token(desk, "ota")).json()["results"][0]
+    assert (other["state"], other["text"]) == ("refused", "Nobody by this name or deal.")
+    own = desk.client.post("/api/results", json=body, headers=token(desk, "iva")).json()["results"][0]
+    assert own["state"] == "applied"
+    assert desk.rows("select actor_kind, actor_id from transition order by id desc limit 1") == [("crm", "iva")]
+
+
+def test_the_api_does_all_that_the_desk_does(desk: World) -> None:
+    iva = token(desk, "iva")
+
+    def post(decision: str, **body: object) -> Any:
+        return desk.client.post(f"/api/handoffs/1/{decision}", json=body, headers=iva)
+
+    assert post("return").status_code == 422, "which fields?"
+    post("accept")
+    assert post("log", kind="sales_assist", content="roi-calculator", note="as asked").json()["decision"]
+    short = post("qualify", bant={"budget": "no"})
+    assert (short.status_code, short.json()["code"]) == (422, "bant_missing")
+    rest = {"authority": "partly", "need": "yes", "timeline": "yes"}
+    assert post("qualify", bant=rest, bant_notes={"timeline": "by March"}).json()["stage"] == "sql"
+    done = post("convert", into={"account": "new", "deal": "new", "amount": 500_000, "currency": "EUR"}).json()
+    assert done["stage"] == "converted" and done["more"]["deal"]
+    assert desk.rows("select amount, currency from opportunity") == [(500_000, "EUR")]
+    assert desk.rows("select kind, content from activity") == [("sales_assist", "roi-calculator")]
+    held = dict(desk.rows("select letter, answer from bant order by id"))
+    assert held == {"budget": "no", **rest}, "all four are kept, whoever was short of them"

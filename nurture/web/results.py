@@ -1,0 +1,108 @@
+"""What became of deals, told by the CRM: `POST /results` signed, `POST /api/results` with a person's token.
+
+Each result counts once, whichever way and however often it arrives; each stands on its own, so that one that cannot
+be applied does not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date as Day
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from nurture.stages import results
+from nurture.store import Connection, board, calls
+from nurture.web.decisions import SELLING, Caller
+from nurture.web.hooks import MOST, secrets_of, verified
+from nurture.web.house import House
+from nurture.web.limits import client_key
+from nurture.web.signin import need
+from nurture.web.staff import queues_of
+
+SOURCE: Final = "results"
+
+
+class Reported(BaseModel):
+    """One result. `lead` is an address, an external id or our number; `deal` the CRM's id; `amount` in minor units."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=500)
+
+    result: Literal["won", "lost", "churned"]
+    lead: str | None = Field(default=None, min_length=1)
+    deal: str | None = Field(default=None, min_length=1)
+    reason: str | None = None
+    amount: int | None = Field(default=None, ge=0, le=10**15)
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    date: Day | None = None
+    id: str | None = None
+
+    def told(self) -> results.Result:
+        return results.Result(
+            self.result, lead=self.lead, deal=self.deal, reason=self.reason, amount=self.amount,
+            currency=self.currency, on=self.date, key=self.id,
+        )
+
+
+class Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    results: list[Reported] = Field(min_length=1, max_length=MOST)
+
+
+def routes(house: House) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/results")
+    async def take(request: Request) -> Response:
+        """Won, lost and churned from the company's own CRM. Signed with one of the webhook secrets."""
+        key = client_key(request.client.host if request.client else None)
+        if key is not None and not house.limits.call.take(key, house.now()):
+            return JSONResponse({"error": "too many calls"}, status_code=429)
+        body = await request.body()
+        return await run_in_threadpool(_take, house, body, dict(request.headers))
+
+    @router.post("/api/results")
+    def report(batch: Batch, user: Caller) -> JSONResponse:
+        """Won, lost and churned, told by a named person; a seller tells of leads that came to them."""
+        need(user, *SELLING)
+        queues = queues_of(house, user)
+
+        def theirs(conn: Connection, lead_id: int) -> bool:
+            return queues is None or board.with_handoff_in(conn, lead_id, queues=queues, owner=user.id)
+
+        told = [one.told() for one in batch.results]
+        return _answer(results.record(house.parts, told, now=house.now(), by=user.id, may=theirs))
+
+    return router
+
+
+def _take(house: House, body: bytes, headers: Mapping[str, str]) -> Response:
+    now = house.now()
+    if not verified(secrets_of(house), body, headers, now=now):
+        return JSONResponse({"error": "the signature does not fit"}, status_code=401)
+    try:
+        batch = Batch.model_validate_json(body)
+    except ValidationError as wrong:
+        told = [{"at": ".".join(str(p) for p in e["loc"]), "what": e["msg"]} for e in wrong.errors()[:20]]
+        return JSONResponse({"error": "the results cannot be read", "problems": told}, status_code=422)
+    with house.parts.store.read() as conn:
+        if calls.seen(conn, SOURCE, headers["webhook-id"]):
+            return JSONResponse({"repeated": True, "results": []})
+    outcomes = results.record(house.parts, [one.told() for one in batch.results], now=now)
+    # Noted after the work and not before: a crash in between leads to a repeat, which changes nothing, not to a loss.
+    with house.parts.store.begin() as conn:
+        calls.first_time(conn, SOURCE, headers["webhook-id"], now=now)
+    return _answer(outcomes)
+
+
+def _answer(outcomes: list[results.Outcome]) -> JSONResponse:
+    """What became of each, in the order it was told."""
+    told: list[dict[str, Any]] = [
+        {"result": one.result.kind, "state": one.state, "text": one.text, "lead": one.lead_id} for one in outcomes
+    ]
+    return JSONResponse({"repeated": False, "results": told})
