@@ -98,6 +98,11 @@ class Tracks:
     profiling: str = "profiling"
     repermission: str = "repermission"
 
+    @property
+    def beside(self) -> frozenset[str]:
+        """Tracks that run beside a lead's one marketing track: what surrounds a webinar it registered for."""
+        return frozenset(track.id for track in self.tracks.values() if track.kind == "operational")
+
 
 @dataclass(frozen=True, slots=True)
 class Seller:

@@ -7,7 +7,7 @@ from the closed lists of `agreement.yaml`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -108,12 +108,13 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
 
 
 def return_for_data(parts: Parts, handoff_id: int, *, missing: tuple[str, ...], by: str, now: datetime,
-                    note: str | None = None, key: str | None = None) -> Decided:
+                    note: str | None = None, key: str | None = None,
+                    expected_version: int | None = None) -> Decided:
     """Something is missing: back to profiling, with the fields sales wants named."""
     if not missing:
         raise Refused("Say which fields are missing.", code="needs_fields", fix="--field phone --field company")
     return recycle(parts, handoff_id, reason=recycling.MISSING_DATA, by=by, now=now, key=key, fields=missing,
-                   note=note or f"missing: {', '.join(missing)}")
+                   expected_version=expected_version, note=note or f"missing: {', '.join(missing)}")
 
 
 def qualify(parts: Parts, handoff_id: int, *, bant: Mapping[str, str], by: str, now: datetime, key: str | None = None,
@@ -200,22 +201,35 @@ def undo(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | No
         if desk.first is not None:
             return desk.first
         handoff = desk.handoff
-        last = next(iter(reversed(handoffs.decisions_of(conn, handoff.id))), None)
-        if last is None or last["decision"] not in ("reject", "recycle") or handoff.closed_at is None:
-            raise Refused("There is no rejection or recycle to take back.", code="nothing_to_undo")
-        if last["actor_id"] != seller.id:
-            raise Refused(f"This was decided by {last['actor_id']}.", code="not_yours", fix="ask them to take it back")
-        if now > sla.end_of_next_working_day(last["at"], parts.library.agreement):
-            raise Refused("It is too late to take this back.", code="too_late", fix="ask marketing to reopen the lead")
+        last = last_word(parts, handoff, handoffs.decisions_of(conn, handoff.id), by=seller.id, now=now)
         before = last["data"]["before"]
         desk.move("undo", columns={**before["columns"], **_times(before)}, previous=Stage(before["stage"]))
         if before["track"] != desk.lead.track:
             enrollments.change_track(conn, desk.lead.id, before["track"], now=now, reason="undo", status="paused")
+        enrollments.take_back(conn, desk.lead.id, since=last["at"], now=now)
         timers.restore(conn, handoff.id, ended_at=last["at"])
         handoffs.change(conn, handoff, state=before["state"], closed_at=None, reason=None)
         if last["decision"] == "reject" and last["data"].get("suppressed"):
             suppressions.lift_sales(conn, handoff.lead_id, by=seller.id, now=now)
         return desk.keep(correction_of=last["id"])
+
+
+def last_word(
+    parts: Parts, handoff: Handoff, decisions: Sequence[Mapping[str, Any]], *, by: str, now: datetime
+) -> Mapping[str, Any]:
+    """The decision that `by` may take back now.
+
+    Raises:
+        Refused: `nothing_to_undo`, `not_yours`, or `too_late`.
+    """
+    last = decisions[-1] if decisions else None
+    if last is None or last["decision"] not in ("reject", "recycle") or handoff.closed_at is None:
+        raise Refused("There is no rejection or recycle to take back.", code="nothing_to_undo")
+    if last["actor_id"] != by:
+        raise Refused(f"This was decided by {last['actor_id']}.", code="not_yours", fix="ask them to take it back")
+    if now > sla.end_of_next_working_day(last["at"], parts.library.agreement):
+        raise Refused("It is too late to take this back.", code="too_late", fix="ask marketing to reopen the lead")
+    return last
 
 
 def who(parts: Parts, by: str | None) -> Seller:
@@ -288,7 +302,7 @@ class Desk:
         applied = lifecycle.apply(
             self.conn, self.lead.id, trigger, actor=Actor(ActorKind.SALES, self.seller.id), key=f"desk/{self.key}",
             now=self.now, reason=self.reason, note=self.note, columns=columns, track=track, silent=silent,
-            previous=previous, agreement_version=self.parts.library.agreement.version,
+            previous=previous, beside=self.parts.library.tracks.beside, agreement_version=self.parts.library.agreement.version,
             config_sha=self.parts.library.config_sha,
         )
         self.stage = applied.after

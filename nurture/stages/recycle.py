@@ -122,6 +122,7 @@ def _expire(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, key: s
     back = recycling.way_back(reason, now=now, calendar=agreement.calendar, tracks=parts.library.tracks)
     lifecycle.apply(
         conn, handoff.lead_id, "sla_expired", actor=SYSTEM, key=key, now=now, reason=reason.id, track=back.track,
+        beside=parts.library.tracks.beside,
         columns=back.as_columns() | {"passive_recycles": lead.passive_recycles + 1},
         agreement_version=agreement.version, config_sha=parts.library.config_sha,
     )

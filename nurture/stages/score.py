@@ -196,6 +196,7 @@ def _move(
         reason=due.reason,
         columns=columns,
         track=track,
+        beside=library.tracks.beside,
         config_sha=library.config_sha,
         agreement_version=library.agreement.version,
     )

@@ -58,5 +58,4 @@ def exhausted(parts: Parts, conn: Connection, snapshot: Snapshot, campaign: Camp
 
 def _beside(lanes: Tracks, track: str | None) -> bool:
     """Whether this track runs beside the one marketing track of a lead."""
-    known = lanes.tracks.get(track or "")
-    return known is not None and known.kind == "operational"
+    return track in lanes.beside

@@ -254,6 +254,19 @@ def end(conn: Connection, ids: Iterable[int], *, state: EnrollmentState, reason:
     return int(conn.execute(statement).rowcount)
 
 
+def take_back(conn: Connection, lead_id: int, *, since: datetime, now: datetime) -> None:
+    """A decision made at `since` was taken back: runs begun since then end, runs that it ended stand where they stood.
+
+    They stand paused, because the lead is with sales again.
+    """
+    mine = _t.c.lead_id == lead_id
+    begun = conn.execute(select(_t.c.id).where(mine, _t.c.entered_at >= since, _t.c.state.in_(OPEN))).scalars()
+    end(conn, begun, state=EnrollmentState.LEFT, reason="the decision was taken back", now=now)
+    ended = mine & (_t.c.ended_at == since) & (_t.c.entered_at < since) & (_t.c.state == EnrollmentState.LEFT)
+    values = {"state": EnrollmentState.PAUSED, "ended_at": None, "end_reason": None, "why": "with sales"}
+    conn.execute(update(_t).where(ended).values(**values))
+
+
 def pause(conn: Connection, lead_ids: Iterable[int], *, reason: str) -> None:
     """Nothing more happens in these leads' campaigns until `resume`; each keeps its place and its anchor."""
     ids = list(lead_ids)

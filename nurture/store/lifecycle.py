@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -53,13 +53,13 @@ def apply(
     reason: str | None = None, note: str | None = None, expected_version: int | None = None,
     columns: Mapping[str, Any] | None = None, track: str | None = None, previous: Stage | None = None,
     gate_evaluation_id: int | None = None, agreement_version: int | None = None, config_sha: str | None = None,
-    occurred_at: datetime | None = None, silent: bool = False,
+    occurred_at: datetime | None = None, silent: bool = False, beside: Collection[str] = (),
 ) -> Applied:
     """Move one lead, in the caller's transaction: lock, guards, transition row, effects, version.
 
     `columns` are further values of the lead that belong to this move (cool-off, baseline, cycle ...); `track` the
-    track it goes on; `silent` keeps its campaigns paused (a silent cool-off); `previous` the stage a correction
-    restores. A key that is known does nothing and returns what it did first.
+    track it goes on; `beside` the tracks whose campaigns go on when it changes (`Tracks.beside`); `silent` keeps its
+    campaigns paused (a silent cool-off); `previous` the stage a correction restores. A key that is known does nothing and returns what it did first.
 
     Raises:
         Conflict: the lead changed since `expected_version`.
@@ -90,7 +90,7 @@ def apply(
     ).scalar_one()
     values = {"stage": after, "stage_since": now, "version": row.version + 1, "updated_at": now, **(columns or {})}
     conn.execute(update(_lead).where(_lead.c.id == lead_id).values(**values))
-    _effects(conn, row, after, trigger, track=track, silent=silent, now=now)
+    _effects(conn, row, after, trigger, track=track, silent=silent, beside=beside, now=now)
     wakeups.wake(conn, [lead_id], now=now)
     return Applied(lead_id, move.id, before, after, row.version + 1, made)
 
@@ -123,7 +123,8 @@ def _target(move: Move, previous: Stage | None) -> Stage:
 
 
 def _effects(
-    conn: Connection, row: Row[Any], after: Stage, trigger: str, *, track: str | None, silent: bool, now: datetime
+    conn: Connection, row: Row[Any], after: Stage, trigger: str, *, track: str | None, silent: bool,
+    beside: Collection[str], now: datetime,
 ) -> None:
     """What entering a stage does to the lead's campaigns and its stay on a track."""
     lead_id = row.id
@@ -137,7 +138,10 @@ def _effects(
             enrollments.change_track(conn, lead_id, track, now=now, reason=after.value)
         return
     if track is not None and track != row.track:
-        _end_all(conn, lead_id, reason=f"{trigger}: on to {track}", now=now)
+        _end_all(conn, lead_id, reason=f"{trigger}: on to {track}", now=now, but=beside)
+        if not silent:
+            # Paused while it was with sales: what surrounds a webinar goes on where it stood.
+            enrollments.resume(conn, [lead_id], now=now)
         status = "cooling" if after is Stage.RECYCLED else "active"
         enrollments.change_track(conn, lead_id, track, now=now, reason=trigger, status=status)
         return
@@ -154,8 +158,8 @@ def _mark(conn: Connection, lead_id: int, *, status: str, reason: str) -> None:
     conn.execute(update(_member).where(open_stay).values(status=status, reason=reason))
 
 
-def _end_all(conn: Connection, lead_id: int, *, reason: str, now: datetime) -> None:
-    inside = [e.id for e in enrollments.open_of(conn, [lead_id]).get(lead_id, [])]
+def _end_all(conn: Connection, lead_id: int, *, reason: str, now: datetime, but: Collection[str] = ()) -> None:
+    inside = [e.id for e in enrollments.open_of(conn, [lead_id]).get(lead_id, []) if e.track not in but]
     enrollments.end(conn, inside, state=EnrollmentState.LEFT, reason=reason, now=now)
 
 

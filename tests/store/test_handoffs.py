@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 from sqlalchemy import select, update
 
 from nurture.errors import Conflict, Refused
+from nurture.model.company import Track
 from nurture.model.words import Purpose, Stage
 from nurture.stages import desk, hand_off
 from nurture.stages.reopen import reopen
-from nurture.store import Store, accounts, handoffs, lifecycle, timers
+from nurture.store import Store, accounts, enrollments, handoffs, lifecycle, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow, OutboxRow
-from tests.store.qualify import SEED, WEBINAR, add_lead, grant, happened, parts, tick
+from tests.store.qualify import SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -232,6 +234,36 @@ def test_undo_of_a_recycle_puts_the_lead_back_on_its_track(store: Store) -> None
         "carryover",
     )
     assert [getattr(after, n) for n in names] == [getattr(before, n) for n in names]
+
+
+def inside(store: Store, who: int) -> dict[str, str]:
+    with store.read() as conn:
+        return {e.campaign: e.state for e in enrollments.all_of(conn, [who]).get(who, [])}
+
+
+def enrolled(store: Store, who: int, campaign: str, track: str, at: datetime, state: str = "paused") -> None:
+    row = {"lead_id": who, "campaign": campaign, "track": track, "run": 1, "cycle": 1, "version_entered": 1,
+           "version_now": 1, "state": state, "step_id": "one", "anchor_at": at, "due_at": at, "entered_at": at,
+           "entered_by": "test"}
+    with store.begin() as conn:
+        enrollments.start(conn, [row])
+
+
+def test_a_recycle_ends_its_track_and_spares_the_webinar_and_undo_brings_the_campaign_back(store: Store) -> None:
+    """What surrounds a webinar runs beside the track; a decision that is taken back ended nothing."""
+    who, handoff_id = handed_over(store, track="education")
+    events_track = Track("events", "Around a webinar", 5, kind="operational")
+    world = parts(store, tracks=replace(TRACKS, tracks={**TRACKS.tracks, "events": events_track}))
+    enrolled(store, who, "library", "education", NOW - timedelta(days=3))
+    enrolled(store, who, "webinar", "events", NOW - timedelta(days=1))
+    desk.recycle(world, handoff_id, reason="no_budget", by="jana", now=NOW)
+    assert inside(store, who) == {"library": "left", "webinar": "active"}
+    later = NOW + timedelta(hours=1)
+    enrolled(store, who, "budget", "business_case", later, state="active")
+    desk.undo(world, handoff_id, by="jana", now=later)
+    assert inside(store, who) == {"library": "paused", "webinar": "paused", "budget": "left"}
+    desk.recycle(world, handoff_id, reason="score_too_early", by="jana", now=later)
+    assert inside(store, who)["library"] == "active", "the lead resumes its track where it stood"
 
 
 def test_a_decision_on_a_closed_hand_off_is_a_conflict(store: Store) -> None:
