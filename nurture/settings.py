@@ -51,6 +51,8 @@ class Settings(BaseSettings):
 
     webhook_secret: SecretStr | None = None
     """Signs webhooks that leave and verifies those that come in (`whsec_...`, Standard Webhooks)."""
+    old_webhook_secrets: tuple[SecretStr, ...] = ()
+    """Secrets that still verify what comes in, while callers move to the new one (JSON list)."""
     private_webhooks: bool = False
     """Allow webhooks into private networks."""
 
@@ -63,6 +65,11 @@ class Settings(BaseSettings):
     dkim_domain: str = ""
     dkim_selector: str = "nurture"
     dkim_key_file: Path | None = None
+
+    oidc_issuer: str = ""
+    """Sign in with the company's own accounts: the address of its OpenID provider. Empty: passwords and links only."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
 
     prefect: bool = True
     """`off` runs the same functions without Prefect."""
@@ -108,6 +115,11 @@ class Settings(BaseSettings):
 
     def clock(self, latest: datetime | None = None) -> Clock:
         return SystemClock(latest) if self.now is None else FixedClock(aware(self.now))
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """What may sign calls to us, newest first; empty: the installation's own secret."""
+        first = () if self.webhook_secret is None else (self.webhook_secret,)
+        return tuple(secret.get_secret_value() for secret in (*first, *self.old_webhook_secrets))
 
     def secrets(self) -> tuple[str, ...]:
         """The signing secrets, newest first. Makes the embedded mode's own key on first use.

@@ -14,6 +14,7 @@ from nurture.errors import Unavailable, UsageError
 def register(app: typer.Typer) -> None:
     app.command("server-setup")(server_setup)
     app.command("web")(web)
+    app.command("webhook-secret")(webhook_secret)
 
 
 def server_setup() -> None:
@@ -48,13 +49,25 @@ def web(
 
     from flows.installation import listen
     from flows.work import open_parts
-    from nurture.web.app import create_app
+    from nurture.web.app import app_of
+    from nurture.web.follow import Follower
 
     chosen = settings()
     said = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     chosen = chosen.model_copy(update=said)
     taken = listen(chosen.host, chosen.port)
     parts = open_parts(chosen)
-    app = create_app(parts, chosen.clock())
+    app = app_of(chosen, parts, chosen.clock())
+    Follower(parts).start()
     out.print(Text(f"nurture web: http://{chosen.host}:{taken.getsockname()[1]}"))
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")).run(sockets=[taken])
+
+
+def webhook_secret() -> None:
+    """Print the secret that other systems sign their calls to /events with (NURTURE_WEBHOOK_SECRET, else our own)."""
+    from nurture.model.tokens import Keys
+    from nurture.web.hooks import own_secret
+
+    chosen = settings()
+    known = chosen.webhook_secrets()
+    typer.echo(known[0] if known else own_secret(Keys.from_secrets(chosen.secrets())))

@@ -55,7 +55,15 @@ def page(
     """The page `name` for this visitor; `known` is the person's own language, where known."""
     language = language_of(request, house, known)
     template = house.pages(language).get_template(name)
-    body = template.render(company=house.company, style=STYLE, path=request.url.path, demo=house.demo, **values)
+    given = {
+        "company": house.company,
+        "style": STYLE,
+        "path": request.url.path,
+        "demo": house.demo,
+        "company_accounts": house.provider is not None,
+        "zone": house.zone,
+    }
+    body = template.render(given | values)
     return HTMLResponse(body, status_code=status, headers={"content-language": language})
 
 

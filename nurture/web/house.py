@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -16,38 +16,40 @@ from nurture.model.company import Company
 from nurture.parts import Parts
 from nurture.web.language import NAMES, catalogue, locale
 from nurture.web.limits import Limit
+from nurture.web.oidc import Provider
 
 PAGES: Final = Path(__file__).parent / "pages"
 
 
 @dataclass(slots=True)
 class Limits:
-    """Asks per network. Generous for people, tight where guessing would pay."""
+    """Asks per network and process, generous for people. Attempts to sign in are counted in the store, for all."""
 
     post: Limit = field(default_factory=lambda: Limit(60, timedelta(minutes=1)))
     form: Limit = field(default_factory=lambda: Limit(20, timedelta(minutes=10)))
-    sign_in: Limit = field(default_factory=lambda: Limit(10, timedelta(minutes=10)))
-    account: Limit = field(default_factory=lambda: Limit(5, timedelta(minutes=10)))
     call: Limit = field(default_factory=lambda: Limit(1200, timedelta(minutes=1)))
 
 
 @dataclass(slots=True)
 class House:
-    """`source` gives the parts in force: a campaign applied while the app runs is seen by the next request."""
+    """`parts` is kept fresh by whoever serves: a campaign applied while the app runs is seen without a restart."""
 
-    source: Callable[[], Parts]
+    parts: Parts
     clock: Clock
     demo: bool = False
     webhook_secrets: tuple[str, ...] = ()
+    provider: Provider | None = None
+    """Whose accounts sign people in, beside passwords and links."""
     limits: Limits = field(default_factory=Limits)
-
-    @property
-    def parts(self) -> Parts:
-        return self.source()
 
     @property
     def company(self) -> Company:
         return self.parts.library.company
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where the company lives: times on its pages are those of its clocks."""
+        return ZoneInfo(self.company.timezone)
 
     def now(self) -> datetime:
         return self.clock.now()

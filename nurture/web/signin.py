@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from nurture.model.tokens import TokenPurpose, ledger_hash, sign
 from nurture.parts import Parts
-from nurture.store import confirmations, outbox, sessions
+from nurture.store import attempts, confirmations, outbox, sessions
 from nurture.store.sessions import User
 from nurture.web.answers import gone, page, too_many
 from nurture.web.house import House
@@ -25,6 +25,7 @@ from nurture.web.public import read_form, read_token
 COOKIE: Final = "nurture_session"
 MAGIC: Final = TokenPurpose.MAGIC
 LINK_VALID: Final = timedelta(minutes=20)
+WINDOW: Final = timedelta(minutes=10)
 SHORTEST: Final = 12
 _hasher: Final = PasswordHasher()
 _NOBODY: Final = _hasher.hash(secrets.token_hex(16))
@@ -127,7 +128,7 @@ def routes(house: House) -> APIRouter:
 
     @router.get("/sign-in")
     def ask(request: Request, to: str = "/") -> Response:
-        return page(request, house, "sign_in.html", to=local_path(to), wrong=False, mailed=False)
+        return page(request, house, "sign_in.html", to=local_path(to), told="")
 
     @router.post("/sign-in")
     async def enter(request: Request) -> Response:
@@ -154,7 +155,7 @@ def routes(house: House) -> APIRouter:
             user = sessions.user(conn, single.user_id) if single and single.user_id else None
         if single is None or user is None or user.disabled:
             return gone(request, house)
-        return _welcome(request, house, user, str(single.data.get("to") or "/"))
+        return welcome(request, house, user, str(single.data.get("to") or "/"))
 
     @router.post("/sign-out")
     async def leave(request: Request, user: SignedIn) -> Response:
@@ -179,20 +180,26 @@ def _valid(house: House, token: str) -> bool:
 def _enter(request: Request, house: House, typed: dict[str, str]) -> Response:
     """Password or mailed link. Whether somebody has an account never shows."""
     now = house.now()
-    network = client_key(request.client.host if request.client else None)
     account = typed["address"].strip().casefold()[:254]
-    by_network = network is None or house.limits.sign_in.take(network, now)
-    if not by_network or not house.limits.account.take(account, now):
+    if not _may_try(request, house, account, now):
         return too_many(request, house)
     with house.parts.store.read() as conn:
         user = sessions.user_by_address(conn, account)
     if typed["link"]:
         if user is not None and not user.disabled:
             _mail_link(house, user, local_path(typed["to"]), now)
-        return page(request, house, "sign_in.html", to=local_path(typed["to"]), wrong=False, mailed=True)
+        return page(request, house, "sign_in.html", to=local_path(typed["to"]), told="mailed")
     if fits(typed["password"][:200], user.password_hash if user and not user.disabled else None) and user is not None:
-        return _welcome(request, house, user, typed["to"])
-    return page(request, house, "sign_in.html", status=401, to=local_path(typed["to"]), wrong=True, mailed=False)
+        return welcome(request, house, user, typed["to"])
+    return page(request, house, "sign_in.html", status=401, to=local_path(typed["to"]), told="wrong")
+
+
+def _may_try(request: Request, house: House, account: str, now: datetime) -> bool:
+    """Ten attempts per network and five per account in ten minutes, over all processes."""
+    network = client_key(request.client.host if request.client else None)
+    with house.parts.store.begin() as conn:
+        by_network = network is None or attempts.take(conn, f"network {network}", most=10, per=WINDOW, now=now)
+        return by_network and attempts.take(conn, f"account {account}", most=5, per=WINDOW, now=now)
 
 
 def _mail_link(house: House, user: User, to: str, now: datetime) -> None:
@@ -215,7 +222,7 @@ def _mail_link(house: House, user: User, to: str, now: datetime) -> None:
         )
 
 
-def _welcome(request: Request, house: House, user: User, to: str) -> Response:
+def welcome(request: Request, house: House, user: User, to: str) -> Response:
     """A fresh session: a token that was in the browser before signing in is never reused."""
     token = secrets.token_urlsafe(32)
     now = house.now()

@@ -40,7 +40,8 @@ def test_c9_who_objects_loses_the_score_and_never_gets_one_again(store: Store) -
     rescore.rescore(store, world.library, now=later + timedelta(days=1), wake=True)
     tick(world, now=later + timedelta(days=1))
     after = profile(store, lead)
-    assert after["objected"] and not any(after[n] for n in ("model", "engagement", "fit_low", "cell", "action", "level"))
+    left = [n for n in ("model", "engagement", "fit_low", "cell", "action", "level") if after[n]]
+    assert after["objected"] and left == []
     with store.read() as conn:
         assert conn.execute(select(HandoffRow.__table__.c.id)).all() == []
 
