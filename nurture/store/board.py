@@ -106,7 +106,7 @@ def queue(conn: Connection, *, queues: Collection[str] | None, owner: str | None
     if queues is not None:
         mine = _handoff.c.queue.in_(list(queues))
         query = query.where(or_(mine, _handoff.c.owner == owner) if owner else mine)
-    urgent = (_handoff.c.fast.desc(), _handoff.c.due_at, _handoff.c.priority.desc())
+    urgent = (_handoff.c.priority.desc(), _handoff.c.opened_at)
     order = (_handoff.c.closed_at.desc(),) if done else urgent
     rows = conn.execute(query.order_by(*order, _handoff.c.id).limit(200))
     return [{**dict(row._mapping), "who": name_of(row.fields, row.lead_id)} for row in rows]
@@ -131,8 +131,9 @@ def lead_head(conn: Connection, lead_id: int) -> dict[str, Any]:
     """Name, stage and version of one lead; empty words for one that is not there."""
     row = conn.execute(select(_lead).where(_lead.c.id == lead_id)).first()
     if row is None:
-        return {"who": f"lead {lead_id}", "stage": "", "version": 0}
-    return {"who": name_of(row.fields, lead_id), "stage": row.stage, "version": row.version}
+        return {"who": f"lead {lead_id}", "stage": "", "version": 0, "blocked": False}
+    return {"who": name_of(row.fields, lead_id), "stage": row.stage, "version": row.version,
+            "blocked": row.contact_blocked}
 
 
 def with_handoff_in(conn: Connection, lead_id: int, *, queues: Collection[str], owner: str) -> bool:

@@ -1,4 +1,4 @@
-"""One hand-off and what a named seller decides about it: as a page and as JSON. GET shows, POST acts."""
+"""What a named seller decides about a hand-off, as JSON for programs; the pages act through the same list."""
 
 from __future__ import annotations
 
@@ -8,30 +8,26 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.encoders import jsonable_encoder
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
-from nurture.errors import Conflict, NurtureError, Refused
-from nurture.model.tokens import TokenPurpose
+from nurture.errors import Conflict, Refused
 from nurture.parts import Parts
 from nurture.stages import conversion, desk
 from nurture.stages.desk import Decided
 from nurture.store import board, handoffs, sessions
 from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User
-from nurture.web.answers import gone, page
 from nurture.web.house import House
 from nurture.web.limits import client_key
-from nurture.web.public import read_form, read_token
-from nurture.web.signin import SignedIn, check_post, need
+from nurture.web.signin import need
 from nurture.web.staff import queues_of
 
 SELLING = ("sales", "manager")
 
 
 class Into(BaseModel):
-    """What a lead becomes: an account and a contact (number or `new`), and a deal (number, or the name of a new one)."""
+    """What a lead becomes: an account and a contact (number or `new`), and a deal (number, or a name for a new one)."""
 
     model_config = ConfigDict(extra="forbid", str_max_length=500)
 
@@ -119,83 +115,8 @@ def visible(house: House, user: User, handoff_id: int) -> Handoff:
 
 def routes(house: House) -> APIRouter:
     router = APIRouter()
-    _pages(router, house)
     _calls(router, house)
     return router
-
-
-def _pages(router: APIRouter, house: House) -> None:
-    @router.get("/handoff/{token}", include_in_schema=False)
-    def from_mail(request: Request, token: str, user: SignedIn) -> Response:
-        """The link in a packet's mail: after signing in it shows the hand-off, and does nothing by itself."""
-        ids = read_token(house, TokenPurpose.HANDOFF, token, 2)
-        return gone(request, house) if ids is None else RedirectResponse(f"/queue/{ids[0]}", status_code=303)
-
-    @router.get("/queue/{handoff_id}", include_in_schema=False)
-    def show(request: Request, handoff_id: int, user: SignedIn) -> Response:
-        return _show(request, house, user, visible(house, user, handoff_id))
-
-    @router.post("/queue/{handoff_id}", include_in_schema=False)
-    async def act(request: Request, handoff_id: int, user: SignedIn) -> Response:
-        form = await read_form(request)
-        check_post(request, form)
-        typed = {k: v.strip() for k, v in form.items() if isinstance(v, str) and v.strip()}
-        return await run_in_threadpool(_act, request, house, user, handoff_id, typed)
-
-
-def _act(request: Request, house: House, user: User, handoff_id: int, typed: Mapping[str, str]) -> Response:
-    need(user, *SELLING)
-    found = visible(house, user, handoff_id)
-    name = typed.get("decision", "")
-    bant = {letter: typed[letter] for letter in handoffs.LETTERS if typed.get(letter)}
-    try:
-        if name not in ACTS:
-            raise Refused("Choose what you decided.", code="no_decision")
-        choice = Choice(
-            reason=typed.get(f"{name}_reason"),
-            note=typed.get("note"),
-            bant=bant,
-            kind=typed.get("kind", "call"),
-            revisit_on=_day(typed.get("revisit_on")),
-            version=int(typed["version"]) if typed.get("version", "").isdigit() else None,
-        )
-        decide(house, handoff_id, name, choice, user)
-    except (NurtureError, ValueError) as no:
-        told = f"{no.message} {no.fix}".strip() if isinstance(no, NurtureError) else "This cannot be read."
-        return _show(request, house, user, found, told=told, status=409 if isinstance(no, Conflict) else 422)
-    return RedirectResponse(f"/queue/{handoff_id}", status_code=303)
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None
-
-
-def _show(
-    request: Request, house: House, user: User, handoff: Handoff, *, told: str = "", status: int = 200
-) -> Response:
-    with house.parts.store.read() as conn:
-        decisions = handoffs.decisions_of(conn, handoff.id)
-        lead = board.lead_head(conn, handoff.lead_id)
-    agreement = house.parts.library.agreement
-    return page(
-        request,
-        house,
-        "handoff.html",
-        status=status,
-        user=user,
-        here="queue",
-        csrf=request.state.csrf,
-        handoff=handoff,
-        lead=lead,
-        packet=handoff.packet,
-        decisions=decisions,
-        told=told,
-        letters=handoffs.LETTERS,
-        answers=desk.ANSWERS,
-        rejects=sorted(agreement.reject_reasons.values(), key=lambda r: r.label),
-        recycles=sorted((r for r in agreement.recycle_reasons.values() if r.kind == "active"), key=lambda r: r.label),
-        may_act=user.may(*SELLING) and handoff.closed_at is None,
-    )
 
 
 def by_token(request: Request) -> User:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
@@ -64,7 +65,10 @@ def _people(router: APIRouter, house: House) -> None:
         need(user, "sales", "manager", "marketing")
         with house.parts.store.read() as conn:
             rows = board.queue(conn, queues=queues_of(house, user), owner=user.id, done=done)
-        return _page(request, house, "queue.html", user, here="queue", rows=rows, done=done, now=house.now())
+        zone = zone_of(house, user)
+        return _page(
+            request, house, "queue.html", user, here="queue", rows=rows, done=done, now=house.now(), zone=zone
+        )
 
     @router.get("/leads")
     def leads(request: Request, user: SignedIn, q: str = "", stage: str = "", n: int = 0) -> Response:
@@ -86,6 +90,12 @@ def _people(router: APIRouter, house: House) -> None:
         with house.parts.store.read() as conn:
             trips = handoffs.of_lead(conn, lead_id)
         return _page(request, house, "lead.html", user, here="leads", story=story, trips=trips)
+
+
+def zone_of(house: House, user: User) -> ZoneInfo:
+    """The zone a seller's times are shown in: their own, else that of the agreement's calendar."""
+    seller = house.parts.library.sales.sellers.get(user.id)
+    return ZoneInfo((seller.timezone if seller else None) or house.parts.library.agreement.calendar.zone)
 
 
 def queues_of(house: House, user: User) -> Collection[str] | None:

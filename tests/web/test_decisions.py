@@ -227,3 +227,40 @@ def test_the_api_does_all_that_the_desk_does(desk: World) -> None:
     assert desk.rows("select kind, content from activity") == [("sales_assist", "roi-calculator")]
     held = dict(desk.rows("select letter, answer from bant order by id"))
     assert held == {"budget": "no", **rest}, "all four are kept, whoever was short of them"
+
+
+def test_the_page_does_it_too_from_return_for_data_to_taking_it_back(desk: World) -> None:
+    enter(desk, "iva")
+
+    def post(**typed: str) -> Any:
+        return desk.client.post("/queue/1", data={**form_of(desk), **typed})
+
+    no_day = post(decision="recycle", recycle_reason="timing", revisit_on="soon", note="kept & shown")
+    assert no_day.status_code == 422 and "kept &amp; shown" in no_day.text, "what was typed stays"
+    assert post(decision="return", fields="phone, employees").status_code == 303
+    assert stage(desk) == "recycled" and "Take it back" in desk.client.get("/queue/1").text
+    enter(desk, "ota")
+    assert desk.client.post("/queue/1", data={**form_of(desk, "/"), "decision": "undo"}).status_code == 404
+    enter(desk, "iva")
+    assert post(decision="undo").status_code == 303
+    assert post(decision="accept").status_code == 303
+    assert post(decision="log", kind="call", outcome="voicemail").status_code == 303
+    short = post(decision="qualify", need="yes", need_note="forty phones")
+    assert short.status_code == 422 and "Not enough is known yet" in short.text
+    page = desk.client.get("/queue/1").text
+    assert "voicemail" in page and "as before: yes" in page and "forty phones" in page
+    assert post(decision="qualify", budget="partly").status_code == 303
+    deal = {"deal": "Forty phones", "amount": "12 500,50", "currency": "eur"}
+    assert post(decision="convert", account="new", **deal).status_code == 303
+    assert stage(desk) == "converted"
+    assert desk.rows("select name, amount, currency from opportunity") == [("Forty phones", 1_250_050, "EUR")]
+
+
+def test_times_are_those_of_the_seller(desk: World) -> None:
+    library = desk.parts.library
+    sellers = {**library.sales.sellers, "iva": replace(library.sales.sellers["iva"], timezone="America/New_York")}
+    desk.parts.library = replace(library, sales=replace(library.sales, sellers=sellers))
+    with desk.store.begin() as conn:
+        conn.execute(text("update handoff set due_at = '2026-11-23 15:30:00'"))
+    enter(desk, "iva")
+    assert "Mon 23 Nov 2026, 10:30" in desk.client.get("/queue").text
