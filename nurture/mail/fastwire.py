@@ -1,101 +1,112 @@
 """The same conversation in one round trip per message, for servers that offer PIPELINING (RFC 2920).
 
 aiosmtplib sets the connection up (TLS, login, EHLO); then this protocol takes over its transport. MAIL, RCPT and DATA
-leave together, and the next message's envelope leaves with the body before it, which RFC 2920 3.1 allows. Whatever a
-server does wrong ends the connection and is told by the phase it happened in, exactly as `session.PlainSession` does.
+leave together, and the next message's envelope leaves with the body before it, which RFC 2920 3.1 allows. A reply moves
+the talk on where it arrives: waking a task for each costs more than the talk itself. Whatever a server does wrong ends
+the connection and is told by the phase it happened in, exactly as `session.PlainSession` does.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from typing import cast
+from collections.abc import Callable
+from typing import Final, cast
 
 import aiosmtplib
 
 from nurture.mail.mime import stuffed
-from nurture.mail.session import Answer, More
+from nurture.mail.session import OUT_OF_TURN, Answer, More
 from nurture.mail.transport import Route
 from nurture.model.delivery import Outgoing, Phase, Reply
 
-MOST_UNREAD = 64 * 1024
-_OK = (250, 251, 252)
-Said = tuple[int | None, str]
+MOST_UNREAD: Final = 64 * 1024
+_CODES: Final = {b"%03d" % code: code for code in range(1000)}
+_OK: Final = frozenset({250, 251, 252})
+Step = Callable[[int | None, str], None]
+"""What the next reply is for: gets its code (None: there will be none, and the text says why) and its text."""
 
 
 class _Replies(asyncio.Protocol):
-    """Reads replies in order, each with a deadline. After the first fault nothing more is ever read."""
+    """Gives each reply, in order, to `step`. After the first fault nothing more is ever read."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self.transport, self.loop = transport, loop
+    def __init__(self, transport: asyncio.Transport, broken: Callable[[BaseException], None]) -> None:
+        self.transport, self.broken = transport, broken
+        self.loop = asyncio.get_running_loop()
         self.lost: str | None = None
-        self._unread = b""
-        self._lines: list[bytes] = []
-        self._ready: deque[Said] = deque()
-        self._waiter: asyncio.Future[None] | None = None
+        self.step: Step | None = None
         self._deadline = 0.0
+        self._unread = b""
+        self._left = 0
+        self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
+
+    def expect(self, step: Step, patience: float) -> None:
+        """The next reply is for `step`; none within `patience` seconds is a fault."""
+        self.step = step
+        self._deadline = self.loop.time() + patience
+        if self._timer is None:
+            self._timer = self.loop.call_later(patience, self._late)
+
+    def ahead(self) -> bool:
+        """Has the server said more than it was asked? That would be taken for the next command's answer."""
+        return self._left > 0 or bool(self._unread or self._lines)
+
+    def rest(self) -> None:
+        """Nothing is expected for now."""
+        self.step = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give(self, code: int | None, text: str) -> None:
+        if self.step is None:
+            self.lost = self.lost or OUT_OF_TURN
+            return
+        try:
+            self.step(code, text)
+        except BaseException as error:
+            self.broken(error)
 
     def data_received(self, data: bytes) -> None:
         if self._unread:
             data = self._unread + data
         *lines, self._unread = data.split(b"\n")
+        self._left = len(lines)
         for line in lines:
+            self._left -= 1
             if self.lost is None:
                 self._line(line.rstrip(b"\r"))
         if len(self._unread) + sum(map(len, self._lines)) > MOST_UNREAD:
             self.fail("a reply without end")
-        self._wake()
 
     def _line(self, line: bytes) -> None:
-        code = line[:3]
-        if len(code) < 3 or not code.isdigit() or line[3:4] not in (b"", b" ", b"-"):
-            self._ready.append((None, f"not a reply: {line[:80].decode('utf-8', 'replace')}"))
-            self.fail("not a reply")
-            return
-        if line[3:4] == b"-":
+        code, mark = _CODES.get(line[:3]), line[3:4]
+        if code is None or mark not in b" -":
+            self.fail(f"not a reply: {line[:80].decode('utf-8', 'replace')}")
+        elif mark == b"-":
             self._lines.append(line[4:])
-            return
-        text = b" ".join((*self._lines, line[4:])) if self._lines else line[4:]
-        self._lines = []
-        self._ready.append((int(code), text.decode("utf-8", "replace")))
+        else:
+            text = b" ".join((*self._lines, line[4:])) if self._lines else line[4:]
+            self._lines = []
+            self._give(code, text.decode("utf-8", "replace"))
 
     def eof_received(self) -> None:
         self.fail("the server closed the connection")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.fail(str(exc) if exc else "the connection was lost")
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def fail(self, why: str) -> None:
+        """The connection is of no more use; whoever waits for a reply is told that none will come."""
         if self.lost is None:
             self.lost = why
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and (self._ready or self.lost is not None) and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def read(self, timeout: float) -> Said:
-        """The next reply, or (None, why) where none came."""
-        if not self._ready and self.lost is None:
-            self._deadline = self.loop.time() + timeout
-            if self._timer is None:
-                self._timer = self.loop.call_later(timeout, self._late)
-            self._waiter = self.loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self._ready.popleft() if self._ready else (None, self.lost or "the connection was lost")
+            self._give(None, why)
 
     def _late(self) -> None:
         """One timer per connection: it looks when it was set for, and is set again where the deadline has moved."""
         self._timer = None
         left = self._deadline - self.loop.time()
-        if self._waiter is None:
+        if self.step is None:
             return
         if left > 0:
             self._timer = self.loop.call_later(left, self._late)
@@ -104,116 +115,167 @@ class _Replies(asyncio.Protocol):
 
 
 class PipelinedSession:
-    """Like PlainSession, for a client whose server offers PIPELINING."""
+    """Like PlainSession, for a client whose server offers PIPELINING.
+
+    Each `_..._said` takes one reply of the message in hand and says which comes next.
+    """
 
     def __init__(self, client: aiosmtplib.SMTP, route: Route) -> None:
-        self.alive = True
         self.route = route
-        self._client = client
+        self._command, self._patience = route.timeouts.command, route.timeouts.body
         self._count = 0
         self._utf8 = client.supports_extension("smtputf8")
         self._transport = cast(asyncio.Transport, client.protocol.transport if client.protocol else None)
-        self._replies = _Replies(self._transport, asyncio.get_running_loop())
+        self._replies = _Replies(self._transport, self._broken)
         self._transport.set_protocol(self._replies)
+        self._usable = True
         self._reset = b""
         self._reset_sent = False
         self._last = False
         """It has carried what it may carry and is renewed."""
+        self._no: Reply | None = None
+        self._following: Outgoing | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self._usable and self._replies.lost is None
 
     async def run(self, first: Outgoing, more: More, answer: Answer) -> None:
-        message = self._sendable(first, more, answer)
-        if message is not None:
+        self._more, self._answer = more, answer
+        message = self._sendable(first)
+        if message is not None and not self.alive:
+            answer(message, Reply(Phase.MAIL, None, self._replies.lost or OUT_OF_TURN))
+        elif message is not None:
+            self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._write(self._envelope(message))
-        while message is not None:
-            refused = await self._open(message)
-            self._count += 1
-            if self._count >= self.route.per_connection:
-                self._last = True
-            following = self._next(more, answer)
-            if refused is None:
-                body = stuffed(message.raw)
-                self._write(body + self._envelope(following) if following else body)
-                reply = await self._said(Phase.BODY, self.route.timeouts.body)
-            else:
-                reply = refused
-                if following is not None and self.alive:
-                    self._write(self._envelope(following))
-            answer(message, reply)
-            message = following
+            self._begin(message)
+            await self._over
         if not self.alive or self._last:
             await self.close()
 
-    def living(self) -> bool:
-        """`alive`, asked anew: it changes while answers are read."""
-        return self.alive
+    def _broken(self, error: BaseException) -> None:
+        """Whoever gives and takes the messages failed: the session ends and says so."""
+        self._usable = False
+        self._replies.rest()
+        if not self._over.done():
+            self._over.set_exception(error)
 
-    def _next(self, more: More, answer: Answer) -> Outgoing | None:
-        if not self.alive or self._last:
+    def _next(self) -> Outgoing | None:
+        self._count += 1
+        if self._count >= self.route.per_connection:
+            self._last = True
+        if self._last or not self.alive:
             return None
-        message = more()
-        return None if message is None else self._sendable(message, more, answer)
+        message = self._more()
+        return None if message is None else self._sendable(message)
 
-    def _sendable(self, message: Outgoing, more: More, answer: Answer) -> Outgoing | None:
+    def _sendable(self, message: Outgoing) -> Outgoing | None:
         """Skips what this server cannot take."""
         found: Outgoing | None = message
         while found is not None and found.smtputf8 and not self._utf8:
-            answer(found, Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8"))
-            found = more()
+            self._answer(found, Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8"))
+            found = self._more()
         return found
 
     def _envelope(self, message: Outgoing) -> bytes:
-        option = b" SMTPUTF8" if message.smtputf8 else b""
-        reset, self._reset = self._reset, b""
-        self._reset_sent = bool(reset)
-        return b"%bMAIL FROM:<%b>%b\r\nRCPT TO:<%b>\r\nDATA\r\n" % (
-            reset,
-            message.sender.encode(),
-            option,
-            message.recipient.encode(),
-        )
-
-    async def _open(self, message: Outgoing) -> Reply | None:
-        """Read the answers to an envelope that was written. None: the server waits for the message."""
-        wait = self.route.timeouts.command
-        if not self.living():
-            return Reply(Phase.MAIL, None, "the connection ended before this message began")
+        option = " SMTPUTF8" if message.smtputf8 else ""
+        envelope = f"MAIL FROM:<{message.sender}>{option}\r\nRCPT TO:<{message.recipient}>\r\nDATA\r\n".encode()
+        self._reset_sent = bool(self._reset)
         if self._reset_sent:
-            self._reset_sent = False
-            code, text = await self._replies.read(wait)
-            if code != 250:
-                self.alive = False
-                return Reply(Phase.MAIL, None, text)
-        first_no: Reply | None = None
-        for phase in (Phase.MAIL, Phase.RCPT):
-            reply = await self._said(phase, wait)
-            if first_no is None and reply.code not in _OK:
-                first_no = reply
-            if not self.living():
-                return first_no
-        data = await self._said(Phase.DATA, wait)
-        if first_no is not None:
-            await self._no_message(data)
-            return first_no
-        if data.code == 354:
-            return None
-        if data.code is not None and data.code < 400:
-            # Neither go on nor no: whatever follows would be read out of turn.
-            self.alive = False
-        self._reset = b"RSET\r\n"
-        return data
+            envelope, self._reset = self._reset + envelope, b""
+        return envelope
 
-    async def _no_message(self, data: Reply) -> None:
-        """DATA was sent along with a RCPT that was refused. A server that says 354 all the same gets an empty message,
-        which it has nobody to deliver to (RFC 2920 3.1)."""
+    def _begin(self, message: Outgoing) -> None:
+        """Its envelope was written: the answers to that come next."""
+        self._message, self._no = message, None
+        self._replies.expect(self._reset_said if self._reset_sent else self._mail_said, self._command)
+
+    def _reset_said(self, code: int | None, text: str) -> None:
+        self._reset_sent = False
+        if code == 250:
+            self._replies.expect(self._mail_said, self._command)
+        else:
+            self._usable = False
+            self._refused(Reply(Phase.MAIL, None, text))
+
+    def _mail_said(self, code: int | None, text: str) -> None:
+        if code not in _OK:
+            self._no = self._reply(Phase.MAIL, code, text)
+        if self._no is not None and not self._usable:
+            self._refused(self._no)
+        else:
+            self._replies.expect(self._rcpt_said, self._command)
+
+    def _rcpt_said(self, code: int | None, text: str) -> None:
+        if code not in _OK:
+            reply = self._reply(Phase.RCPT, code, text)
+            self._no = self._no or reply
+        if self._no is not None and not self._usable:
+            self._refused(self._no)
+        else:
+            self._replies.expect(self._data_said, self._command)
+
+    def _data_said(self, code: int | None, text: str) -> None:
+        if code == 354 and self._no is None:
+            self._leave()
+            return
+        data = self._reply(Phase.DATA, code, text)
         self._reset = b"RSET\r\n"
-        if data.code == 354:
+        if self._no is None:
+            if data.code is not None and data.code < 400:
+                # Neither go on nor no: whatever follows would be read out of turn.
+                self._usable = False
+            self._refused(data)
+        elif code == 354:
+            # DATA was sent along with a RCPT that was refused, and the server wants a message all the same: it gets an
+            # empty one, which it has nobody to deliver to (RFC 2920 3.1).
             self._write(b".\r\n")
-            await self._said(Phase.DATA, self.route.timeouts.command)
+            self._replies.expect(self._nothing_said, self._command)
+        else:
+            self._refused(self._no)
 
-    async def _said(self, phase: Phase, timeout: float) -> Reply:
-        code, text = await self._replies.read(timeout)
+    def _nothing_said(self, code: int | None, text: str) -> None:
+        unheard = self._reply(Phase.DATA, code, text)
+        self._refused(self._no or unheard)
+
+    def _leave(self) -> None:
+        """The server waits for the message: it goes, with the envelope of the next one behind it."""
+        message = self._message
+        if self._replies.ahead():
+            self._usable = False
+            self._refused(Reply(Phase.DATA, None, OUT_OF_TURN))
+            return
+        following = self._following = self._next()
+        body = stuffed(message.raw)
+        self._write(body + self._envelope(following) if following is not None else body)
+        self._replies.expect(self._body_said, self._patience)
+
+    def _body_said(self, code: int | None, text: str) -> None:
+        following, self._following = self._following, None
+        self._answer(self._message, self._reply(Phase.BODY, code, text))
+        self._go_on(following)
+
+    def _refused(self, reply: Reply) -> None:
+        """The message in hand did not go; the next one has yet to be announced."""
+        following = self._next()
+        if following is not None and self.alive:
+            self._write(self._envelope(following))
+        self._answer(self._message, reply)
+        self._go_on(following)
+
+    def _go_on(self, following: Outgoing | None) -> None:
+        if following is not None and self.alive:
+            self._begin(following)
+            return
+        self._replies.rest()
+        if following is not None:
+            self._answer(following, Reply(Phase.MAIL, None, "the connection ended before this message began"))
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _reply(self, phase: Phase, code: int | None, text: str) -> Reply:
         if code is None or code == 421 or (phase is Phase.BODY and not (200 <= code < 300 or 400 <= code < 600)):
-            self.alive = False
+            self._usable = False
         if code is not None and not 200 <= code < 600:
             code = None
         return Reply(phase, code, text)
@@ -223,7 +285,8 @@ class PipelinedSession:
             self._transport.write(data)
 
     async def close(self) -> None:
-        self.alive = False
+        self._usable = False
+        self._replies.rest()
         if self._transport.is_closing():
             return
         if self._replies.lost is None:
