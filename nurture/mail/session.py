@@ -35,7 +35,8 @@ class ConnectFailed(Exception):
 class Session(Protocol):
     """Sends `first`, then whatever `more` gives, and answers each exactly once. Dead once `alive` is False."""
 
-    alive: bool
+    @property
+    def alive(self) -> bool: ...
 
     async def run(self, first: Outgoing, more: More, answer: Answer) -> None: ...
 
