@@ -24,7 +24,7 @@ def formatted(text: str) -> str | None:
     Two spaces, lists indented, an empty line between steps, no spaces at line ends, one line end at the end.
     """
     before = read_tree(text, Desk("x.yaml"))
-    if before is None or before.kind != "map":
+    if before is None or before.kind == "text":
         return None
     yaml = _yaml()
     try:

@@ -19,13 +19,12 @@ from nurture.authoring.company import read_company, read_sales, read_tracks
 from nurture.authoring.desk import Desk, Spots, problem
 from nurture.authoring.forms import read_form, read_wording
 from nurture.authoring.scoring import read_scoring
-from nurture.authoring.story import read_story
+from nurture.authoring.story import read_stories
 from nurture.authoring.template import CopyFile, assemble, read_copy, read_layout, template_name
 from nurture.authoring.tree import SIZE_LIMIT, Node, read_tree
 from nurture.model.campaign import Campaign
 from nurture.model.library import Library
 from nurture.model.problem import Place, Problem, Severity
-from nurture.model.story import Story
 
 T = TypeVar("T")
 Kind = Literal["company", "tracks", "scoring", "agreement", "sales", "campaign", "form", "wording", "story", "copy",
@@ -161,7 +160,7 @@ def decode(raw: bytes, name: str, unread: list[Problem]) -> str | None:
 
 _YAML_READERS: Final[Mapping[Kind, Callable[[Node, Desk], Any]]] = {
     "company": read_company, "tracks": read_tracks, "scoring": read_scoring, "agreement": read_agreement,
-    "sales": read_sales, "form": read_form, "story": read_story,
+    "sales": read_sales, "form": read_form, "story": read_stories,
 }
 
 
@@ -245,7 +244,7 @@ def _library(files: Mapping[str, File], sources: Mapping[str, str]) -> Library:
         forms={f.noun.id: f.noun for f in _of(files, "form")},
         layouts={PurePosixPath(f.name).name: f.noun for f in _of(files, "layout")},
         wordings={f.noun.key: f.noun for f in _of(files, "wording")},
-        stories=tuple(f.noun for f in _of(files, "story") if isinstance(f.noun, Story)),
+        stories=tuple(told for f in _of(files, "story") for told in f.noun),
         sha=_address(sources, sources),
         config_sha=_address(sources, [f"campaigns/{kind}.yaml" for kind in COMPANY_FILES]),
     )

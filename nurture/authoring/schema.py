@@ -14,7 +14,7 @@ from typing import Any, Final
 from nurture.authoring import agreement, company, forms, scoring, story, words
 from nurture.authoring.block import Word, Words
 from nurture.authoring.conditions import ARGS_OF, DATED
-from nurture.authoring.shapes import SHARED, Shape, ref
+from nurture.authoring.shapes import SHARED, Shape, array, ref
 from nurture.authoring.words import ACTIONS, COMPANIONS
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
@@ -27,7 +27,7 @@ FILES: Final[Mapping[str, tuple[Words, str]]] = {
     "agreement": (agreement.FILE, "What marketing and sales signed."),
     "sales": (company.SALES, "Who is who in sales, and how a lead reaches them."),
     "form": (forms.FORM, "A form as people fill it in."),
-    "test": (story.STORY, "A story: given a lead, when these things happen, then these mails and moves."),
+    "test": (story.STORY, "A story, or a list of them: given a lead, when these things happen, then these mails and moves."),
 }
 
 _CONDITION: Final[Words] = {**words.FACTS, **words.FACT_ARGS, **words.CONNECTIVES}
@@ -53,7 +53,7 @@ _PARTS: Final[Mapping[str, Words]] = {
     "capacity": agreement.CAPACITY,
     "recycle_reason": agreement.RECYCLE, "reject_reason": agreement.REJECT,
     "form_field": forms.FORM_FIELD, "form_consent": forms.FORM_CONSENT,
-    "story_lead": story.STORY_LEAD, "happening": _HAPPENING, "expectation": story.EXPECTATION,
+    "story": story.STORY, "story_lead": story.STORY_LEAD, "happening": _HAPPENING, "expectation": story.EXPECTATION,
 }
 
 
@@ -86,7 +86,8 @@ _MORE: Final[Mapping[str, Shape]] = {
 def schema(kind: str) -> dict[str, Any]:
     """The schema of one kind of file; a KeyError for a kind that is none of `FILES`."""
     table, says = FILES[kind]
-    made = {"$schema": DRAFT, "title": f"nurture {kind}", "description": says, **_block(table)}
+    shape = {"anyOf": [ref("story"), array(ref("story"), 1)]} if kind == "test" else _block(table)
+    made = {"$schema": DRAFT, "title": f"nurture {kind}", "description": says, **shape}
     needed = _needed(made)
     made["definitions"] = {name: _definition(name) for name in sorted(needed)}
     return made

@@ -1,4 +1,4 @@
-"""`*.test.yaml` -> `Story`."""
+"""`*.test.yaml` -> `Story`, or several: a file may be one story or a list of them."""
 
 from __future__ import annotations
 
@@ -82,19 +82,23 @@ _VALUES: Final[Mapping[str, v.Reader[Any]]] = {
 }
 
 
-def read_story(root: Node, desk: Desk) -> Story | None:
-    """The story of a file, or None when it cannot be run."""
+def read_stories(root: Node, desk: Desk) -> tuple[Story, ...]:
+    """The stories of a file that can be run, in its order."""
+    told = [_story(node, desk) for node in (root.items if root.kind == "list" else [root])]
+    return tuple(story for story in told if story is not None)
+
+
+def _story(root: Node, desk: Desk) -> Story | None:
     block = Block(root, desk, STORY)
     starts = block.get("starts", _starts)
     happens = tuple(h for n in block.items("happens") if (h := _happening(n, desk)) is not None)
     name, campaign = block.get("test", v.line), block.get("campaign", v.slug)
-    desk.spots[("campaign",)] = block.place("campaign")
     if name is None or campaign is None or starts is None:
         return None
     return Story(
         name, campaign, block.get("lead", _lead, StoryLead()), starts, happens,
         block.get("expect", _expectation, Expectation()), block.get("never", _expectation, Expectation()),
-        block.place("test"),
+        block.place("test"), block.place("campaign"),
     )
 
 

@@ -17,6 +17,7 @@ from nurture.errors import NurtureError
 FAMILIES = (
     "authoring",
     "campaigns",
+    "stories",
     "rehearse",
     "intake",
     "sending",

@@ -1,142 +1,28 @@
-"""`nurture test | simulate | paths | show`: campaigns rehearsed on a virtual clock, counted out and drawn."""
+"""`nurture simulate | paths | show`: campaigns rehearsed on a virtual clock, counted out and drawn."""
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 import typer
-from rich.progress import track
 from rich.text import Text
 
 from nurture.cli.common import FINDINGS, FINE, emit_json, err, out, plain, settings, table
+from nurture.cli.stories import document, load, print_line
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
     from nurture.model.library import Library
-    from nurture.model.story import Story
     from nurture.rehearse.simulate import Simulated
-    from nurture.rehearse.story import Told
 
 
 def register(app: typer.Typer) -> None:
-    app.command("test")(test)
     app.command("simulate")(simulate)
     app.command("paths")(paths)
     app.command("show")(show)
-
-
-def test(
-    campaigns: list[str] = typer.Argument(None, help="Only the stories of these campaigns; none named: all."),
-    cover: bool = typer.Option(False, "--cover", help="Name the steps that no story reaches; exit 1 if there are any."),
-    verbose: bool = typer.Option(False, "-v", "--verbose", help="Print the time line of stories that pass, too."),
-    junit: Path | None = typer.Option(None, "--junit", help="Write the results as JUnit XML to this file."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
-) -> None:
-    """Tell the stories (`*.test.yaml`) beside the campaigns on a virtual clock, through the engine of production."""
-    from nurture.rehearse.story import tell, uncovered
-
-    library, stories = load(campaigns or ())
-    told: list[Told] = []
-    for story in track(
-        stories, description="telling stories", console=err, transient=True, disable=not err.is_terminal
-    ):
-        began = time.perf_counter()
-        told.append(replace(tell(story, library), seconds=time.perf_counter() - began))
-    wanted = {c: library.campaigns[c] for c in (campaigns or library.campaigns)}
-    missing = uncovered(wanted, told) if cover else {}
-    if junit is not None:
-        junit.write_bytes(_junit(told))
-    if as_json:
-        emit_json({"stories": [_document(t) for t in told], "uncovered": missing})
-    else:
-        _print(told, missing, verbose=verbose, cover=cover)
-    raise typer.Exit(FINE if all(t.passed for t in told) and not missing else FINDINGS)
-
-
-def load(campaigns: Sequence[str]) -> tuple[Library, list[Story]]:
-    """The files as they stand, and their stories.
-
-    Raises:
-        UsageError: the files have errors, or a named campaign is not there.
-    """
-    from nurture.authoring import read_folder
-
-    chosen = settings()
-    reading = read_folder(chosen.campaigns_dir, chosen.templates_dir)
-    if reading.library is None:
-        raise UsageError("the files have errors, so no story can be told", fix="`nurture check` says where")
-    for name in campaigns:
-        if name not in reading.library.campaigns:
-            raise UsageError(f"no campaign `{name}`", fix="known are " + ", ".join(sorted(reading.library.campaigns)))
-    stories = [
-        file.noun for name, file in sorted(reading.files.items()) if file.kind == "story" and file.noun is not None
-    ]
-    return reading.library, [s for s in stories if not campaigns or s.campaign in campaigns]
-
-
-def _print(told: Sequence[Told], missing: dict[str, list[str]], *, verbose: bool, cover: bool) -> None:
-    for one in told:
-        mark = Text("ok   ", style="green") if one.passed else Text("FAIL ", style="bold red")
-        out.print(mark + Text(f"{one.story.campaign}: {plain(one.story.name)}"))
-        for failure in one.failures[:1]:
-            out.print(Text(f"     first difference: {plain(failure)}", style="red"))
-        for failure in one.failures[1:]:
-            out.print(Text(f"     then: {plain(failure)}"))
-        if verbose or not one.passed:
-            _print_line(one)
-    for campaign, steps in missing.items():
-        out.print(Text(f"no story reaches, in {campaign}: {', '.join(steps)}", style="yellow"))
-    if cover and not missing:
-        out.print("Every step of every campaign is reached by a story.")
-    failed = sum(not t.passed for t in told)
-    out.print(
-        f"{len(told) - failed} passed, {failed} failed in {sum(t.seconds for t in told):.1f} s",
-        style="bold red" if failed else "bold",
-    )
-
-
-def _print_line(one: Told) -> None:
-    from zoneinfo import ZoneInfo
-
-    from nurture.rehearse.timeline import lines
-
-    zone = ZoneInfo(one.story.lead.timezone or "UTC")
-    for line in lines(one.moments, zone):
-        out.print(Text(f"       {plain(line)}"))
-
-
-def _document(one: Told) -> dict[str, object]:
-    return {
-        "story": one.story.name,
-        "campaign": one.story.campaign,
-        "file": one.story.place.file,
-        "passed": one.passed,
-        "failures": one.failures,
-        "seconds": round(one.seconds, 3),
-        "timeline": one.moments,
-        "reached": sorted(one.reached),
-    }
-
-
-def _junit(told: Sequence[Told]) -> bytes:
-    suite = ElementTree.Element(
-        "testsuite", name="stories", tests=str(len(told)), failures=str(sum(not t.passed for t in told))
-    )
-    for one in told:
-        case = ElementTree.SubElement(
-            suite, "testcase", classname=one.story.campaign, name=one.story.name, time=f"{one.seconds:.3f}"
-        )
-        if not one.passed:
-            ElementTree.SubElement(case, "failure", message=plain(one.failures[0])).text = "\n".join(
-                map(plain, one.failures)
-            )
-    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))
 
 
 def simulate(
@@ -178,10 +64,11 @@ def _one(library: Library, campaign: str, lead: str, happens: Sequence[str], sta
     story = story_of(library, campaign, lead=lead, happens=happens, starts=starts or _monday())
     told = tell(story, library)
     if as_json:
-        emit_json(_document(told))
+        emit_json(document(told))
     else:
-        out.print(Text(f"One lead in {campaign}, from {story.starts:%a %d %b %Y %H:%M} (local)", style="bold"))
-        _print_line(told)
+        start = f"{story.starts:%a %d %b %Y %H:%M} ({told.zone.key})"
+        out.print(Text(f"One lead in {campaign}, from {start}", style="bold"))
+        print_line(told)
         for failure in told.failures:
             out.print(Text(plain(failure), style="red"))
         unseen = [s.id for s in library.campaigns[campaign].walk() if s.id not in told.reached]

@@ -74,3 +74,5 @@ class Story:
     expect: Expectation = Expectation()
     never: Expectation = Expectation()
     place: Place = Place()
+    named: Place = Place()
+    """Where its campaign is named."""

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from nurture.errors import NurtureError
 from nurture.model.campaign import Campaign, Send
 from nurture.model.tokens import address_hash
 from nurture.model.words import Channel, ConsentAction, EventKind, Purpose
 from nurture.rehearse.world import World, grants
-from nurture.stages import desk
+from nurture.stages import conversion, desk
 from nurture.store import Connection, consent, events, handoffs, imports, leads, people, snapshots
 from nurture.store.events import NewEvent
 
@@ -153,12 +154,16 @@ def _listed(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
 
 def _consents(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
     scene.consent(value)
-    return f"consent+ {value}"
+    return f"consent+ {_named(value)}"
 
 
 def _withdraws(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
     scene.consent(value, ConsentAction.WITHDRAW)
-    return f"consent- {value}"
+    return f"consent- {_named(value)}"
+
+
+def _named(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _unsubscribes(scene: _Scene, value: Any, args: Mapping[str, Any]) -> str:
@@ -196,19 +201,29 @@ def _sales(world: World, lead_id: int, value: Any, args: Mapping[str, Any]) -> s
     if found is None:
         raise CannotHappen("sales cannot decide: there is no open hand-off then")
     seller = found.owner or next(iter(world.library.sales.sellers), "")
-    now, reason, note = world.clock.now(), args.get("reason"), args.get("note") or "as the story says"
+    try:
+        _decide(world, found.id, str(value), args, seller)
+    except NurtureError as refused:
+        raise CannotHappen(f"sales cannot {value}: {refused}") from refused
+    return f"sales: {value} {args.get('reason') or ''}".strip()
+
+
+def _decide(world: World, handoff: int, value: str, args: Mapping[str, Any], seller: str) -> None:
+    parts, now = world.parts, world.clock.now()
+    reason, note = args.get("reason"), args.get("note") or "as the story says"
     match value:
         case "accept":
-            desk.accept(world.parts, found.id, by=seller, now=now)
+            desk.accept(parts, handoff, by=seller, now=now)
         case "reject":
-            desk.reject(world.parts, found.id, reason=reason, note=note, by=seller, now=now)
+            desk.reject(parts, handoff, reason=reason, note=note, by=seller, now=now)
         case "recycle":
-            desk.recycle(
-                world.parts, found.id, reason=reason, note=note, by=seller, now=now, revisit_on=args.get("revisit_on")
-            )
-        case _:
-            raise CannotHappen(f"sales cannot `{value}` in a story; it can accept, reject or recycle")
-    return f"sales: {value} {reason or ''}".strip()
+            revisit_on = args.get("revisit_on")
+            desk.recycle(parts, handoff, reason=reason, note=note, by=seller, now=now, revisit_on=revisit_on)
+        case "qualify":
+            everything = dict.fromkeys(("budget", "authority", "need", "timeline"), "yes")
+            desk.qualify(parts, handoff, bant=everything, by=seller, now=now)
+        case "convert":
+            conversion.convert(parts, handoff, conversion.Choice(), by=seller, now=now)
 
 
 def _only(args: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _from(campaign: Campaign, step_id: str | None, way: _Way) -> Iterator[Path]:
                 first = branch.steps[0].id if branch.steps else after
                 yield from _from(campaign, first, way.on(step, choice=f"{step.id}: {first or 'the end'}"))
             first = otherwise[0].id if otherwise else after
-            yield from _from(campaign, first, way.on(step, choice=f"{step.id}: none"))
+            yield from _from(campaign, first, way.on(step, choice=f"{step.id}: {first if otherwise else 'none'}"))
         case HandOff():
             yield from _hands(campaign, step, after, way)
         case _:

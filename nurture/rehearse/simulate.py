@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -170,14 +171,23 @@ class _Run:
         for lead_id in leads:
             self._enter(lead_id)
         end = self.start + timedelta(days=self.days)
-        while True:
-            due = self.deeds[0][0] if self.deeds else end
-            self.world.run_until(min(due, end), seen=self._react)
-            if not self.deeds or due > end:
-                break
+        while self._live_until(self._next_deed(end)) < end:
             self._do(*heapq.heappop(self.deeds)[2:])
-        self.world.run_until(end, seen=self._react)
         return self._result(end)
+
+    def _next_deed(self, end: datetime) -> datetime:
+        return min(self.deeds[0][0], end) if self.deeds else end
+
+    def _live_until(self, moment: datetime) -> datetime:
+        """Up to `moment`, or up to a deed that a mail on the way there calls forth before it. Returns which."""
+        while True:
+            self.world.run_until(moment, stop=partial(self._called, moment), seen=self._react)
+            if not self._called(moment):
+                return moment
+            moment = self._next_deed(moment)
+
+    def _called(self, before: datetime) -> bool:
+        return self._next_deed(before) < before
 
     def _add(self, i: int, person: Person) -> int:
         lead_id = self.world.add_lead(
@@ -196,8 +206,10 @@ class _Run:
         parts, now = self.world.parts, self.world.clock.now()
         with self.world.store.begin() as conn:
             runs = enrollments.all_of(conn, [lead_id]).get(lead_id, [])
-            if any(run.ended_at is None for run in runs):
+            inside = [run for run in runs if run.ended_at is None]
+            if inside:
                 self.entered += 1
+                self.control += any(run.state == "control" for run in inside)
                 return
             snapshot = snapshots.load(conn, [lead_id], now=now)[lead_id]
             decision = enter.may_enter(

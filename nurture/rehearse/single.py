@@ -10,13 +10,14 @@ from nurture.authoring import read_sources
 from nurture.errors import UsageError
 from nurture.intake.map_file import read_map
 from nurture.intake.people import PeopleImport, Source
+from nurture.model.campaign import Campaign, Condition
 from nurture.model.library import Library
 from nurture.model.story import Story
 from nurture.rehearse.simulate import Person
 from nurture.rehearse.world import KEYS, fresh_store
 from nurture.store import people, snapshots
 
-EVERYTHING = "{ consents: [privacy_notice, nurture_email, commercial_offers, click_tracking, sales_contact] }"
+CONSENTS = "consents: [privacy_notice, nurture_email, commercial_offers, click_tracking, sales_contact]"
 FILE = "campaigns/simulated.test.yaml"
 
 
@@ -27,11 +28,12 @@ def story_of(library: Library, campaign: str, *, lead: str, happens: Sequence[st
         UsageError: what was typed does not read as a lead or a happening.
     """
     lines = [
-        f"test: simulated\ncampaign: {campaign}\nlead: {lead.strip() or EVERYTHING}\nstarts: {starts.replace('T', ' ')}"
+        f"test: simulated\ncampaign: {campaign}\nlead: {lead.strip() or likely(library.campaigns[campaign])}\n"
+        f"starts: {starts.replace('T', ' ')}"
     ]
     lines += ["happens:", *(f"  - {one.strip()}" for one in happens)] if happens else []
     reading = read_sources({FILE: "\n".join([*lines, "expect: { reached: [] }", ""])})
-    story = reading.files[FILE].noun
+    story = next(iter(reading.files[FILE].noun or ()), None)
     wrong = [
         p
         for p in reading.files[FILE].problems
@@ -42,6 +44,22 @@ def story_of(library: Library, campaign: str, *, lead: str, happens: Sequence[st
             "; ".join(p.message for p in wrong) or "this does not read as a lead", fix=wrong[0].fix if wrong else ""
         )
     return story
+
+
+def likely(campaign: Campaign) -> str:
+    """A lead as this campaign expects it: every consent, and the points it asks for at the door."""
+    doors = [t.value for t in campaign.enter.when if t.kind == "engagement_at_least"]
+    asked = [c.value for c in _alone(campaign.enter.only_if) if c.op == "engagement_at_least"]
+    floors = [c.value for rule in campaign.leave_when for c in _alone(rule.condition) if c.op == "engagement_below"]
+    points = max((int(p) for p in (*doors, *asked, *floors)), default=0)
+    return f"{{ {CONSENTS}{f', score: {points}' if points else ''} }}"
+
+
+def _alone(condition: Condition | None) -> tuple[Condition, ...]:
+    """The facts that must hold whatever else does."""
+    if condition is None:
+        return ()
+    return tuple(c for part in condition.parts for c in _alone(part)) if condition.op == "all" else (condition,)
 
 
 def people_of(file: Path, mapping: Path | None, *, now: datetime) -> list[Person]:

@@ -38,6 +38,8 @@ class Told:
     failures: tuple[str, ...]
     moments: tuple[Moment, ...]
     reached: frozenset[str]
+    zone: ZoneInfo = ZoneInfo("UTC")
+    """The lead's own time, in which its time line reads."""
     seconds: float = 0.0
 
     @property
@@ -118,6 +120,7 @@ class _Telling:
             tuple(self.failures),
             tuple(sorted([*self.extra, *moments], key=lambda m: m.at)),
             frozenset(came.reached),
+            self.zone,
         )
 
     def _lead(self) -> int:
@@ -233,9 +236,9 @@ def _sort_message(came: _Came, row: Mapping[str, Any]) -> None:
 
 
 def judge(story: Story, came: _Came, *, start: datetime, zone: ZoneInfo) -> list[str]:
-    """The differences between what was told and what came, the first in time first."""
+    """The differences between what was told and what came: what is missing, then what was not to be."""
     late = add(start, story.expect.within, zone) if story.expect.within else None
-    return [*_missing(story.expect, came, late, str(story.expect.within)), *_forbidden(story.never, came)]
+    return [*_missing(story.expect, came, late, str(story.expect.within)), *_forbidden(story.never, came, zone)]
 
 
 def _missing(expect: Expectation, came: _Came, late: datetime | None, within: str) -> Iterable[str]:
@@ -275,16 +278,16 @@ def _in_time(what: str, at: datetime | None, late: datetime | None, within: str)
         yield f"expected {what} within {within}, it came {at - late} too late"
 
 
-def _forbidden(never: Expectation, came: _Came) -> Iterable[str]:
+def _forbidden(never: Expectation, came: _Came, zone: ZoneInfo) -> Iterable[str]:
     for word in ("sent", "refused", "postponed", "reached"):
         have: Mapping[str, datetime] = getattr(came, word)
         yield from (
-            f"never {word} `{step}`, and it came about on {have[step]:%a %d %b %H:%M} UTC"
+            f"never {word} `{step}`, and it came about on {have[step].astimezone(zone):%a %d %b %H:%M}"
             for step in getattr(never, word)
             if step in have
         )
     if never.handed_off is not None and (at := _any_or(came.handed_off, never.handed_off)):
-        yield f"never handed off to `{never.handed_off}`, and it came about on {at:%a %d %b %H:%M} UTC"
+        yield f"never handed off to `{never.handed_off}`, and it came about on {at.astimezone(zone):%a %d %b %H:%M}"
     if never.moved_to is not None and never.moved_to in came.moved_to:
         yield f"never moved to `{never.moved_to}`, and it came about"
     if never.stage is not None and never.stage in came.stages:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from nurture.rehearse.world import World
@@ -31,7 +32,7 @@ def of(
         trips = handoffs.of_lead(conn, lead_id)
     sends = {row["step_id"] for row in logs["message"] if row["campaign"] == campaign}
     found = [m for row in logs["message"] if row["campaign"] == campaign for m in _message(row, whys)]
-    found += [Moment(at, step, said) for step, at, said in done if step not in sends]
+    found += [Moment(at, step, said, _refusal(logs["gate"], said, at)) for step, at, said in done if step not in sends]
     found += [
         Moment(row["at"], row["kind"], row["text"])
         for row in logs["journal"]
@@ -42,6 +43,17 @@ def of(
         for trip in trips
     ]
     return sorted(found, key=lambda m: m.at)
+
+
+def _refusal(gates: Sequence[Mapping[str, Any]], said: str, at: datetime) -> str:
+    """What the gate still wanted when a hand-off step gave up."""
+    asked = [row for row in gates if row["at"] <= at]
+    if not said.startswith("not handed off") or not asked:
+        return ""
+    open_ = [r for r in asked[-1]["results"] if r.get("outcome") != "pass" and not r.get("skipped")]
+    if not open_:
+        return "the gate was open; its own `only_when` did not hold"
+    return "the gate wants: " + "; ".join(f"{r['id']} {r['missing'] or r['text']}" for r in open_[:3])
 
 
 def _message(row: Mapping[str, object], whys: Mapping[str, str]) -> Iterable[Moment]:

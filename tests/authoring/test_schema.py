@@ -57,7 +57,7 @@ def test_a_schema_is_valid_and_only_changes_on_purpose(kind: str) -> None:
 @pytest.mark.parametrize("kind", FILES)
 def test_every_word_has_a_hover_text_and_every_example_is_valid(kind: str) -> None:
     whole = schema(kind)
-    blocks = [whole, *(d for d in whole["definitions"].values() if d.get("type") == "object" and "properties" in d)]
+    blocks = [d for d in (whole, *whole["definitions"].values()) if d.get("type") == "object" and "properties" in d]
     for block in blocks:
         for name, word in block["properties"].items():
             assert word["description"].endswith((".", "?")), name

@@ -18,7 +18,7 @@ def shipped() -> Reading:
 
 
 def stories() -> list[Story]:
-    return [file.noun for _, file in sorted(shipped().files.items()) if file.kind == "story"]
+    return [told for _, file in sorted(shipped().files.items()) if file.kind == "story" for told in file.noun]
 
 
 @cache

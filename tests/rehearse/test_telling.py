@@ -74,6 +74,44 @@ def test_the_same_seed_gives_the_same_crowd_and_the_same_result() -> None:
     assert one.entered + sum(one.not_entered.values()) == 12
 
 
+def test_a_crowd_reacts_while_it_lives_and_not_when_all_is_over() -> None:
+    """Everybody clicks within hours, half of them on the link the campaign waits for."""
+    habits = simulate.Habits(
+        tracks_clicks=1, clicks=1, visits_pricing=0, attends=0, replies=0, unsubscribes=0, bounces=0
+    )
+    people = [replace(p, score=45) for p in simulate.population(8, library(), seed=3, habits=habits)]
+    campaign = library().campaigns["consideration-proof"]
+    start = datetime(2026, 10, 5, 7, tzinfo=UTC)
+    came = simulate.run(library(), campaign, people, start=start, days=10, seed=5, habits=habits)
+    assert came.sends_per_step["numbers"] == 4, "who clicked the story's link"
+    assert came.sends_per_step["second-try"] == 4, "who clicked another"
+    assert came.control == came.ends.get("control", 0)
+
+
+def test_sales_may_qualify_and_convert_in_a_story() -> None:
+    says = [
+        "{ after: 1 day, attended: phones, minutes: 60 }",
+        "{ after: 1 day, visited: /pricing, topic: product-education }",
+        "{ after: 2 days, sales: accept }",
+        "{ after: 3 days, sales: qualify }",
+        "{ after: 4 days, sales: convert }",
+    ]
+    who = (
+        "{ score: 90, fit: A, consents: [privacy_notice, nurture_email, click_tracking, sales_contact], "
+        "fields: { first_name: A, last_name: B, company: C, role: CIO, employees: 400 } }"
+    )
+    signed = "2026-11-13T17:00"
+    told = tell(story_of(library(), "consideration-proof", lead=who, happens=says, starts=signed), library())
+    assert not told.failures, told.failures
+    assert [m.text for m in told.moments if m.who == "event"][-2:] == ["sales: qualify", "sales: convert"]
+
+
+def test_without_a_lead_one_is_taken_that_the_campaign_expects() -> None:
+    story = story_of(library(), "consideration-proof", lead="", happens=[], starts=START)
+    assert story.lead.score == 40
+    assert not tell(story, library()).failures
+
+
 def test_paths_count_every_fork_and_the_hardest_week() -> None:
     campaign = library().campaigns["consideration-proof"]
     found, more = paths(campaign)

@@ -16,10 +16,7 @@ MAIL = ("clicked", "opened", "replied")
 def stories(folder: Folder) -> Iterator[Problem]:
     told = set()
     campaigns = {campaign.id: campaign for campaign, _ in folder.campaigns}
-    for file in folder.reading.of("story"):
-        story = file.noun
-        if not isinstance(story, Story):
-            continue
+    for story in (story for file in folder.reading.of("story") for story in file.noun or ()):
         told.add(story.campaign)
         campaign = campaigns.get(story.campaign)
         if campaign is not None:
@@ -27,7 +24,7 @@ def stories(folder: Folder) -> Iterator[Problem]:
             yield from _happenings(folder, story, campaign)
             yield from _impossible(story)
         elif "campaign" not in folder.lost:
-            yield unknown("unknown-campaign", "campaign", story.campaign, file.spot("campaign"), campaigns)
+            yield unknown("unknown-campaign", "campaign", story.campaign, story.named, campaigns)
     for campaign, _ in folder.campaigns:
         if folder.has and campaign.id not in told and "story" not in folder.lost:
             yield problem("no-story", campaign.place, f"`{campaign.id}` has no story",
