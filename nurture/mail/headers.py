@@ -145,10 +145,13 @@ def parse_mailbox(text: str) -> tuple[str, str]:
     return "", mailable(text)[0]
 
 
-def message_id(row: int, lead_id: int, campaign: str, run: int, step: str, *, domain: str) -> str:
+def message_id(
+    row: int, lead_id: int, campaign: str, run: int, step: str, *, domain: str, secret: bytes = b""
+) -> str:
     """The Message-ID of one step for one lead: the same on every retry, without saying who it is.
 
-    The number of its row stands in front so that the index over these grows at its end, whatever the hash says.
+    The number of its row stands in front so that the index over these grows at its end, whatever the hash says. With
+    a `secret` (32 bytes) nobody but the recipient's side can name it, so that a report which does may be believed.
     """
     seed = f"{lead_id}/{campaign}/{run}/{step}/{domain}".encode()
-    return f"<{row:010x}.{blake2b(seed, digest_size=12, person=b'nurture msg-id').hexdigest()}@{domain}>"
+    return f"<{row:010x}.{blake2b(seed, digest_size=12, key=secret, person=b'nurture msg-id').hexdigest()}@{domain}>"

@@ -24,6 +24,7 @@ def plain_mail(
     domain: str,
     now: datetime,
     bounces_to: str | None = None,
+    reply_to: str | None = None,
 ) -> Outgoing:
     """One operational mail, ready for a transport. The Message-ID follows from `key`, so a repeat is recognisable.
 
@@ -40,6 +41,8 @@ def plain_mail(
         f"Message-ID: <{digest}@{domain}>",
         "Auto-Submitted: auto-generated",
     ]
+    if reply_to:
+        fields.append(mailbox("Reply-To", "", mailable(reply_to)[0]))
     page = html or "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in text.split("\n\n"))
     raw = assemble(fields, quoted_printable(text), quoted_printable(page), limit=boundary(digest))
     return Outgoing(delivery_id, raw, bounces_to or from_address, address, smtputf8)

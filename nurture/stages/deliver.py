@@ -91,6 +91,7 @@ def _mail(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
         html=payload.get("html"),
         domain=domain,
         now=now,
+        reply_to=payload.get("reply_to"),
     )
     return _judge(_send(parts.transport.pump, mail))
 

@@ -21,6 +21,7 @@ from nurture.model.company import Topic
 from nurture.model.delivery import Outgoing
 from nurture.model.facts import Snapshot
 from nurture.model.template import Template
+from nurture.model.tokens import ledger_hash
 from nurture.model.words import Channel, ContentKind, Purpose
 from nurture.parts import Parts
 from nurture.store.outgoing import Claimed, Fresh, Start
@@ -59,6 +60,7 @@ class Letters:
         self.library = parts.library
         self.addressing = addressing(parts.library.company, parts.keys, parts.public_url)
         self.company = company_words(parts.library.company)
+        self._secret = bytes.fromhex(ledger_hash(parts.keys, "message id"))
         self._limits: dict[tuple[str | None, int | None, str | None], Limits] = {}
         self._frames: dict[tuple[Any, ...], Frame] = {}
         self._steps: dict[tuple[Any, ...], _Step] = {}
@@ -158,7 +160,8 @@ class Letters:
             return message.message_id
         step = message.step_id or f"message-{message.id}"
         return headers.message_id(
-            message.id, message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain
+            message.id, message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain,
+            secret=self._secret,
         )
 
     def frame(self, message: Claimed, campaign: Campaign | None, kind: ContentKind, topic: Topic | None) -> Frame:
