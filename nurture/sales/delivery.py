@@ -65,9 +65,12 @@ def _rows(
     document = {"type": "handoff.opened", "handoff": handoff_id, "owner": owner, "queue": queue.id, "link": link,
                 "packet": dict(packet)}
     if kind == "mail":
-        body = {"text": packets.text(packet, link=link)}
-        return [Row("staff_mail", address, f"packet/{handoff_id}/{version}/mail/{address}", subject(packet), body)
-                for address in addresses(where, owner, queue, sales)]
+        zones = {seller.email: seller.timezone for seller in sales.sellers.values()}
+        return [
+            Row("staff_mail", address, f"packet/{handoff_id}/{version}/mail/{address}", subject(packet),
+                {"text": packets.text(packet, link=link, zone=zones.get(address))})
+            for address in addresses(where, owner, queue, sales)
+        ]
     if kind == "csv":
         line = {"row": csv_values(handoff_id, owner, packet, link)}
         return [Row("csv", where, f"packet/{handoff_id}/{version}/csv/{where}", None, line)]
@@ -92,12 +95,17 @@ def addresses(where: str, owner: str | None, queue: Queue, sales: Sales) -> list
 
 def subject(packet: Mapping[str, Any]) -> str:
     """One line, whatever people wrote into their names."""
+    asked = "asks for contact" if packet["via"] == "hand_raise" else f"cell {packet['score'].get('cell')}"
+    return f"{who(packet)}: {asked}"[:150]
+
+
+def who(packet: Mapping[str, Any]) -> str:
+    """Whom a packet is about, in a few words of one line."""
     fields = packet["identity"]["fields"]
     name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part))
     name = name or f"lead {packet['identity']['lead']}"
     company = f", {fields['company']}" if fields.get("company") else ""
-    asked = "asks for contact" if packet["via"] == "hand_raise" else f"cell {packet['score'].get('cell')}"
-    return _CONTROL.sub(" ", f"{name}{company}: {asked}")[:150]
+    return _CONTROL.sub(" ", f"{name}{company}")[:100]
 
 
 def csv_values(handoff_id: int, owner: str | None, packet: Mapping[str, Any], link: str) -> dict[str, str]:

@@ -147,38 +147,48 @@ def assist(snapshot: Snapshot, sales: Sales, now: datetime) -> list[dict[str, An
     return sorted(found, key=lambda one: not one["fits"])
 
 
-def text(packet: Mapping[str, Any], *, link: str = "") -> str:
-    """The packet as a mail reads it: plain text, most important first."""
+def moment(at: datetime, zone: str) -> str:
+    """A moment as people say it, with the zone it is told in: `Monday 23 November 2026, 14:30 (Europe/Warsaw)`."""
+    there = at.astimezone(ZoneInfo(zone))
+    return f"{there:%A} {there.day} {there:%B %Y, %H:%M} ({zone})"
+
+
+def text(packet: Mapping[str, Any], *, link: str = "", zone: str | None = None) -> str:
+    """The packet as a mail reads it: plain text, most important first. Times in `zone`, else in the packet's own."""
+    zone = zone or packet.get("zone") or "UTC"
     who, score = packet["identity"], packet["score"]
     fields = who["fields"]
     name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part))
     engagement, fit = score.get("engagement", 0) / 1000, score.get("fit", 0) / 1000
     parts = [_head(name or f"Lead {who['lead']}", fields, packet), ""]
-    parts += [f"Decide by {_deadline(packet)}."]
+    parts += [f"Decide by {_deadline(packet, zone)}."]
     if link:
         parts += [f"Open the hand-off: {link}"]
-    parts += ["", "May be contacted by: " + (", ".join(_channel(c) for c in packet["may_use"]) or "nobody")]
+    parts += ["", "May be contacted by: " + (", ".join(_channel(c, zone) for c in packet["may_use"]) or "nobody")]
     parts += [f"Cell {score.get('cell')}: engagement {engagement:.1f}, fit {fit:.0f}"]
     parts += _section("Speaks for it", [f"{x['points'] / 1000:+.1f}  {x['text']}" for x in packet["for"]])
     parts += _section("Speaks against it", [f"{x['points'] / 1000:+.1f}  {x['text']}" for x in packet["against"]])
-    parts += _section("What they did", [_dated(m["at"], m["what"], m["about"]) for m in packet["moments"]])
-    changed = [_dated(c["at"], c["what"], c["about"]) for c in packet["changed_since"]]
+    parts += _section("What they did", [_dated(m["at"], m["what"], m["about"], zone) for m in packet["moments"]])
+    changed = [_dated(c["at"], c["what"], c["about"], zone) for c in packet["changed_since"]]
     parts += _section("Changed since last time", changed)
-    parts += _section("Earlier", [_dated(e["opened_at"], e["state"], e.get("reason")) for e in packet["earlier"]])
+    earlier = [_dated(e["opened_at"], e["state"], e.get("reason"), zone) for e in packet["earlier"]]
+    parts += _section("Earlier", earlier)
+    parts += _section("Interested in", [f"{t['topic']} ({t['times']}x)" for t in packet["topics"]])
     parts += _section("Said they need", [f"{k}: {v}" for k, v in packet["needs"].items()])
     parts += _section("You may send", [f"{a['title']}  {a['url']}" for a in packet["assist"] if a["fits"]])
     return "\n".join(parts) + "\n"
 
 
-def _dated(at: str, what: str, about: object) -> str:
-    return f"{at[:10]}  {what.replace('_', ' ')} {about or ''}".rstrip()
+def _dated(at: str, what: str, about: object, zone: str) -> str:
+    return f"{_day(at, zone)}  {what.replace('_', ' ')} {about or ''}".rstrip()
 
 
-def _deadline(packet: Mapping[str, Any]) -> str:
-    if not packet["due_at"]:
-        return "no fixed time"
-    zone = packet.get("zone") or "UTC"
-    return f"{datetime.fromisoformat(packet['due_at']).astimezone(ZoneInfo(zone)):%A %d %B %Y, %H:%M} ({zone})"
+def _day(at: str, zone: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(ZoneInfo(zone)):%d %b %Y}"
+
+
+def _deadline(packet: Mapping[str, Any], zone: str) -> str:
+    return moment(datetime.fromisoformat(packet["due_at"]), zone) if packet["due_at"] else "no fixed time"
 
 
 def _head(name: str, fields: Mapping[str, Any], packet: Mapping[str, Any]) -> str:
@@ -187,9 +197,9 @@ def _head(name: str, fields: Mapping[str, Any], packet: Mapping[str, Any]) -> st
     return f"{name}{', ' + job if job else ''}{asked}"
 
 
-def _channel(one: Mapping[str, Any]) -> str:
+def _channel(one: Mapping[str, Any], zone: str) -> str:
     extra = " ".join(str(one[k]) for k in ("number", "when") if one.get(k))
-    until = f" until {one['until'][:10]}" if one.get("until") else ""
+    until = f" until {_day(one['until'], zone)}" if one.get("until") else ""
     return f"{one['channel']}{' ' + extra if extra else ''}{until}"
 
 

@@ -20,7 +20,7 @@ from nurture.model.company import Seller
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off, opening
-from nurture.store import Connection, enrollments, handoffs, lifecycle, outbox, people, suppressions, timers
+from nurture.store import Connection, enrollments, handoffs, lifecycle, people, suppressions, timers
 from nurture.store.handoffs import LETTERS, Handoff
 from nurture.store.lifecycle import Actor
 
@@ -99,7 +99,7 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
         desk.move("recycle", columns=columns, track=back.track, silent=back.mode == "silent" and not back.track)
         opening.close(conn, handoff, state="recycled", reason=found.id, now=now)
         if revisit_on is not None:
-            _remind(parts, conn, handoff, seller, revisit_on, now)
+            opening.remind_on(parts, conn, handoff, seller, revisit_on, because=found.label, now=now)
         if fields:
             people.learn(conn, handoff.lead_id, {"wanted_fields": list(fields)}, origin="sales",
                          source=f"hand-off {handoff.id}", now=now)
@@ -302,8 +302,8 @@ class Desk:
         applied = lifecycle.apply(
             self.conn, self.lead.id, trigger, actor=Actor(ActorKind.SALES, self.seller.id), key=f"desk/{self.key}",
             now=self.now, reason=self.reason, note=self.note, columns=columns, track=track, silent=silent,
-            previous=previous, beside=self.parts.library.tracks.beside, agreement_version=self.parts.library.agreement.version,
-            config_sha=self.parts.library.config_sha,
+            previous=previous, beside=self.parts.library.tracks.beside, config_sha=self.parts.library.config_sha,
+            agreement_version=self.parts.library.agreement.version,
         )
         self.stage = applied.after
 
@@ -371,28 +371,6 @@ def _lacking(parts: Parts, conn: Connection, handoff: Handoff) -> str:
 def needs_note(required: bool, reason: str, note: str | None) -> None:
     if required and not (note or "").strip():
         raise Refused(f"`{reason}` needs a note.", code="needs_note", fix="say in a sentence what it was")
-
-
-def _remind(parts: Parts, conn: Connection, handoff: Handoff, seller: Seller, on: date, now: datetime) -> None:
-    """The seller who said `later` hears of it on the day."""
-    at = recycling.day_start(on, parts.library.agreement.calendar)
-    text = f"You wanted to come back to this lead today ({handoff.reason or 'recycled'} on {now:%Y-%m-%d})."
-    outbox.put(
-        conn,
-        [
-            outbox.row(
-                "staff_mail",
-                seller.email,
-                key=f"revisit/{handoff.id}/{on}",
-                now=now,
-                due_at=max(at, now),
-                subject="A lead you wanted to come back to",
-                payload={"text": text},
-                lead_id=handoff.lead_id,
-                handoff_id=handoff.id,
-            )
-        ],
-    )
 
 
 def _key(*told: object) -> str:

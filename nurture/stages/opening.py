@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from nurture.decide import score, sla
 from nurture.decide.gate import GateResult
-from nurture.decide.recycle import changed_since
+from nurture.decide.recycle import changed_since, day_start
 from nurture.decide.scored import Scored
 from nurture.model.agreement import Agreement
-from nurture.model.company import Queue
+from nurture.model.company import Queue, Seller
 from nurture.model.facts import Snapshot
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.sales import assign, packet
 from nurture.sales.delivery import handoff_link, rows_for
+from nurture.sales.delivery import who as who_of
 from nurture.store import Connection, accounts, handoffs, lifecycle, outbox, timers
 from nurture.store.handoffs import Handoff
 from nurture.store.lifecycle import SYSTEM, Actor
@@ -264,15 +265,42 @@ def close(conn: Connection, handoff: Handoff, *, state: str, reason: str | None,
 
 def tell(
     parts: Parts, conn: Connection, handoff: Handoff, subject: str, text: str, *, key: str, now: datetime,
-    manager: bool = False,
+    manager: bool = False, due: datetime | None = None,
 ) -> None:
-    """A mail to the owner of a hand-off (with `manager`, to the queue's manager; without an owner, to everybody)."""
+    """A mail to the owner of a hand-off (with `manager`, to the queue's manager; without an owner, to everybody).
+
+    `due`, when it should have been done, is told in each reader's own time.
+    """
+    if handoff.packet:
+        subject = f"{subject}: {who_of(handoff.packet)}"
     queue = assign.queue_named(parts.library.sales, handoff.queue)
     people = [queue.manager] if manager and queue.manager else [handoff.owner] if handoff.owner else list(queue.members)
     for who in people:
         if who is not None:
-            tell_seller(parts, conn, who, subject, text, key=f"{key}/{who}", now=now, lead_id=handoff.lead_id,
+            said = text if due is None else f"{text} It was due on {packet.moment(due, zone_of(parts, who))}."
+            tell_seller(parts, conn, who, subject, said, key=f"{key}/{who}", now=now, lead_id=handoff.lead_id,
                         handoff_id=handoff.id)
+
+
+def remind_on(
+    parts: Parts, conn: Connection, handoff: Handoff, seller: Seller, on: date, *, because: str, now: datetime
+) -> None:
+    """The seller who said `later` hears of it on the day."""
+    at = max(day_start(on, parts.library.agreement.calendar), now)
+    then = packet.moment(now, zone_of(parts, seller.id))
+    link = handoff_link(parts.public_url, parts.keys, handoff.id)
+    text = f"You wanted to come back to this lead today. You gave it back on {then}: {because}.\n\n{link}\n"
+    subject = f"Come back to {who_of(handoff.packet) if handoff.packet else 'a lead'}"
+    outbox.put(conn, [outbox.row(
+        "staff_mail", seller.email, key=f"revisit/{handoff.id}/{on}", now=now, due_at=at, subject=subject,
+        payload={"text": text}, lead_id=handoff.lead_id, handoff_id=handoff.id,
+    )])
+
+
+def zone_of(parts: Parts, who: str) -> str:
+    """The zone in which times are told to somebody: their own, else that of the agreement's calendar."""
+    seller = parts.library.sales.sellers.get(who)
+    return (seller.timezone if seller else None) or parts.library.agreement.calendar.zone
 
 
 def tell_seller(

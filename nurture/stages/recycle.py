@@ -77,10 +77,11 @@ def _act(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, step: sla
     key, text = f"sla/{timer.id}/{step.level}", _SAYS[timer.kind]
     match step.action:
         case "remind":
-            opening.tell(parts, conn, handoff, "A lead waits for you", text, key=key, now=now)
+            opening.tell(parts, conn, handoff, "A lead waits for you", text, key=key, now=now, due=timer.due_at)
             return "reminded"
         case "tell_manager":
-            opening.tell(parts, conn, handoff, "A lead waits in your team", text, key=key, now=now, manager=True)
+            waits = "A lead waits in your team"
+            opening.tell(parts, conn, handoff, waits, text, key=key, now=now, manager=True, due=timer.due_at)
             return "told_manager"
         case "reassign":
             return _reassign(parts, conn, handoff, key, now)

@@ -162,8 +162,9 @@ def _apply(
     reason: str | None = None, columns: dict[str, Any] | None = None, track: str | None = None, silent: bool = False,
 ) -> lifecycle.Applied:
     return lifecycle.apply(
-        conn, lead_id, trigger, actor=teller, key=result.identity(), now=now, reason=reason, columns=columns, track=track,
-        silent=silent, beside=parts.library.tracks.beside, agreement_version=parts.library.agreement.version, config_sha=parts.library.config_sha,
+        conn, lead_id, trigger, actor=teller, key=result.identity(), now=now, reason=reason, columns=columns,
+        track=track, silent=silent, beside=parts.library.tracks.beside, config_sha=parts.library.config_sha,
+        agreement_version=parts.library.agreement.version,
     )
 
 

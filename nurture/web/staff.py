@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
 from nurture.insight.story import tell
+from nurture.stages import opening
 from nurture.store import board, handoffs
 from nurture.store.sessions import User
 from nurture.web.answers import gone, page
@@ -94,8 +95,7 @@ def _people(router: APIRouter, house: House) -> None:
 
 def zone_of(house: House, user: User) -> ZoneInfo:
     """The zone a seller's times are shown in: their own, else that of the agreement's calendar."""
-    seller = house.parts.library.sales.sellers.get(user.id)
-    return ZoneInfo((seller.timezone if seller else None) or house.parts.library.agreement.calendar.zone)
+    return ZoneInfo(opening.zone_of(house.parts, user.id))
 
 
 def queues_of(house: House, user: User) -> Collection[str] | None:

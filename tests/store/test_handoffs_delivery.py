@@ -8,7 +8,8 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def listening(status: int = 204) -> Iterator[Listener]:
 
 def handed_over(store: Store, sales: Sales = SALES, **fields: Any) -> handoffs.Handoff:
     who = add_lead(store, now=NOW, fields={**GOOD, **fields})
-    happened(store, who, *SEED, WEBINAR, now=NOW)
+    happened(store, who, *SEED, (WEBINAR[0], WEBINAR[1], {**WEBINAR[2], "topic": "mdm"}), now=NOW)
     tick(parts(store, sales=sales), now=NOW)
     with store.read() as conn:
         found = handoffs.open_of(conn, who)
@@ -113,7 +114,22 @@ def test_the_packet_says_everything_sales_needs(store: Store) -> None:
     assert found["needs"] == {"need": "40 phones"} and found["agreement_version"] == 4
     text = packet.text(found, link="https://x.example/handoff/t")
     assert "Decide by Monday 23 November 2026, 14:00 (Europe/Warsaw)." in text
-    assert "+29.8  webinar attended" in text
+    assert "+29.8  webinar attended" in text and "22 Nov 2026  webinar attended" in text
+    assert found["topics"] == [{"topic": "mdm", "times": 1}], "what they are interested in reaches sales (S0-26)"
+
+
+def test_every_seller_reads_times_of_their_own(store: Store) -> None:
+    sellers = SALES.sellers | {"jana": replace(SALES.sellers["jana"], timezone="America/New_York")}
+    queue = Queue("inside", "Inside", ("jana",), manager="dana", deliver=({"mail": "owner"}, {"mail": "manager"}))
+    sales = Sales(sellers, {"inside": queue}, "inside")
+    handed_over(store, sales)
+    tick(parts(store, sales=sales), now=NOW + timedelta(hours=5), rounds=1)
+    mails = {row.target: row for row in outbox(store) if row.key.startswith("packet/")}
+    assert "Decide by Monday 23 November 2026, 08:00 (America/New_York)." in mails["jana@example.com"].payload["text"]
+    assert "Decide by Monday 23 November 2026, 14:00 (Europe/Warsaw)." in mails["dana@example.com"].payload["text"]
+    reminder = next(row for row in outbox(store) if row.key.startswith("sla/"))
+    assert "It was due on Monday 23 November 2026, 08:00 (America/New_York)." in reminder.payload["text"]
+    assert reminder.subject == "A lead waits for you: Anna Nowak, Acme"
 
 
 def test_names_are_data_and_never_a_header_a_formula_or_a_line(store: Store) -> None:
