@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from nurture.store import Store, open_store
+from tests.faults import book
 from tests.postgres import NoPostgres, cluster, make_database
 
 # An engine call from a test that should not make one fails at once instead of starting a server.
@@ -36,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "postgres" in item.name.partition("[")[2] or {"postgres", "postgres_url"} & set(fixtures):
             item.add_marker(pytest.mark.postgres)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the fault suites caused, as one table, whatever process ran them."""
+    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, [])]
+    book.tell((r for r in reports if r.when == "call"), terminalreporter.write_line)
 
 
 @pytest.fixture

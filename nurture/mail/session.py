@@ -24,6 +24,9 @@ _LOST = (SMTPException, OSError, TimeoutError, RuntimeError)
 """aiosmtplib says RuntimeError where a transport is already closing."""
 
 
+OUT_OF_TURN = "the server answered before it was asked"
+
+
 class ConnectFailed(Exception):
     """No session: `reply` says how far it came."""
 
@@ -104,7 +107,12 @@ def _drop(client: aiosmtplib.SMTP) -> None:
 def _said(phase: Phase, error: SMTPResponseException) -> Reply:
     """A code outside 2..5 (aiosmtplib: -1) was no SMTP reply at all."""
     code = error.code if 200 <= error.code < 600 else None
-    return Reply(phase, code, error.message)
+    return Reply(phase, code, _readable(error.message))
+
+
+def _readable(text: str) -> str:
+    """A reply as text that every database takes; aiosmtplib hands over foreign bytes as halves of surrogate pairs."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class PlainSession:
@@ -115,6 +123,8 @@ class PlainSession:
         self.route = route
         self.alive = True
         self._count = 0
+        self._deaf = False
+        """Nothing sensible can be read from it any more: no goodbye."""
         self._utf8 = client.supports_extension("smtputf8")
 
     async def run(self, first: Outgoing, more: More, answer: Answer) -> None:
@@ -141,35 +151,49 @@ class PlainSession:
         return await self._body(message)
 
     async def _command(self, phase: Phase, command: bytes) -> Reply:
+        if self._out_of_turn():
+            return Reply(phase, None, OUT_OF_TURN)
         try:
             code, text = await self.client.execute_command(command)
         except SMTPResponseException as said:
-            self.alive = False
+            self._give_up()
             return _said(phase, said)
         except _LOST as lost:
-            self.alive = False
+            self._give_up()
             return Reply(phase, None, str(lost) or type(lost).__name__)
         if code == 421:
             self.alive = False
-        return Reply(phase, code, text)
+        return Reply(phase, code, _readable(text))
+
+    def _out_of_turn(self) -> bool:
+        """Is there a reply already, before anything was asked? It would be taken for the next command's answer."""
+        left = bool(getattr(self.client.protocol, "_buffer", b""))
+        if left:
+            self._give_up()
+        return left
+
+    def _give_up(self) -> None:
+        self.alive, self._deaf = False, True
 
     async def _body(self, message: Outgoing) -> Reply:
         protocol = self.client.protocol
         if protocol is None:
             self.alive = False
             return Reply(Phase.DATA, None, "the connection was lost after 354")
+        if self._out_of_turn():
+            return Reply(Phase.DATA, None, OUT_OF_TURN)
         try:
             protocol.write(stuffed(message.raw))
             code, text = await protocol.read_response(timeout=self.route.timeouts.body)
         except SMTPResponseException as said:
-            self.alive = False
+            self._give_up()
             return _said(Phase.BODY, said)
         except _LOST as lost:
-            self.alive = False
+            self._give_up()
             return Reply(Phase.BODY, None, str(lost) or type(lost).__name__)
         if code == 421 or not 200 <= code < 600 or 300 <= code < 400:
             self.alive = False
-        return Reply(Phase.BODY, code, text)
+        return Reply(Phase.BODY, code, _readable(text))
 
     async def _clear(self, reply: Reply) -> None:
         """After a no the transaction is still open; a server that answers out of turn is left."""
@@ -183,6 +207,8 @@ class PlainSession:
 
     async def close(self) -> None:
         self.alive = False
+        if self._deaf:
+            _drop(self.client)
         if not self.client.is_connected:
             return
         try:

@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Step = Literal["greeting", "hello", "auth", "mail", "rcpt", "data", "body", "dot"]
-Act = Literal["say", "drop", "stall", "drip", "half", "banana", "early"]
+Act = Literal["say", "drop", "stall", "drip", "half", "banana", "early", "extra", "late"]
+STILL_GOOD = ("drip", "extra", "late")
+"""Acts after which the server goes on as if all were well."""
 
 
 @dataclass
 class Fault:
-    """At `step` do `act`, the first `times` times (None: always), for recipients containing `to` if given.
+    """At `step` do `act`, the first `times` times (None: always), for recipients (at `mail`: senders) containing
+    `to` if given.
 
     `say`: this reply. `drop`: close without a word. `stall`: say nothing more. `drip`: a good reply, byte by byte.
     `half`: half a reply, then close. `banana`: something that is no reply. `early` (body only): close in mid-message.
+    `extra`: the good reply and `text` right behind it, in one piece. `late`: the good reply, `wait` seconds later.
     `accept`: at `dot`, the message counts as taken before the act (a crash after the server's own commit).
     """
 
@@ -34,6 +38,7 @@ class Fault:
     accept: bool = False
     after: int = 0
     """Let so many occurrences of the step pass first."""
+    wait: float = 1.2
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ class HellServer:
         self.most_at_once = max(self.most_at_once, len(self._open))
         try:
             await _Talk(self, reader, writer).run()
-        except (Gone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError):
+        except (Gone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError, asyncio.CancelledError):
             pass
         finally:
             self._open.discard(writer)
@@ -158,7 +163,7 @@ class _Talk:
             await self.say(good)
             return True
         await self.act(fault, good)
-        return fault.act == "drip"
+        return fault.act in STILL_GOOD
 
     async def act(self, fault: Fault, good: str) -> None:
         match fault.act:
@@ -176,6 +181,11 @@ class _Talk:
                 raise Gone
             case "banana":
                 await self.say("banana")
+            case "extra":
+                await self.say(f"{good}\r\n{fault.text}")
+            case "late":
+                await asyncio.sleep(fault.wait)
+                await self.say(good)
             case "drip":
                 for byte in (good + "\r\n").encode():
                     self.writer.write(bytes([byte]))
@@ -183,7 +193,7 @@ class _Talk:
                     await asyncio.sleep(0.002)
 
     async def say(self, text: str) -> None:
-        self.writer.write(text.encode() + b"\r\n")
+        self.writer.write(text.encode("utf-8", "surrogateescape") + b"\r\n")
         await self.writer.drain()
 
     async def command(self, line: str) -> None:
@@ -242,7 +252,7 @@ class _Talk:
         elif self.sender is not None:
             self.server.violations.append("MAIL in the middle of a transaction")
             await self.say("503 5.5.1 nested MAIL command")
-        elif await self.answer("mail", "250 2.1.0 ok"):
+        elif await self.answer("mail", "250 2.1.0 ok", line):
             self.sender = line.split("<")[1].split(">")[0]
 
     async def rcpt(self, line: str) -> None:
@@ -276,7 +286,7 @@ class _Talk:
         taken = Accepted(recipient, self.sender or "", raw[:-3].replace(b"\r\n..", b"\r\n."))
         self.sender = self.recipient = None
         fault = self.server._fault("dot", recipient)
-        if fault is None or fault.accept or fault.act == "drip":
+        if fault is None or fault.accept or fault.act in STILL_GOOD:
             self.server.accepted.append(taken)
         if fault is None:
             await self.say("250 2.0.0 taken")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from nurture.store import open_store
+from tests.faults.book import note
 from tests.faults.hell import HellServer
 from tests.mail.world import NOW, World
 
@@ -112,6 +113,7 @@ class Field:
         assert not lost, "called sent, never accepted"
         assert states.get("unknown", 0) <= self.kills * IN_FLIGHT, "more unknown than were in flight"
         assert not self.server.violations
+        note(kills=self.kills, mails=self.made, lost=len(lost), twice=sum(n - 1 for n in copies.values()))
         self.store.close()
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -78,16 +79,25 @@ def test_raw_bytes(name: str, language: str, who: str) -> None:
     assert {h.replace("&amp;", "&") for h in links if "privacy" not in h} <= in_text
 
 
+def spam_reports(mails: Sequence[bytes]) -> list[list[tuple[str, str]]]:
+    """(points, rule) per mail. One run for all: starting it costs more than reading a hundred mails."""
+    box = b"".join(
+        b"From ines@example.com Mon Nov 23 09:00:00 2026\n" + re.sub(rb"(?m)^From ", b">From ", raw) + b"\n"
+        for raw in (mail.replace(b"\r\n", b"\n") for mail in mails)
+    )
+    run = subprocess.run(["spamassassin", "-t", "-L", "--mbox"], input=box, capture_output=True, check=False)
+    parts = run.stdout.decode("utf-8", "replace").split("Content analysis details:")[1:]
+    assert len(parts) == len(mails), run.stderr.decode("utf-8", "replace")[-2000:]
+    return [re.findall(r"^\s*(-?\d+\.\d) ([A-Z_0-9]+)", part, re.MULTILINE) for part in parts]
+
+
 @pytest.mark.skipif(shutil.which("spamassassin") is None, reason="spamassassin is not installed")
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "language"), sorted({(n, lang) for n, lang, _ in CASES}))
-def test_spamassassin_finds_little(name: str, language: str) -> None:
-    raw = made(name, language, "real")
-    said = subprocess.run(["spamassassin", "-t", "-L"], input=raw, capture_output=True, check=False).stdout
-    report = said.decode("utf-8", "replace").partition("Content analysis details")[2]
-    rules = re.findall(r"^\s*(-?\d+\.\d) ([A-Z_0-9]+)", report, re.MULTILINE)
-    total = sum(float(points) for points, _ in rules)
-    assert total < 2.0 and all(float(points) < 1.5 for points, _ in rules), rules
+def test_spamassassin_finds_little() -> None:
+    shipped = sorted({(n, lang) for n, lang, _ in CASES})
+    for case, rules in zip(shipped, spam_reports([made(*case, "real") for case in shipped]), strict=True):
+        total = sum(float(points) for points, _ in rules)
+        assert total < 2.0 and all(float(points) < 1.5 for points, _ in rules), (case, rules)
 
 
 def test_the_outside_judge_has_nothing_to_say(tmp_path: Path) -> None:
