@@ -41,6 +41,7 @@ COMPANY: Final[Words] = {
     "holidays": Word("Closed days on top of the public ones, by country.", table(array(DAY))),
     "emits": Word("Events that your own systems post.", array(SLUG)),
     "dormant_after": Word("Silent for so long: dormant.", ref("duration"), False, ("180 days",)),
+    "site_snippet": Word("The website carries our script, so a tracked click may tell it which visitor comes.", YES_NO),
     "hygiene_opens": Word("Keep only the date of the last open, also without open_tracking.", YES_NO),
     "sunset_after": Word("So many unanswered mails of the re-permission series end it.", TEXT, False, ("3 emails",)),
 }
@@ -139,6 +140,7 @@ def read_company(root: Node, desk: Desk) -> Company:
         emits=frozenset(block.get("emits", v.many(v.slug), ())),
         dormant_after_days=block.get("dormant_after", v.days, 180),
         sunset_after_mails=block.get("sunset_after", _emails, 3),
+        site_snippet=block.get("site_snippet", v.yes_no, False),
         hygiene_opens=block.get("hygiene_opens", v.yes_no, False),
     )
 

@@ -27,7 +27,7 @@ FILES: Final[Mapping[str, tuple[Words, str]]] = {
     "agreement": (agreement.FILE, "What marketing and sales signed."),
     "sales": (company.SALES, "Who is who in sales, and how a lead reaches them."),
     "form": (forms.FORM, "A form as people fill it in."),
-    "test": (story.STORY, "A story, or a list of them: given a lead, when these things happen, then these mails and moves."),
+    "test": (story.STORY, "A story, or a list of them: given a lead, when these things happen, then these mails."),
 }
 
 _CONDITION: Final[Words] = {**words.FACTS, **words.FACT_ARGS, **words.CONNECTIVES}

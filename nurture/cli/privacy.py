@@ -144,9 +144,12 @@ def retain(
         parts, now=clock.now(), dry_run=dry_run, quiet=timedelta(days=quiet_days), networks=timedelta(days=network_days)
     )
     if json:
-        emit_json({"dry_run": done.dry_run, "leads": done.leads, "networks": done.networks, "anchors": done.anchors})
+        emit_json({"dry_run": done.dry_run, "leads": done.leads, "networks": done.networks, "anchors": done.anchors,
+                   "visitors": done.visitors})
         return
     would = "would be " if dry_run else ""
-    out.print(f"{len(done.leads)} leads {would}erased, {sum(done.networks.values())} networks {would}forgotten")
+    networks = sum(done.networks.values())
+    out.print(f"{len(done.leads)} leads {would}erased, {networks} networks {would}forgotten, "
+              f"{done.visitors} anonymous visitors {would}forgotten")
     if dry_run and done.leads:
         err.print("  leads: " + ", ".join(map(str, done.leads[:20])) + (" ..." if len(done.leads) > 20 else ""))

@@ -60,6 +60,7 @@ class Company:
     dormant_after_days: int = 180
     sunset_after_mails: int = 3
     hygiene_opens: bool = False
+    site_snippet: bool = False
     """Keep the date of the last open (never the hour) of people who did not agree to open tracking, to know which
     addresses are alive. Whether the law allows it without consent is the company's to decide."""
 

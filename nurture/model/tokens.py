@@ -13,6 +13,7 @@ so a token for one purpose never verifies for another. What the ids mean, by pur
 `magic`                                 (link id, expires at in epoch seconds)
 `verp`                                  (message_id,), by `sign_lower`
 `form`                                  (shown at in epoch seconds,)
+`visit`                                 (lead_id, clicked at in epoch seconds)
 ======================================  =========================================================
 """
 
@@ -49,6 +50,7 @@ class TokenPurpose(StrEnum):
     MAGIC = "magic"
     VERP = "verp"
     FORM = "form"
+    VISIT = "visit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from nurture.model.consent import ConsentEntry, aged
 from nurture.model.tokens import address_hash
 from nurture.model.words import ActorKind, Channel, ConsentAction, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, consent, erasure, ledger, lifecycle, people, rights
+from nurture.store import Connection, consent, erasure, ledger, lifecycle, people, rights, visitors
 from nurture.store.lifecycle import Actor
 
 KEEP_QUIET: Final = timedelta(days=730)
 KEEP_NETWORKS: Final = timedelta(days=90)
+KEEP_VISITORS: Final = timedelta(days=180)
 BATCH: Final = 500
 
 
@@ -38,6 +39,7 @@ class Retained:
     dry_run: bool
     leads: list[int] = field(default_factory=list)
     networks: Mapping[str, int] = field(default_factory=dict)
+    visitors: int = 0
     anchors: int = 0
 
 
@@ -107,12 +109,14 @@ def object_to_marketing(parts: Parts, lead_id: int, *, by: str, source: str, now
 def retain(
     parts: Parts, *, now: datetime, dry_run: bool, quiet: timedelta = KEEP_QUIET, networks: timedelta = KEEP_NETWORKS
 ) -> Retained:
-    """Erase who has shown no interest and agreed to nothing for `quiet`; forget networks older than `networks`."""
+    """Erase who has shown no interest and agreed to nothing for `quiet`; forget networks older than `networks`, and
+    visitors who stayed away half a year without becoming anybody."""
     found = Retained(dry_run)
     if dry_run:
         with parts.store.read() as conn:
             found.leads = erasure.stale(conn, before=now - quiet, limit=1_000_000)
             found.networks = erasure.old_networks(conn, before=now - networks)
+            found.visitors = visitors.stale(conn, before=now - KEEP_VISITORS)
         return found
     while True:
         with parts.store.begin() as conn:
@@ -127,6 +131,7 @@ def retain(
             break
     with parts.store.begin() as conn:
         found.networks = erasure.drop_networks(conn, before=now - networks)
+        found.visitors = visitors.drop_stale(conn, before=now - KEEP_VISITORS)
         found.anchors = ledger.anchor(conn, parts.keys, now=now)
     return found
 

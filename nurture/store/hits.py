@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -53,20 +53,28 @@ class Arrival:
 
 
 def take(
-    conn: Connection, arrivals: Sequence[Arrival], *, hold: timedelta, keep: bool = True, hygiene: bool = False
+    conn: Connection,
+    arrivals: Sequence[Arrival],
+    *,
+    hold: timedelta,
+    keep: bool = True,
+    hygiene: bool = False,
+    mark: Callable[[Arrival, str], str] | None = None,
 ) -> list[str | None]:
     """Keep the hits that consent allows *now* (not when the mail was sent), and say where each click leads.
 
     None: there is no such link. A hit without consent is answered and not stored (C14). `keep=False` only looks up.
-    With `hygiene` an open of somebody who was never asked, or never answered, leaves its day on the lead (C15).
+    `mark` changes where a click that was kept leads. With `hygiene` an open of somebody who was never asked, or never
+    answered, leaves its day on the lead (C15).
     """
     fast = _Sqlite if conn.dialect.name == "sqlite" else _Postgres
     found = fast.look_up(conn, arrivals)
-    rows, alive = [], []
-    for arrival, (known, url, status, until) in zip(arrivals, found, strict=True):
+    rows, alive, urls = [], [], [url for _, url, _, _ in found]
+    for n, (arrival, (known, url, status, until)) in enumerate(zip(arrivals, found, strict=True)):
         real = known and (url is not None or arrival.kind != CLICK)
         if real and status == _GRANTED and (until is None or arrival.at < until):
             rows.append(arrival)
+            urls[n] = mark(arrival, url) if mark and url is not None and keep and arrival.kind == CLICK else url
         elif real and arrival.kind == OPEN and status not in _REFUSED:
             alive.append(arrival)
     if rows and keep:
@@ -75,7 +83,7 @@ def take(
         days = {a.lead_id: a.at.astimezone(UTC).date() for a in sorted(alive, key=lambda a: a.at)}
         later = update(_lead).where(_lead.c.id == bindparam("b_id")).values(last_open_on=bindparam("b_day"))
         conn.execute(later, [{"b_id": lead, "b_day": day} for lead, day in days.items()])
-    return [url for _, url, _, _ in found]
+    return urls
 
 
 _GRANTED: Final = "granted"

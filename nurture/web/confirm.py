@@ -16,6 +16,7 @@ from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose
 from nurture.store import confirmations, consent, outbox, rights
 from nurture.store.confirmations import Single
+from nurture.web import site
 from nurture.web.answers import gone, page
 from nurture.web.house import House
 from nurture.web.public import proof_of, read_token
@@ -135,6 +136,7 @@ def _confirm(request: Request, house: House, token: str) -> Single | None:
             and state.status is ConsentStatus.PENDING
         ]
         consent.append(conn, entries, now=now, keys=house.parts.keys)
+        site.confirmed(conn, person.id, now=now)
         confirmations.cancel_mail(conn, f"remind:{single.data['id']}", now=now, why="confirmed before the reminder")
         return single
 

@@ -18,7 +18,7 @@ from nurture.model.tokens import TokenPurpose
 from nurture.model.words import MAIL_PURPOSES, Channel, EventKind, Purpose
 from nurture.store import consent, events, leads, people, rights
 from nurture.store.events import NewEvent
-from nurture.web import confirm, fields, wordings
+from nurture.web import confirm, fields, site, wordings
 from nurture.web.answers import gone, language_of, page, too_many
 from nurture.web.house import House
 from nurture.web.limits import client_key
@@ -93,7 +93,10 @@ def _submitted(request: Request, house: House, form: Form, typed: Mapping[str, s
         someone = _store(conn, house, form, values, person, language_of(request, house), now)
         if someone is None:
             return page(request, house, "thanks.html", form=form, waits=False, asset=form.asset)
-        waits = _consents(conn, request, house, form, someone, [b for b in boxes if b.ticked], now)
+        ticked = [b for b in boxes if b.ticked]
+        waits = _consents(conn, request, house, form, someone, ticked, now)
+        asked = any(b.consent.purpose is Purpose.CLICK_TRACKING for b in ticked)
+        site.identify(conn, house, typed.get(site.FIELD, ""), someone.id, asked=asked, now=now)
         _tell(conn, form, someone.id, values, now)
     return page(request, house, "thanks.html", known=someone.language, form=form, waits=waits, asset=form.asset)
 

@@ -21,6 +21,7 @@ from nurture.model.tokens import TokenPurpose, verify
 from nurture.store.hits import Arrival, take
 from nurture.web.house import House
 from nurture.web.network import net_of
+from nurture.web.site import landing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -171,7 +172,12 @@ class Front:
 
     def _write(self, arrivals: list[Arrival]) -> list[str | None]:
         with self.house.parts.store.begin() as conn:
-            return take(conn, arrivals, hold=HOLD, hygiene=self.house.company.hygiene_opens)
+            company = self.house.company
+            mark = self._landing if company.site_snippet else None
+            return take(conn, arrivals, hold=HOLD, hygiene=company.hygiene_opens, mark=mark)
+
+    def _landing(self, arrival: Arrival, url: str) -> str:
+        return landing(self.house, url, arrival.lead_id, arrival.at)
 
     async def _look_up(self, arrival: Arrival) -> str | None:
         def look() -> str | None:

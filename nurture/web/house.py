@@ -28,6 +28,8 @@ class Limits:
     post: Limit = field(default_factory=lambda: Limit(60, timedelta(minutes=1)))
     form: Limit = field(default_factory=lambda: Limit(20, timedelta(minutes=10)))
     call: Limit = field(default_factory=lambda: Limit(1200, timedelta(minutes=1)))
+    visit: Limit = field(default_factory=lambda: Limit(300, timedelta(minutes=1)))
+    visitor: Limit = field(default_factory=lambda: Limit(200, timedelta(days=1)))
 
 
 @dataclass(slots=True)
