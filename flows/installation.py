@@ -19,7 +19,9 @@ from flows.watch import FolderWatch
 from flows.work import Work, open_parts, owner_name
 from nurture.clock import Clock, SystemClock
 from nurture.errors import Unavailable, UsageError
+from nurture.mail.inbound.sources import parse_sources
 from nurture.settings import Settings
+from nurture.stages.inbound_watch import Watch
 from nurture.store import Store, clock_owner
 
 log = logging.getLogger("nurture.flows")
@@ -77,10 +79,12 @@ class Installation:
         self.engine = self._engine()
         watch = FolderWatch(self.parts.store, self.settings.campaigns_dir, self.settings.templates_dir)
         self.clockwork = Clockwork(self.parts.store, self.work, self.engine, self.observer, watch)
+        self.inbound = self._inbound()
         self.clockwork.take()
         if self.prefect is not None:
             self.prefect.start()
         self._start_web()
+        self.inbound.start()
 
     def _own_clock(self, store: Store) -> Clock:
         with store.read() as conn:
@@ -100,6 +104,12 @@ class Installation:
         prepare(environment)
         self.prefect = PrefectServer(port, environment, self.settings.var_dir / "log" / "prefect.log")
         return PrefectEngine(self.work, self.prefect.healthy)
+
+    def _inbound(self) -> Watch:
+        """Whatever reads the mail that comes in; nothing where no place is set."""
+        clock = self.clock
+        assert clock is not None
+        return Watch(self.parts, parse_sources(self.settings.inbound, today=lambda: clock.now().date()), clock.now)
 
     def _start_web(self) -> None:
         from nurture.web.app import app_of
@@ -133,6 +143,8 @@ class Installation:
 
     def close(self) -> None:
         """Drain: no new tick, the running one ends, answers under way are given, then everything stops."""
+        if hasattr(self, "inbound"):
+            self.inbound.stop()
         if hasattr(self, "clockwork"):
             self.clockwork.stop()
         if self._web is not None and self._web_thread is not None:

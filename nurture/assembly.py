@@ -109,6 +109,7 @@ def _read(sources: Mapping[str, str]) -> Library:
 
 def _hooks(settings: Settings) -> dict[str, Any]:
     hooks: dict[str, Any] = {"csv": Path(settings.var_dir) / "packets", "private_webhooks": settings.private_webhooks}
+    hooks["inbound"] = dict(settings.inbound_webhooks)
     if settings.webhook_secret is not None:
         hooks["webhook_secret"] = settings.webhook_secret.get_secret_value()
     return hooks

@@ -61,7 +61,12 @@ class Settings(BaseSettings):
     smtp_routes: dict[str, str] = Field(default_factory=dict, repr=False)
     """Further routes that a campaign's `route:` may name (JSON object, name -> address)."""
     inbound: str = Field(default="", repr=False)
-    """Where bounces and replies arrive: `maildir:PATH` or `imaps://user:password@host/FOLDER`. Empty: nowhere."""
+    """Where bounces and replies arrive, one or more with spaces between: `maildir:PATH`,
+    `imaps://user:password@host/FOLDER` (or `imap+starttls://`; `?move=FOLDER`, `?days=14`), `lmtp://127.0.0.1:8024`,
+    `smtp://127.0.0.1:8025`. Empty: nowhere."""
+    inbound_webhooks: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Providers that may report at `/inbound/NAME` (JSON object): `ses` -> the topic's ARN, `sendgrid` -> the public
+    key, `postmark` -> `user:password` as they stand in its address, `mailgun` -> the signing key."""
     dkim_domain: str = ""
     dkim_selector: str = "nurture"
     dkim_key_file: Path | None = None
