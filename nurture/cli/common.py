@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -97,8 +98,23 @@ def settings() -> Settings:
     return load_settings()
 
 
+_lent: list[Parts] = []
+
+
+@contextmanager
+def lending(parts: Parts) -> Iterator[None]:
+    """Commands that run in here use `parts` instead of opening their own (a process that runs many of them)."""
+    _lent.append(parts)
+    try:
+        yield
+    finally:
+        _lent.pop()
+
+
 def open_database(chosen: Settings | None = None) -> Store:
     """The installation's database, brought to this program's schema."""
+    if _lent:
+        return _lent[-1].store
     from nurture.store import open_store
     from nurture.store.schema import ensure
 
@@ -109,9 +125,12 @@ def open_database(chosen: Settings | None = None) -> Store:
 
 def open_parts(chosen: Settings | None = None) -> tuple[Parts, Clock]:
     """Everything a command needs to act on the running installation, and its clock."""
-    from nurture.assembly import assemble
+    from nurture.assembly import assemble, refresh
 
     chosen = chosen or settings()
+    if _lent:
+        refresh(_lent[-1])
+        return _lent[-1], chosen.clock()
     store = open_database(chosen)
     return assemble(store, chosen), chosen.clock()
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 
 from nurture.model.words import EnrollmentState, Verdict
 from nurture.store import brakes, campaigns, messages, wakeups
@@ -24,7 +36,17 @@ _wakeup = core(WakeupRow)
 
 def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None) -> dict[str, int]:
     """Stage -> how many rows wait for it at `now`. `only` keeps plan and send to these campaigns."""
-    stopped = brakes.paused_campaigns(conn)
+    stopped = frozenset(brakes.paused_campaigns(conn))
+    statement = _waiting(stopped, None if only is None else frozenset(only))
+    row = conn.execute(statement, {"now": now}).one()._asdict()
+    row["send"] += row.pop("stranded") + row.pop("silent")
+    return {"rebase": len(campaigns.unswept(conn)), **{stage: int(n) for stage, n in row.items()}}
+
+
+@lru_cache(maxsize=64)
+def _waiting(stopped: frozenset[str], only: frozenset[str] | None) -> Select[tuple[int, ...]]:
+    """The question of `due`, with `:now` left open: putting it together takes longer than answering it."""
+    now = bindparam("now", type_=_message.c.due_at.type)
     free = or_(_wakeup.c.lease_until.is_(None), _wakeup.c.lease_until <= now)
     counts = {
         "sweep": _count(_lead.c.review_at.is_not(None), _lead.c.review_at <= now),
@@ -37,9 +59,7 @@ def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None)
         "deliver": _count(is_one_of(_outbox.c.state, ("planned", "deferred")), _outbox.c.due_at <= now),
         **{stage: _count(_wakeup.c.stage == stage, _wakeup.c.due_at <= now, free) for stage in wakeups.ORDER},
     }
-    row = conn.execute(select(*(count.label(stage) for stage, count in counts.items()))).one()._asdict()
-    row["send"] += row.pop("stranded") + row.pop("silent")
-    return {"rebase": len(campaigns.unswept(conn)), **{stage: int(n) for stage, n in row.items()}}
+    return select(*(count.label(stage) for stage, count in counts.items()))
 
 
 def next_due(conn: Connection) -> datetime | None:
@@ -69,7 +89,7 @@ def _sendable(stopped: Collection[str], only: Collection[str] | None) -> tuple[C
     return (is_one_of(_message.c.state, ("planned", "deferred")), *_of(_message.c.campaign, stopped, only))
 
 
-def _stranded(now: datetime, only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
+def _stranded(now: BindParameter[datetime], only: Collection[str] | None) -> tuple[ColumnElement[bool], ...]:
     """Messages whose worker ended in the middle: the next run of `send` takes them up."""
     lost = and_(is_one_of(_message.c.state, ("claimed", "started")), _message.c.lease_until <= now)
     return (lost, *_of(_message.c.campaign, (), only))

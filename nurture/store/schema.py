@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -29,7 +30,7 @@ def ensure(store: Store) -> None:
     Raises:
         UsageError: the database is newer than this program.
     """
-    scripts = ScriptDirectory.from_config(config())
+    scripts = _scripts()
     head = scripts.get_current_head()
     with store.read() as conn:
         at = MigrationContext.configure(conn).get_current_revision()
@@ -45,6 +46,12 @@ def ensure(store: Store) -> None:
         command.upgrade(setup, "head")
 
 
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations: reading them costs more than most commands do, and they do not change while we run."""
+    return ScriptDirectory.from_config(config())
+
+
 def versions(store: Store) -> dict[str, Any]:
     """The database's schema, the program's, and the rows of each table that is there."""
     with store.read() as conn:
@@ -55,4 +62,4 @@ def versions(store: Store) -> dict[str, Any]:
             for t in metadata.sorted_tables
             if t.name in there
         }
-    return {"at": at, "wanted": ScriptDirectory.from_config(config()).get_current_head(), "rows": rows}
+    return {"at": at, "wanted": _scripts().get_current_head(), "rows": rows}
