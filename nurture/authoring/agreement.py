@@ -16,6 +16,7 @@ from nurture.authoring.tree import Node
 from nurture.model.agreement import (
     RECYCLE_REASONS,
     REJECT_REASONS,
+    STAGNATION_DAYS,
     Agreement,
     Calendar,
     RecycleReason,
@@ -28,6 +29,7 @@ from nurture.model.words import Stage
 
 ROLES: Final = ("marketing", "sdr", "account_executive", "manager")
 BANT: Final = ("budget", "authority", "need", "timeline")
+STAYS: Final = tuple(stage for stage in Stage if stage is not Stage.ERASED)
 DEFINED: Final = (*Stage, "lead", "opportunity", "prospect")
 
 FILE: Final[Words] = {"agreement": Word("What marketing and sales signed.", ref("agreement"), True)}
@@ -54,6 +56,10 @@ AGREEMENT: Final[Words] = {
     "exploration": Word("So many percent below the threshold are shown to sales, marked, to see what is missed.",
                         ref("share")),
     "benchmarks": Word("Numbers to compare with.", ANY),
+    "levels": Word("Your own levels between accepted and qualified, in order: id -> what the seller sees.",
+                   table(TEXT)),
+    "stagnation": Word("Stage -> how long a lead may stay in it before it counts as forgotten.",
+                       table(ref("duration"))),
     "recycle_reasons": Word("Sales' not yet: id -> what follows. Changes and extends the built-in table.",
                             table(ref("recycle_reason"))),
     "reject_reasons": Word("Sales' no: id -> what follows.", table(ref("reject_reason"))),
@@ -173,6 +179,9 @@ def read_agreement(root: Node, desk: Desk) -> Agreement:
         per_owner_open=capacity.get("per_owner_open", v.whole(1, 100_000), 25),
         cool_off_default=block.get("cool_off_default", v.duration),
         benchmarks=block.get("benchmarks", v.anything, {}),
+        levels={name: said for name, key, value in block.pairs("levels")
+                if v.slug(key, desk) is not None and (said := v.line(value, desk)) is not None},
+        stagnation_days=_stagnation(block),
         exploration_percent=float(block.get("exploration", v.share, 0)),
         channels=block.get("channels", v.many(v.choice("email", "phone")), ("email", "phone")),
     )
@@ -194,6 +203,14 @@ def _definitions(block: Block) -> dict[str, str]:
         name: said for name, key, value in block.pairs("definitions")
         if v.choice(*DEFINED)(key, block.desk) and (said := v.text(value, block.desk)) is not None
     }
+
+
+def _stagnation(block: Block) -> dict[str, int]:
+    made = dict(STAGNATION_DAYS)
+    for name, key, value in block.pairs("stagnation"):
+        if v.choice(*STAYS)(key, block.desk) and (days := v.days(value, block.desk)) is not None:
+            made[name] = days
+    return made
 
 
 def _bounds(icp: Block) -> dict[str, Any]:

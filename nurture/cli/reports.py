@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from nurture.cli.common import FINE, emit_json, open_database, out, plain, settings, table
+from nurture.cli.common import FINE, emit_json, open_parts, out, plain, settings, table
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,11 +46,12 @@ def report(
     chosen = settings()
     now = _day(as_of, "--as-of") or chosen.clock().now()
     start = _day(since, "--since") or reports.recent(now, days)
-    store = open_database(chosen)
+    parts, _ = open_parts(chosen)
+    store, agreement = parts.store, parts.library.agreement
     if kind == "funnel":
-        found = reports.funnel(store, now=now, since=start, until=_day(until, "--until"), by=by)
+        found = reports.funnel(store, agreement, now=now, since=start, until=_day(until, "--until"), by=by)
     else:
-        found = reports.KINDS[kind](store, now=now, since=start)
+        found = reports.KINDS[kind](store, agreement, now=now, since=start)
     if picture is not None:
         try:
             picture.write_text(found.picture, encoding="utf-8")
@@ -74,6 +75,8 @@ def show(found: Report) -> None:
         if not sheet.rows:
             out.print("nothing yet")
         out.print()
+    if found.view != "both":
+        out.print(Text(f"All numbers are {found.view}' view.", style="dim"))
     for note in found.notes:
         out.print(Text(note, style="dim"))
 

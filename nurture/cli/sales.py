@@ -117,6 +117,7 @@ def _when(at: datetime | None) -> str:
 @sales.command("show")
 def show_(handoff: Handoff, as_json: Json = False) -> None:
     """Everything about one hand-off: the packet, timers, decisions."""
+    from nurture.decide.sla import DEADLINES
     from nurture.sales import packet
     from nurture.sales.delivery import handoff_link
     from nurture.store import handoffs, timers
@@ -136,8 +137,11 @@ def show_(handoff: Handoff, as_json: Json = False) -> None:
     out.print()
     out.print(Text(plain(f"{found.state}, owner {found.owner or 'nobody yet'}, queue {found.queue}, agreement "
                          f"{found.agreement_version} {(found.agreement_sha or '')[:12]}")))
-    show([{"kind": t["kind"], "due": _when(t["due_at"]), "met": _when(t["met_at"]), "missed": _when(t["breached_at"])}
-          for t in running], as_json=False, title="Timers")
+    rows = [
+        {"for": DEADLINES.get(t["kind"], t["kind"]), "due": _when(t["due_at"]), "met": _when(t["met_at"]),
+         "missed": _when(t["breached_at"])} for t in running
+    ]
+    show(rows, as_json=False, title="Deadlines")
     show(
         [
             {
@@ -225,11 +229,25 @@ def call(
     note: Note = None, as_json: Json = False,
 ) -> None:
     """Write down a call, a mail or a meeting."""
-    from nurture.stages import desk
+    from nurture.stages import worked
 
     parts, clock = open_parts()
-    _done(desk.log_call(parts, handoff, kind=kind, outcome=outcome, note=note, content=content, by=by, now=clock.now()),
-          as_json)
+    done = worked.log_call(
+        parts, handoff, kind=kind, outcome=outcome, note=note, content=content, by=by, now=clock.now()
+    )
+    _done(done, as_json)
+
+
+@sales.command()
+def level(
+    handoff: Handoff, level: Annotated[str, typer.Argument(help="A level of agreement.yaml.")], by: As,
+    note: Note = None, as_json: Json = False,
+) -> None:
+    """Say how far an accepted lead is, by your company's own levels between accepted and qualified."""
+    from nurture.stages import worked
+
+    parts, clock = open_parts()
+    _done(worked.reach(parts, handoff, level=level, by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command()

@@ -18,6 +18,12 @@ DECISION_STEPS: Final = (100, 150, 200, 300)
 """Percent of the time allowed: remind the owner, tell the manager, give it to somebody else, take it back."""
 OTHER_STEPS: Final = (100, 150)
 
+DEADLINES: Final = {
+    "decision": "decision", "first_touch": "first contact", "qualification": "sales qualification",
+    "conversion": "lead conversion",
+}
+"""What each deadline is for, in words that cannot be taken for something else."""
+
 Timed = Literal["decision", "first_touch", "qualification", "conversion"]
 Action = Literal["remind", "tell_manager", "reassign", "expire", "breach"]
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from nurture.decide import benchmark
 from nurture.decide import report as rules
 from nurture.decide.interval import Share
+from nurture.decide.sla import DEADLINES
 from nurture.insight.pictures import Bar, bars
+from nurture.model.agreement import Agreement
+from nurture.model.report import Journey
 from nurture.model.words import Stage
 from nurture.store import Store, reports
 
-LIMITS: Final = {"early": 90, "nurturing": 180, "mql": 3, "sal": 21, "sql": 14, "recycled": 200, "converted": 180}
-"""Days after which a lead that is still in its stage has been forgotten."""
+VIEWS: Final = {
+    "acquired": "marketing", "early": "marketing", "fit": "marketing", "mql": "marketing", "sal": "sales",
+    "sql": "sales", "opportunity": "sales", "won": "both", "recycled": "sales", "disqualified": "both",
+    "dormant": "marketing",
+}
+"""Whose view each number is: who decides that a lead enters the stage."""
+BARE: Final = Agreement(0, date(2000, 1, 1), date(2199, 1, 1))
+"""What holds where no agreement is applied: no benchmarks, the limits we propose."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -39,29 +49,91 @@ class Report:
     notes: tuple[str, ...]
     document: Mapping[str, Any]
     picture: str
+    view: str = "both"
+    """Whose view the numbers are, where one report has one: marketing, sales or both."""
 
 
 def funnel(
-    store: Store, *, now: datetime, since: datetime | None = None, until: datetime | None = None, by: str = "month"
+    store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None,
+    until: datetime | None = None, by: str = "month",
 ) -> Report:
-    """The funnel by cohort (`by`: month or source), each rate of the stage before and of all acquired."""
+    """The funnel by cohort (`by`: month or source), each rate of the stage before and of all acquired, and beside the
+    benchmarks of `agreement`.
+    """
     with store.read() as conn:
-        found = rules.funnel(reports.journeys(conn, since=since, until=until), now=now,
-                             by=rules.by_source if by == "source" else rules.by_month)
-    sheets = [_funnel_sheet(found.total)]
+        journeys = reports.journeys(conn, since=since, until=until)
+        moves = reports.levels(conn)
+    found = rules.funnel(journeys, now=now, by=rules.by_source if by == "source" else rules.by_month)
+    compared = benchmark.compare(journeys, agreement.benchmarks)
+    quality = benchmark.quality(journeys)
+    inside = {(j.lead_id, j.cycle) for j in journeys}
+    levels = benchmark.by_level(
+        [m for m in moves if (m.lead_id, m.cycle) in inside], list(agreement.levels), found.total.step("sal").reached
+    )
+    sheets = [_funnel_sheet(found.total), *_compared_sheets(compared, quality, levels, agreement)]
     if len(found.cohorts) > 1:
         sheets.append(_cohort_sheet(found, by))
     matured = "measured: nine tenths of the won leads were won by then" if found.known_mature else "assumed"
     notes = [f"A cohort is young for {found.mature_days} days ({matured}); the rates of young ones will still rise.",
-             "Marketing's view up to MQL, sales' view from SAL on."]
+             "Marketing's view up to MQL, sales' view from SAL on; won is both's.",
+             *_worth_notes(journeys, quality, agreement)]
     document = {
         "as_of": now, "by": by, "mature_days": found.mature_days, "mature_days_measured": found.known_mature,
         "total": _cohort_document(found.total), "cohorts": [_cohort_document(c) for c in found.cohorts],
+        "benchmarks": [{"name": c.name, "of": c.of, "view": c.view, "share": _share(c.share), "told": c.told,
+                        "benchmark": list(c.benchmark) if c.benchmark else None} for c in compared],
+        "won_of_those_who_reached": {name: _share(share) for name, share in quality},
+        "levels": {name: _share(share) for name, share in levels},
     }
     rows = [Bar(step.name, step.reached, _step_note(step)) for step in found.total.steps]
     people = found.total.step("acquired").reached
     picture = bars("Funnel", f"{people:,} people acquired, as of {now:%Y-%m-%d}", rows)
     return Report("funnel", "Funnel", tuple(sheets), tuple(notes), document, picture)
+
+
+def _compared_sheets(
+    compared: Sequence[benchmark.Compared], quality: Sequence[tuple[str, Share]],
+    levels: Sequence[tuple[str, Share]], agreement: Agreement,
+) -> list[Sheet]:
+    beside = tuple(
+        (f"{c.name}, of {c.of}", c.view, f"{c.share.hits:,} of {c.share.n:,}", _rate(c.share), _interval(c.share),
+         _band(c.benchmark), c.told) for c in compared
+    )
+    columns = ("rate", "view", "people", "ours", "95 %", "benchmark", "")
+    made = [Sheet("Beside the benchmarks of the agreement", columns, beside, (2, 3, 5))]
+    if levels:
+        rows = tuple((agreement.levels[name], share.hits, _rate(share), _interval(share)) for name, share in levels)
+        made.append(Sheet("Our own levels between SAL and SQL (sales' view)",
+                          ("level", "reached it", "of SAL", "95 %"), rows, (1, 2)))
+    if quality and quality[0][1].hits:
+        won = tuple((name, VIEWS[name], s.n, s.hits, _rate(s), _interval(s)) for name, s in quality)
+        made.append(Sheet("Won of those who reached the stage",
+                          ("stage", "view", "reached it", "won", "of these", "95 %"), won, (2, 3, 4)))
+    return made
+
+
+def _band(band: tuple[float, float] | None) -> str:
+    if band is None:
+        return ""
+    return f"{band[0]:.0%}" if band[0] == band[1] else f"{band[0]:.0%} to {band[1]:.0%}"
+
+
+def _worth_notes(
+    journeys: Sequence[Journey], quality: Sequence[tuple[str, Share]], agreement: Agreement
+) -> list[str]:
+    notes = [
+        f"Upside down: those who reached {late} are won less often than those who reached {early}."
+        for early, late in benchmark.upside_down(quality)
+    ]
+    worth = benchmark.worth_it(journeys, agreement.benchmarks)
+    if worth is not None:
+        least, handed = worth
+        verdict = "enough" if handed.rate >= least else "too few"
+        notes.append(
+            f"To win as much as handing over everybody untreated would, {least:.1%} of all acquired have to be handed "
+            f"over; {handed.rate:.1%} are: {verdict}."
+        )
+    return notes
 
 
 def _step_note(step: rules.Step) -> str:
@@ -85,10 +157,11 @@ def _funnel_sheet(cohort: rules.Cohort) -> Sheet:
         told = ("", "") if passed_by else (_rate(step.of_acquired), _interval(step.of_acquired))
         if step.name == "acquired":
             told = ("", "")
-        rows.append((name, step.reached, step.skipped or "", _rate(step.of_previous), step.previous or "", *told))
-    rows += [(name, count, "", "", "", "", "") for name, count in cohort.detours.items()]
-    return Sheet("All cohorts", ("stage", "people", "skipped it", "of previous", "(previous)", "of acquired", "95 %"),
-                 tuple(rows), (1, 2, 3, 5))
+        row = (name, VIEWS[step.name], step.reached, step.skipped or "", _rate(step.of_previous), step.previous or "")
+        rows.append((*row, *told))
+    rows += [(name, VIEWS[name], count, "", "", "", "", "") for name, count in cohort.detours.items()]
+    columns = ("stage", "view", "people", "skipped it", "of previous", "(previous)", "of acquired", "95 %")
+    return Sheet("All cohorts", columns, tuple(rows), (2, 3, 4, 6))
 
 
 def _cohort_sheet(found: rules.Funnel, by: str) -> Sheet:
@@ -114,7 +187,7 @@ def _cohort_document(cohort: rules.Cohort) -> dict[str, Any]:
     }
 
 
-def speed(store: Store, *, now: datetime, since: datetime | None = None) -> Report:
+def speed(store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None) -> Report:
     """Days per stage: the sum of all stays of a lead in it."""
     with store.read() as conn:
         found = rules.pace(reports.stays(conn, since=since), [stage.value for stage in Stage])
@@ -127,25 +200,25 @@ def speed(store: Store, *, now: datetime, since: datetime | None = None) -> Repo
     return Report("speed", "Speed", (sheet,), (), document, picture)
 
 
-def sla(store: Store, *, now: datetime, since: datetime | None = None) -> Report:
+def sla(store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None) -> Report:
     """Deadlines by kind and owner: ever missed and past due apart."""
     with store.read() as conn:
         found = rules.sla(reports.timers(conn, since=since), now=now)
     rows = tuple(
-        (r.kind, r.owner, r.timers, r.met_in_time, r.ever_missed, r.past_due, r.running,
+        (DEADLINES.get(r.kind, r.kind), r.owner, r.timers, r.met_in_time, r.ever_missed, r.past_due, r.running,
          "" if r.median_hours is None else f"{r.median_hours:.1f}") for r in found
     )
     columns = ("deadline", "owner", "started", "met in time", "ever missed", "past due", "running", "median hours")
-    shown = [Bar(f"{r.kind}, {r.owner}", r.ever_missed / r.timers,
+    shown = [Bar(f"{DEADLINES.get(r.kind, r.kind)}, {r.owner}", r.ever_missed / r.timers,
                  f"{r.ever_missed} of {r.timers} missed, {r.past_due} past due") for r in found]
     picture = bars("Deadlines missed", f"share of deadlines, as of {now:%Y-%m-%d}", shown, full=1.0)
     document = {"as_of": now, "rows": [asdict(r) for r in found]}
     notes = ("Ever missed stays, also when the deadline was met later; past due are late now.",)
     sheet = Sheet("Deadlines", columns, rows, (2, 3, 4, 5, 6, 7))
-    return Report("sla", "Deadlines", (sheet,), notes, document, picture)
+    return Report("sla", "Deadlines", (sheet,), notes, document, picture, view="sales")
 
 
-def alignment(store: Store, *, now: datetime, since: datetime | None = None) -> Report:
+def alignment(store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None) -> Report:
     """What sales makes of what marketing hands over: accept rate and reasons, by owner, cell, source and segment."""
     with store.read() as conn:
         found = rules.alignment(reports.trips(conn, since=since))
@@ -172,7 +245,7 @@ def alignment(store: Store, *, now: datetime, since: datetime | None = None) -> 
     return Report("alignment", "Alignment", tuple(sheets), tuple(notes), document, picture)
 
 
-def won(store: Store, *, now: datetime, since: datetime | None = None) -> Report:
+def won(store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None) -> Report:
     """Won leads as they were when they were handed over, beside the lost and the refused ones."""
     with store.read() as conn:
         pasts = reports.handed_over(conn, since=since)
@@ -207,18 +280,18 @@ def won(store: Store, *, now: datetime, since: datetime | None = None) -> Report
     return Report("won", "Won, read backwards", tuple(sheets), notes, document, picture)
 
 
-def stagnation(store: Store, *, now: datetime, since: datetime | None = None) -> Report:
+def stagnation(store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None) -> Report:
     """Leads that have stayed in their stage beyond its limit."""
     with store.read() as conn:
-        found = rules.stagnant(reports.stays(conn, since=since), LIMITS, now=now)
+        found = rules.stagnant(reports.stays(conn, since=since), agreement.stagnation_days, now=now)
     counts: dict[str, int] = {}
     for row in found:
         counts[row["stage"]] = counts.get(row["stage"], 0) + 1
     rows = tuple((row["lead"], row["stage"], row["days"], row["limit"]) for row in found)
     sheet = Sheet("Longer in their stage than its limit", ("lead", "stage", "days", "limit"), rows, (0, 2, 3))
-    shown = [Bar(stage, n, f"{n:,} leads over {LIMITS[stage]} days") for stage, n in counts.items()]
+    shown = [Bar(stage, n, f"{n:,} leads over {agreement.stagnation_days[stage]} days") for stage, n in counts.items()]
     picture = bars("Leads that stand still", f"as of {now:%Y-%m-%d}", shown)
-    document = {"as_of": now, "limits": dict(LIMITS), "counts": counts, "leads": found}
+    document = {"as_of": now, "limits": dict(agreement.stagnation_days), "counts": counts, "leads": found}
     return Report("stagnation", "Stagnation", (sheet,), (), document, picture)
 
 

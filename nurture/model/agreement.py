@@ -9,6 +9,10 @@ from typing import Any, Literal
 
 from nurture.model.campaign import Duration
 
+STAGNATION_DAYS: Mapping[str, int] = {
+    "early": 90, "nurturing": 180, "mql": 3, "sal": 21, "sql": 14, "recycled": 200, "converted": 180,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -113,6 +117,10 @@ class Agreement:
     cool_off_default: Duration | None = None
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
     exploration_percent: float = 0.0
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """The company's own levels between accepted and qualified, in order: id -> label. A seller says how far one is."""
+    stagnation_days: Mapping[str, int] = field(default_factory=lambda: dict(STAGNATION_DAYS))
+    """Stage -> days after which a lead that is still in it has been forgotten."""
     channels: tuple[str, ...] = ("email", "phone")
     """Channels sales will use; G02 wants consent for at least one."""
     sha: str = ""

@@ -21,6 +21,16 @@ class Journey:
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """One move of a lead to a level of the company's own, between accepted and qualified."""
+
+    lead_id: int
+    cycle: int
+    level: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Stay:
     """One stay of one lead in one stage; `left` None: still there."""
 

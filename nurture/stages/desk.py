@@ -26,7 +26,6 @@ from nurture.store.lifecycle import Actor
 
 ANSWERS: Final = ("unknown", "no", "partly", "yes")
 GOOD: Final = frozenset({"partly", "yes"})
-TOUCHES: Final = frozenset({"call", "mail", "meeting", "sales_assist"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,25 +146,6 @@ def qualify(parts: Parts, handoff_id: int, *, bant: Mapping[str, str], by: str, 
                   fix="what you wrote is kept; add the rest when you know it")
 
 
-def log_call(parts: Parts, handoff_id: int, *, kind: str = "call", outcome: str | None = None, note: str | None = None,
-             content: str | None = None, by: str, now: datetime, key: str | None = None) -> Decided:
-    """Write down a call, a mail, a meeting or a sales-assist mail (with what it contained). Meets the first touch."""
-    seller = who(parts, by)
-    if kind not in TOUCHES:
-        raise Refused(f"`{kind}` is not something sellers do.", code="unknown_activity",
-                      fix=f"one of: {', '.join(sorted(TOUCHES))}")
-    with parts.store.begin() as conn:
-        handoff = handoffs.get(conn, handoff_id, hold=True)
-        known = key or _key("activity", handoff_id, kind, seller.id, now.isoformat(), note, outcome, content)
-        row = {"key": known, "lead_id": handoff.lead_id, "handoff_id": handoff.id, "kind": kind, "outcome": outcome,
-               "note": note, "content": content, "actor_id": seller.id, "at": now}
-        new = handoffs.log_activity(conn, row)
-        if new:
-            timers.meet(conn, handoff.id, ["first_touch"], now=now)
-        lead = lifecycle.lock(conn, handoff.lead_id)
-        return Decided(kind, handoff.id, handoff.lead_id, lead.stage, repeated=not new)
-
-
 def take(parts: Parts, lead_id: int, *, by: str, reason: str, now: datetime, queue: str | None = None,
          overrides: Mapping[str, str] | None = None) -> Decided:
     """A seller asks for a lead the score did not hand over (manual pull). Consent is asked all the same.
@@ -262,7 +242,7 @@ class Desk:
         self.lead = lifecycle.lock(conn, handoffs.get(conn, handoff_id).lead_id)
         self.handoff = handoffs.get(conn, handoff_id, hold=True)
         # Without a key of the caller's: the same decision on the same state of the hand-off is the same command.
-        self.key = key or _key(decision, handoff_id, seller.id, reason, self._round(), unique)
+        self.key = key or key_of(decision, handoff_id, seller.id, reason, self._round(), unique)
         self.first = self._repeat()
         self.stage = Stage(self.lead.stage)
 
@@ -373,5 +353,5 @@ def needs_note(required: bool, reason: str, note: str | None) -> None:
         raise Refused(f"`{reason}` needs a note.", code="needs_note", fix="say in a sentence what it was")
 
 
-def _key(*told: object) -> str:
+def key_of(*told: object) -> str:
     return hashlib.blake2b("\x1f".join(map(str, told)).encode(), digest_size=16).hexdigest()

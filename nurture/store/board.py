@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, case, func, or_, select, union
 
 from nurture.model.tokens import normal_address
 from nurture.model.words import Stage
@@ -19,6 +19,7 @@ from nurture.store.tables import (
     LeadRow,
     MessageRow,
     RunRow,
+    TransitionRow,
 )
 from nurture.store.tables.columns import core
 
@@ -30,6 +31,7 @@ _handoff = core(HandoffRow)
 _event = core(EventRow)
 _alert = core(AlertRow)
 _run = core(RunRow)
+_move = core(TransitionRow)
 
 SHOWN: Final = tuple(s for s in Stage if s is not Stage.ERASED)
 PAGE: Final = 50
@@ -40,6 +42,24 @@ def funnel(conn: Connection) -> list[tuple[str, int]]:
     query = select(_lead.c.stage, func.count()).where(_lead.c.merged_into.is_(None)).group_by(_lead.c.stage)
     counts = {str(row[0]): int(row[1]) for row in conn.execute(query)}
     return [(stage.value, counts.get(stage.value, 0)) for stage in SHOWN]
+
+
+_TOLD: Final = {"crm_mql": "mql", "crm_sql": "sql", "crm_won": "customer"}
+"""What a CRM told about leads that our own desk did not work, and the stage it stands for."""
+
+
+def reached(conn: Connection) -> dict[str, int]:
+    """How many people, once per cycle, ever reached each stage of sales, and how many there are (`acquired`)."""
+    stages = (Stage.MQL, Stage.SAL, Stage.SQL, Stage.CUSTOMER)
+    ours = select(_move.c.lead_id, _move.c.cycle, _move.c.to_stage.label("stage")).where(_move.c.to_stage.in_(stages))
+    stage = case(_TOLD, value=_event.c.kind)
+    theirs = select(_event.c.lead_id, _event.c.cycle, stage).where(
+        _event.c.kind.in_(list(_TOLD)), _event.c.lead_id.is_not(None), _event.c.void.is_(False)
+    )
+    both = union(ours, theirs).subquery()
+    counted = conn.execute(select(both.c.stage, func.count()).group_by(both.c.stage))
+    people = conn.execute(select(func.coalesce(func.sum(_lead.c.cycle), 0)).where(_lead.c.merged_into.is_(None)))
+    return {"acquired": int(people.scalar_one()), **{str(stage): int(n) for stage, n in counted}}
 
 
 def mailable(conn: Connection) -> int:

@@ -32,6 +32,8 @@ _taken = core(TakenRow)
 _lead = core(LeadRow)
 _alert = core(AlertRow)
 
+LEVEL = "level"
+"""The kind of activity that says which of the company's own levels a lead has reached."""
 LETTERS = ("budget", "authority", "need", "timeline")
 
 
@@ -254,6 +256,12 @@ def activities(conn: Connection, lead_id: int, *, since: datetime | None = None)
     if since is not None:
         query = query.where(_activity.c.at >= since)
     return [dict(row._mapping) for row in conn.execute(query.order_by(_activity.c.at, _activity.c.id))]
+
+
+def level_of(conn: Connection, handoff_id: int) -> str | None:
+    """The level of the company's own that a hand-off has reached last."""
+    mine = (_activity.c.handoff_id == handoff_id) & (_activity.c.kind == LEVEL)
+    return conn.execute(select(_activity.c.content).where(mine).order_by(_activity.c.id.desc()).limit(1)).scalar()
 
 
 def wrote_anything(conn: Connection, seller: str, *, since: datetime) -> bool:

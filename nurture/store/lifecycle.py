@@ -59,7 +59,8 @@ def apply(
 
     `columns` are further values of the lead that belong to this move (cool-off, baseline, cycle ...); `track` the
     track it goes on; `beside` the tracks whose campaigns go on when it changes (`Tracks.beside`); `silent` keeps its
-    campaigns paused (a silent cool-off); `previous` the stage a correction restores. A key that is known does nothing and returns what it did first.
+    campaigns paused (a silent cool-off); `previous` the stage a correction restores. A key that is known does nothing
+    and returns what it did first.
 
     Raises:
         Conflict: the lead changed since `expected_version`.

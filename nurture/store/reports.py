@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from nurture.model.report import Journey, Past, Stay, Timer, Trip
+from nurture.model.report import Journey, Level, Past, Stay, Timer, Trip
+from nurture.store.handoffs import LEVEL
 from nurture.store.leads import CHUNK, chunks
 from nurture.store.tables import (
+    ActivityRow,
     EventRow,
     HandoffRow,
     LeadRow,
@@ -29,6 +31,7 @@ _deal = core(OpportunityRow)
 _handoff = core(HandoffRow)
 _timer = core(SlaTimerRow)
 _decision = core(SalesDecisionRow)
+_activity = core(ActivityRow)
 
 _STEP_OF: Final = {
     "early": "early", "nurturing": "fit", "mql": "mql", "sal": "sal", "sql": "sql", "converted": "opportunity",
@@ -99,6 +102,14 @@ def stays(conn: Connection, *, since: datetime | None = None) -> Iterator[Stay]:
     for lead, (began, stage, cycle) in created.items():
         last = inside.get(lead, (stage, cycle, began))
         yield Stay(lead, last[1], last[0], last[2], None)
+
+
+def levels(conn: Connection) -> list[Level]:
+    """Every time a seller said that a lead reached a level of the company's own."""
+    query = select(_activity.c.lead_id, _handoff.c.cycle, _activity.c.content, _activity.c.at).join(
+        _handoff, _handoff.c.id == _activity.c.handoff_id
+    ).where(_activity.c.kind == LEVEL)
+    return [Level(*row) for row in conn.execute(query.order_by(_activity.c.id))]
 
 
 def timers(conn: Connection, *, since: datetime | None = None) -> list[Timer]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nurture.errors import Conflict, Refused
 from nurture.parts import Parts
-from nurture.stages import conversion, desk
+from nurture.stages import conversion, desk, worked
 from nurture.stages.desk import Decided
 from nurture.store import board, handoffs, sessions
 from nurture.store.handoffs import Handoff
@@ -63,6 +63,7 @@ class Choice(BaseModel):
     bant: dict[str, str] = Field(default_factory=dict, max_length=4)
     kind: str = Field(default="call", max_length=32)
     outcome: str | None = Field(default=None, max_length=200)
+    level: str | None = Field(default=None, max_length=64)
     content: str | None = Field(default=None, max_length=200)
     fields: tuple[str, ...] = Field(default=(), max_length=20)
     bant_notes: dict[str, str] = Field(default_factory=dict, max_length=4)
@@ -88,9 +89,10 @@ ACTS: Mapping[str, Act] = {
     "convert": lambda p, i, c, m: conversion.convert(
         p, i, (c.into or Into()).chosen(), note=c.note, expected_version=c.version, **m
     ),
-    "log": lambda p, i, c, m: desk.log_call(
+    "log": lambda p, i, c, m: worked.log_call(
         p, i, kind=c.kind, outcome=c.outcome, note=c.note, content=c.content, **m
     ),
+    "level": lambda p, i, c, m: worked.reach(p, i, level=c.level or "", note=c.note, expected_version=c.version, **m),
     "undo": lambda p, i, c, m: desk.undo(p, i, note=c.note, **m),
 }
 

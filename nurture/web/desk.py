@@ -87,6 +87,7 @@ def _choice(name: str, typed: Mapping[str, str]) -> Choice:
         kind=typed.get("kind", "call"),
         outcome=typed.get("outcome"),
         content=typed.get("content"),
+        level=typed.get("level"),
         fields=tuple(f.strip() for f in typed.get("fields", "").split(",") if f.strip()),
         revisit_on=_day(typed.get("revisit_on")),
         version=int(typed["version"]) if typed.get("version", "").isdigit() else None,
@@ -123,6 +124,7 @@ def _show(
     with parts.store.read() as conn:
         decisions = handoffs.decisions_of(conn, handoff.id)
         lead = board.lead_head(conn, handoff.lead_id)
+        level = handoffs.level_of(conn, handoff.id)
         bant = handoffs.bant(conn, handoff.lead_id, handoff.cycle)
         touches = handoffs.activities(conn, handoff.lead_id, since=handoff.opened_at)
         running = [t for t in timers.of_handoff(conn, handoff.id) if t["met_at"] is None and t["closed_at"] is None]
@@ -133,8 +135,8 @@ def _show(
         request, house, "handoff.html", status=status, user=user, here="queue", csrf=request.state.csrf,
         handoff=handoff, lead=lead, packet=handoff.packet, story=_story(decisions, touches), told=told,
         typed=typed or {}, bant=bant, running=running, now=now, zone=zone_of(house, user), read=_moment,
-        letters=handoffs.LETTERS, answers=desk.ANSWERS, kinds=TOUCHES, converts=converts, may_act=may_act,
-        undo=_may_undo(house, user, handoff, decisions, now),
+        levels=parts.library.agreement.levels, level=level, letters=handoffs.LETTERS, answers=desk.ANSWERS,
+        kinds=TOUCHES, converts=converts, may_act=may_act, undo=_may_undo(house, user, handoff, decisions, now),
         into=conversion.candidates(parts, handoff.lead_id, now=now) if converts else None, **_reasons(house),
     )
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import datetime
+import re
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import text
 
 from nurture.cli.common import emit_json
+from nurture.decide.sla import DEADLINES
 from nurture.insight import reports
 from nurture.insight.pictures import Bar, bars
 from nurture.intake.map_file import read_map
 from nurture.intake.people import PeopleImport, Source
 from nurture.intake.results import read_results, record_history
+from nurture.model.agreement import Agreement
 from nurture.model.tokens import Keys
-from nurture.store import Store, open_store
+from nurture.store import Store, leads, open_store
 from tests.conftest import ROOT
 
 KEYS = Keys.from_secrets(["a secret of thirty-two characters"])
@@ -79,3 +83,48 @@ def test_a_picture_carries_hostile_words_harmlessly() -> None:
     assert not [node for node in tree.iter() if node.tag.endswith("script")]
     assert "prefers-color-scheme: dark" in drawn
     assert tree.get("role") == "img"
+
+
+AGREEMENT = Agreement(
+    1, date(2026, 1, 1), date(2027, 1, 1), stagnation_days={"early": 10, "nurturing": 20},
+    benchmarks={"handed_share": 0.2}, levels={"called": "Somebody called"},
+)
+
+
+def test_limits_of_stagnation_and_benchmarks_are_the_agreements(sqlite_url: str, now: datetime) -> None:
+    store = open_store(sqlite_url)
+    store.create()
+    with store.begin() as conn:
+        for n, (stage, days) in enumerate((("early", 11), ("early", 9), ("nurturing", 21), ("mql", 400))):
+            leads.find_or_create(conn, email=f"p{n}@example.com", now=now - timedelta(days=days), keys=KEYS,
+                                 fields={}, origin="declared", source="test")
+            conn.execute(text("update lead set stage = :s where email = :e"), {"s": stage, "e": f"p{n}@example.com"})
+    found = reports.stagnation(store, AGREEMENT, now=now)
+    assert found.document["counts"] == {"nurturing": 1, "early": 1}
+    funnel = reports.funnel(store, AGREEMENT, now=now)
+    beside = next(sheet for sheet in funnel.sheets if "benchmarks" in sheet.title)
+    assert beside.rows[0][5:] == ("20%", "not enough data")
+    assert any("levels" in sheet.title for sheet in funnel.sheets)
+    store.close()
+
+
+def test_every_number_says_whose_view_it_is_and_conversion_never_stands_alone(
+    sqlite_url: str, now: datetime
+) -> None:
+    """S1-17, S4-07: `conversion` may be a form, a lead becoming a contact, or a deal; so it is never said alone."""
+    store = open_store(sqlite_url)
+    store.create()
+    for sheet in reports.funnel(store, AGREEMENT, now=now).sheets:
+        assert "view" in sheet.columns or "view" in sheet.title or sheet.title.startswith("By "), sheet.title
+    for kind, make in reports.KINDS.items():
+        assert make(store, AGREEMENT, now=now).view in ("marketing", "sales", "both"), kind
+    code = re.compile(r"{[{%].*?[%}]}", re.DOTALL)
+    pages = (ROOT / "nurture" / "web" / "pages").glob("*.html")
+    said = [code.sub(" ", page.read_text(encoding="utf-8")) for page in pages]
+    said += DEADLINES.values()
+    for make in reports.KINDS.values():
+        found = make(store, AGREEMENT, now=now)
+        said += [found.title, *found.notes, *(f"{s.title} {' '.join(s.columns)}" for s in found.sheets)]
+    alone = re.compile(r"(?<!lead )\bconversions?\b", re.IGNORECASE)
+    assert [text for text in said if alone.search(text)] == []
+    store.close()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from nurture.decide import benchmark
 from nurture.decide.report import (
     STEPS,
     alignment,
@@ -18,7 +19,7 @@ from nurture.decide.report import (
     sla,
     stagnant,
 )
-from nurture.model.report import Journey, Past, Stay, Timer, Trip
+from nurture.model.report import Journey, Level, Past, Stay, Timer, Trip
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -145,3 +146,61 @@ def test_stagnation_is_beyond_the_limit_and_longest_first() -> None:
     stays = [Stay(1, 1, "mql", day(4), None), Stay(2, 1, "mql", day(9), None), Stay(3, 1, "mql", day(2), None),
              Stay(4, 1, "mql", day(30), day(1)), Stay(5, 1, "customer", day(900), None)]
     assert [(row["lead"], row["days"]) for row in stagnant(stays, {"mql": 3}, now=NOW)] == [(2, 9), (1, 4)]
+
+
+BENCHMARKS = {"won_per_handed": 0.27, "won_per_handed_untreated": 0.04, "ready_at_first_touch": [0.05, 0.15],
+              "handed_share": 0.20, "of_our_own": "whatever"}
+
+
+def company(acquired: int, handed: int, won: int) -> list[Journey]:
+    """A company like that of the article: one in five handed over, some of them at once."""
+    return [
+        journey(n, 300, **({"mql": 300 if n < handed // 2 else 250} if n < handed else {}),
+                **({"won": 100} if n < won else {}))
+        for n in range(acquired)
+    ]
+
+
+def test_the_companys_rates_stand_beside_the_benchmarks_each_with_its_denominator_and_view() -> None:
+    """S3-11, S3-16, S1-17: about a fifth, 27 % against 4 %; whose view it is."""
+    told = {(c.name, c.of): c for c in benchmark.compare(company(1000, 200, 54), BENCHMARKS)}
+    handed, won = told["handed over", "acquired"], told["won", "handed over"]
+    assert (handed.share.rate, handed.told, handed.view) == (0.2, "in line", "marketing")
+    assert (won.share.rate, won.told, won.view) == (0.27, "in line", "both")
+    assert told["handed over within a day", "acquired"].share.hits == 100
+    assert told["won", "acquired"].share.rate == pytest.approx(0.054)
+    untreated = {c.of: c.told for c in benchmark.compare(company(1000, 900, 36), BENCHMARKS) if c.name == "won"}
+    assert untreated["handed over"] == "below"
+    few = benchmark.compare(company(20, 4, 2), BENCHMARKS)
+    assert {c.told for c in few} == {"not enough data"}, "two of four are no 50 %"
+
+
+@pytest.mark.parametrize("wrong", [None, "many", [0.5], [0.3, 0.1], 2, -0.1, {"a": 1}])
+def test_a_benchmark_that_is_no_share_is_none(wrong: object) -> None:
+    assert benchmark.band_of(wrong) is None
+
+
+def test_selecting_pays_from_a_share_on() -> None:
+    """V19 with the company's own rate: 4/27 of all acquired have to be handed over."""
+    worth = benchmark.worth_it(company(1000, 200, 54), BENCHMARKS)
+    assert worth is not None and worth[0] == pytest.approx(0.148, abs=0.001) and worth[1].rate == 0.2
+    assert benchmark.worth_it(company(20, 4, 2), BENCHMARKS) is None
+    assert benchmark.worth_it(company(1000, 200, 54), {}) is None
+
+
+def test_a_stage_that_keeps_the_wrong_people_is_said() -> None:
+    """S2-04: fewer and better from stage to stage."""
+    good = [journey(n, 300, mql=290, **({"sal": 280} if n < 60 else {}), **({"won": 100} if n < 50 else {}))
+            for n in range(200)]
+    assert benchmark.upside_down(benchmark.quality(good)) == []
+    wrong = [journey(n, 300, mql=290, **({"sal": 280} if n >= 100 else {}), **({"won": 100} if n < 90 else {}))
+             for n in range(200)]
+    assert ("mql", "sal") in benchmark.upside_down(benchmark.quality(wrong))
+
+
+def test_levels_of_ones_own_are_counted_once_per_lead() -> None:
+    """S1-19, S4-02."""
+    who = ((1, 1), (1, 1), (2, 1), (1, 2))
+    moves = [Level(lead, cycle, "met", day(3)) for lead, cycle in who]
+    found = benchmark.by_level(moves, ["called", "met"], 10)
+    assert [(name, share.hits, share.n) for name, share in found] == [("called", 0, 10), ("met", 3, 10)]

@@ -12,11 +12,11 @@ from sqlalchemy import select, update
 from nurture.errors import Conflict, Refused
 from nurture.model.company import Track
 from nurture.model.words import Purpose, Stage
-from nurture.stages import desk, hand_off
+from nurture.stages import desk, hand_off, worked
 from nurture.stages.reopen import reopen
-from nurture.store import Store, accounts, enrollments, handoffs, lifecycle, timers
+from nurture.store import Store, accounts, enrollments, handoffs, lifecycle, reports, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow, OutboxRow
-from tests.store.qualify import SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick
+from tests.store.qualify import AGREEMENT, SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -147,7 +147,7 @@ def test_accept_qualify_and_what_is_refused(store: Store) -> None:
     assert thin.value.code == "bant_missing"
     done = desk.qualify(world, handoff_id, bant={"need": "yes"}, by="jana", now=NOW)
     assert done.stage == "sql"
-    desk.log_call(world, handoff_id, by="jana", now=NOW, outcome="reached")
+    worked.log_call(world, handoff_id, by="jana", now=NOW, outcome="reached")
     with store.read() as conn:
         kinds = {t["kind"]: t for t in timers.of_handoff(conn, handoff_id)}
     assert kinds["decision"]["met_at"] and kinds["first_touch"]["met_at"] and kinds["conversion"]["met_at"] is None
@@ -376,3 +376,24 @@ def test_an_address_of_a_known_organisation_joins_it_and_its_open_deal_holds_the
     with store.read() as conn:
         told = conn.execute(select(OutboxRow.__table__.c.target, OutboxRow.__table__.c.subject)).all()
     assert told == [("jana@example.com", "Interest at Acme")], "once a month, however often they come back"
+
+
+def test_levels_of_the_companys_own_between_accepted_and_qualified(store: Store) -> None:
+    """S1-19, S4-02: a company may see more steps than ours; a named seller says which is reached."""
+    who, handoff_id = handed_over(store)
+    agreement = replace(AGREEMENT, levels={"called": "Somebody called", "met": "We met"})
+    world = parts(store, agreement=agreement)
+    with pytest.raises(Refused) as early:
+        worked.reach(world, handoff_id, level="called", by="jana", now=NOW)
+    assert early.value.code == "not_from_here"
+    desk.accept(world, handoff_id, by="jana", now=NOW)
+    with pytest.raises(Refused) as unknown:
+        worked.reach(world, handoff_id, level="dined", by="jana", now=NOW)
+    assert unknown.value.code == "unknown_level" and "called, met" in unknown.value.fix
+    worked.reach(world, handoff_id, level="called", by="jana", now=NOW + timedelta(hours=1))
+    again = worked.reach(world, handoff_id, level="called", by="jana", now=NOW + timedelta(hours=2))
+    worked.reach(world, handoff_id, level="met", by="jana", now=NOW + timedelta(hours=3))
+    with store.read() as conn:
+        assert handoffs.level_of(conn, handoff_id) == "met" and again.repeated
+        assert [m.level for m in reports.levels(conn)] == ["called", "met"]
+    assert lead(store, who).stage == Stage.SAL, "a level is a word about the work, not a stage"
