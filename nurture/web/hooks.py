@@ -18,6 +18,7 @@ from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Depth
 from nurture.store import calls, events, people
 from nurture.store.events import NewEvent
+from nurture.web import providers
 from nurture.web.house import House
 from nurture.web.limits import client_key
 
@@ -63,6 +64,7 @@ def routes(house: House) -> APIRouter:
         body = await request.body()
         return await run_in_threadpool(_take, house, body, dict(request.headers))
 
+    router.include_router(providers.routes(house))
     return router
 
 

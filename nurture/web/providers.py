@@ -1,0 +1,99 @@
+"""`POST /inbound/{provider}`: mail providers report bounces, complaints and unsubscribes, each call taken once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import httpx
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from nurture.errors import Unavailable
+from nurture.mail.inbound.providers import PROVIDERS, BadCall
+from nurture.mail.inbound.providers.call import LARGEST
+from nurture.stages.inbound_notices import tell
+from nurture.web.house import House
+from nurture.web.limits import client_key
+
+FETCH_TIMEOUT: Final = 10.0
+CERTIFICATE_MOST: Final = 64 * 1024
+
+
+def routes(house: House) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/inbound/{provider}")
+    async def report(request: Request, provider: str) -> Response:
+        """A provider's signed call. Unknown and unconfigured providers do not exist here."""
+        secret = _secrets(house).get(provider)
+        if provider not in PROVIDERS or not secret:
+            return _no(404, "there is no such provider here")
+        key = client_key(request.client.host if request.client else None)
+        if key is not None and not house.limits.call.take(f"inbound {key}", house.now()):
+            return _no(429, "too many calls")
+        body = await _body(request)
+        if body is None:
+            return _no(413, "the call is too large")
+        return await run_in_threadpool(_take, house, provider, body, dict(request.headers), secret)
+
+    return router
+
+
+async def _body(request: Request) -> bytes | None:
+    """The raw bytes, as they were signed; None beyond two megabytes, whatever the header said."""
+    found = bytearray()
+    async for piece in request.stream():
+        found += piece
+        if len(found) > LARGEST:
+            return None
+    return bytes(found)
+
+
+def _secrets(house: House) -> Mapping[str, str]:
+    found = house.parts.hooks.get("inbound")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _no(status: int, why: str) -> JSONResponse:
+    return JSONResponse({"error": why}, status_code=status)
+
+
+def _take(house: House, provider: str, body: bytes, headers: Mapping[str, str], secret: str) -> Response:
+    now = house.now()
+    try:
+        call = PROVIDERS[provider](body, headers, secret, now)
+        if call.check is not None:
+            call = call.check(_fetch(house)(call.needs))
+        if call.confirm:
+            # Only after topic, signature, time and host were checked; the answer itself says nothing to us.
+            _fetch(house)(call.confirm)
+            return JSONResponse({"confirmed": True})
+        done = tell(house.parts, provider, call.id, call.notices, now=now)
+    except BadCall as bad:
+        return _no(bad.code, bad.message)
+    except Unavailable:
+        # The provider keeps what we did not take, and comes again.
+        return _no(503, "try again in a moment")
+    return JSONResponse({"taken": dict(done)})
+
+
+def _fetch(house: House) -> Callable[[str], bytes]:
+    """How to get something from an address that was checked to be the provider's own."""
+    given: Any = house.parts.hooks.get("inbound_fetch")
+    return given if given is not None else fetch
+
+
+@lru_cache(maxsize=32)
+def fetch(url: str) -> bytes:
+    """A small document over https, without following redirects. Raises Unavailable."""
+    try:
+        with httpx.Client(timeout=FETCH_TIMEOUT, follow_redirects=False, trust_env=False) as client:
+            answer = client.get(url)
+    except httpx.HTTPError as away:
+        raise Unavailable(f"the provider does not answer: {type(away).__name__}") from None
+    if answer.status_code != 200 or len(answer.content) > CERTIFICATE_MOST:
+        raise Unavailable(f"the provider answers {answer.status_code}")
+    return answer.content
