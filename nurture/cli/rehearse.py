@@ -222,7 +222,7 @@ def show(
 ) -> None:
     """Draw a campaign, or the stages a lead can be in and every way between them."""
     from nurture.model import lifecycle
-    from nurture.rehearse import draw
+    from nurture.insight import draw
 
     if form not in ("mermaid", "svg"):
         raise UsageError(f"`{form}` is not a format", fix="mermaid or svg")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from nurture.decide import gate
+from nurture.decide.consent import may_score
 from nurture.decide.scored import Scored, holding, scores
 from nurture.model.facts import Snapshot
 from nurture.model.words import MessageState, Stage
@@ -64,7 +65,9 @@ def tell(
         snapshot = _as_of(snapshots.load(conn, [lead_id], now=moment)[lead_id], logs, at)
         inside = enrollments.open_of(conn, [lead_id]).get(lead_id, [])
     library = parts.library
-    result = scores(snapshot, library.scoring, now=moment, holds=holding(library.company))
+    # Who objected has no profile: there is nothing to show but what was done.
+    profiled = snapshot if may_score(snapshot.consents) else replace(snapshot, events=(), scores=None)
+    result = scores(profiled, library.scoring, now=moment, holds=holding(library.company))
     entries = _together(sorted(_entries(logs, campaign), key=lambda e: e.at))
     whys = {row["id"]: row["why"] for row in logs["enrollment"]}
     return Story(

@@ -53,7 +53,8 @@ def page(
     request: Request, house: House, name: str, *, known: str | None = None, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """The page `name` for this visitor; `known` is the person's own language, where known."""
-    language = language_of(request, house, known)
+    # Staff pages speak English whatever the browser asks for; their words are not in the catalogues.
+    language = "en" if "user" in values else language_of(request, house, known)
     template = house.pages(language).get_template(name)
     given = {
         "company": house.company,

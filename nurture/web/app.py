@@ -14,7 +14,22 @@ from nurture.clock import Clock
 from nurture.errors import Unavailable
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.web import confirm, decisions, desk, forms, hooks, known, person, public, results, signin, site, sso, staff
+from nurture.web import (
+    boards,
+    confirm,
+    decisions,
+    desk,
+    forms,
+    hooks,
+    known,
+    person,
+    public,
+    results,
+    signin,
+    site,
+    sso,
+    staff,
+)
 from nurture.web.answers import STATIC, STYLE, gone, page
 from nurture.web.front import App, Front
 from nurture.web.house import House
@@ -45,7 +60,9 @@ def create_app(
     )
     inner.state.house = house
     _protect(inner, house)
-    for module in (public, person, forms, confirm, hooks, known, site, sso, signin, staff, desk, decisions, results):
+    for module in (
+        public, person, forms, confirm, hooks, known, site, sso, signin, staff, boards, desk, decisions, results
+    ):
         inner.include_router(module.routes(house))
     _static(inner)
     return Front(house, Shell(inner))

@@ -74,7 +74,8 @@ def _mail(
     """No advertising, no picture, no one-click header: only the question."""
     pages = house.pages(language)
     values: dict[str, Any] = {
-        "company": house.company, "purposes": named, "link": link, "expires": expires, "reminder": reminder
+        "company": house.company, "purposes": named, "link": link, "expires": expires, "reminder": reminder,
+        "zone": house.zone,
     }
     subject = pages.get_template("mail_confirm_subject.txt").render(values).strip()
     return outbox.row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from nurture.parts import Parts
 from nurture.web.language import NAMES, catalogue, locale
 from nurture.web.limits import Limit
 from nurture.web.oidc import Provider
+from nurture.web.shown import day, linked, stage
 
 PAGES: Final = Path(__file__).parent / "pages"
 
@@ -73,5 +74,7 @@ def _environment(language: str) -> Environment:
     )
     install: Any = made.install_gettext_translations  # type: ignore[attr-defined]  # added by the i18n extension
     install(catalogue(language), newstyle=True)
+    here = locale(language)
+    made.filters.update(day=partial(day, locale=here), linked=linked, stage=stage)
     made.globals.update(language=language, languages=NAMES, locale=locale(language))
     return made

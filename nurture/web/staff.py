@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from nurture.decide.consent import may_score
+from nurture.insight.rates import rates
 from nurture.insight.story import tell
 from nurture.stages import opening
-from nurture.store import board, handoffs
+from nurture.store import board, consent, handoffs, people_list
+from nurture.store.overview import overview
 from nurture.store.sessions import User
 from nurture.web.answers import gone, page
 from nurture.web.house import House
 from nurture.web.signin import SignedIn, need
 
 MARKETING = ("marketing", "manager", "privacy")
+LINES = 60
+KINDS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "all": ("Everything", frozenset()),
+    "mails": ("Mails", frozenset({"sent", "refused", "failed", "planned", "unknown", "deferred"})),
+    "did": ("What they did", frozenset({"event"})),
+    "consent": ("Consent", frozenset({"consent"})),
+    "sales": ("Stages and sales", frozenset({"stage", "hand_off", "sales", "gate", "sla"})),
+}
+"""What a story can be narrowed to: name -> (label, kinds of its lines; none: all)."""
 
 
 def routes(house: House) -> APIRouter:
@@ -29,32 +41,9 @@ def routes(house: House) -> APIRouter:
             stages = board.funnel(conn)
             found: dict[str, Any] = {
                 "stages": stages, "most": max((n for _, n in stages), default=0) or 1, "alerts": board.alerts(conn),
-                "mailable": board.mailable(conn), "seen": board.last_run(conn),
+                "all": overview(conn, now=house.now()), "rates": rates(conn), "seen": board.last_run(conn),
             }
-        return _page(request, house, "funnel.html", user, here="funnel", **found)
-
-    @router.get("/campaigns")
-    def campaigns(request: Request, user: SignedIn) -> Response:
-        need(user, *MARKETING)
-        with house.parts.store.read() as conn:
-            rows = board.campaigns(conn)
-        return _page(request, house, "campaigns.html", user, here="campaigns", rows=rows)
-
-    @router.get("/campaigns/{campaign_id}")
-    def campaign(request: Request, campaign_id: str, user: SignedIn) -> Response:
-        need(user, *MARKETING)
-        applied = house.parts.library.campaigns.get(campaign_id)
-        if applied is None:
-            return gone(request, house)
-        with house.parts.store.read() as conn:
-            counts = board.steps(conn, campaign_id)
-            refused = board.refusals(conn, campaign_id)
-        order = [step.id for step in applied.walk()]
-        names = order + sorted(name for name in counts if name and name not in order)
-        return _page(
-            request, house, "campaign.html", user, here="campaigns", campaign=applied, refused=refused,
-            steps=[(name, counts.get(name, {}), name in order) for name in names],
-        )
+        return staff_page(request, house, "funnel.html", user, here="funnel", **found)
 
     _people(router, house)
     return router
@@ -67,30 +56,44 @@ def _people(router: APIRouter, house: House) -> None:
         with house.parts.store.read() as conn:
             rows = board.queue(conn, queues=queues_of(house, user), owner=user.id, done=done)
         zone = zone_of(house, user)
-        return _page(
+        return staff_page(
             request, house, "queue.html", user, here="queue", rows=rows, done=done, now=house.now(), zone=zone
         )
 
     @router.get("/leads")
-    def leads(request: Request, user: SignedIn, q: str = "", stage: str = "", n: int = 0) -> Response:
+    def leads(
+        request: Request, user: SignedIn, q: str = "", stage: str = "", track: str = "", n: int = 0
+    ) -> Response:
         need(user, *MARKETING)
+        nth = min(max(n, 0), 10_000)
         with house.parts.store.read() as conn:
-            nth = min(max(n, 0), 100_000)
-            rows, more = board.leads(conn, search=q.strip()[:254], stage=stage[:20] or None, page=nth)
-        return _page(
+            rows, more = people_list.find(
+                conn, search=q.strip()[:254], stage=stage[:20] or None, track=track[:64] or None, page=nth
+            )
+        return staff_page(
             request, house, "leads.html", user, here="leads", rows=rows, more=more, q=q[:254], stage=stage[:20],
-            n=max(n, 0), stages=[s.value for s in board.SHOWN],
+            n=nth, stages=[s.value for s in board.SHOWN], track=track[:64],
+            tracks=sorted(house.parts.library.tracks.tracks),
         )
 
     @router.get("/leads/{lead_id}")
-    def lead(request: Request, lead_id: int, user: SignedIn) -> Response:
+    def lead(request: Request, lead_id: int, user: SignedIn, kind: str = "all", n: int = 0) -> Response:
         may_see(house, user, lead_id)
         story = tell(house.parts, lead_id, now=house.now()) if 0 < lead_id < 2**48 else None
         if story is None:
             return gone(request, house)
         with house.parts.store.read() as conn:
             trips = handoffs.of_lead(conn, lead_id)
-        return _page(request, house, "lead.html", user, here="leads", story=story, trips=trips)
+            objected = not may_score(consent.states(conn, [lead_id]).get(lead_id, {}))
+        kind = kind if kind in KINDS else "all"
+        wanted = KINDS[kind][1]
+        entries = [e for e in reversed(story.entries) if not wanted or e.kind in wanted]
+        nth = min(max(n, 0), len(entries) // LINES)
+        return staff_page(
+            request, house, "lead.html", user, here="leads", story=story, trips=trips, objected=objected,
+            entries=entries[nth * LINES : (nth + 1) * LINES], n=nth, more=len(entries) > (nth + 1) * LINES, kind=kind,
+            kinds=[(name, label) for name, (label, _) in KINDS.items()],
+        )
 
 
 def zone_of(house: House, user: User) -> ZoneInfo:
@@ -117,5 +120,5 @@ def may_see(house: House, user: User, lead_id: int) -> None:
             raise HTTPException(404, "not found")
 
 
-def _page(request: Request, house: House, name: str, user: User, *, here: str, **values: Any) -> Response:
+def staff_page(request: Request, house: House, name: str, user: User, *, here: str, **values: Any) -> Response:
     return page(request, house, name, user=user, here=here, csrf=request.state.csrf, known=None, **values)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from nurture.model.library import Library
 from nurture.model.story import Expectation
-from nurture.rehearse import draw, simulate
+from nurture.insight import draw
+from nurture.rehearse import simulate
 from nurture.rehearse.paths import allowed_per_week, paths
 from nurture.rehearse.single import story_of
 from nurture.rehearse.story import tell

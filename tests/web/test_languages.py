@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -12,7 +14,8 @@ from babel.messages.pofile import read_po
 
 import nurture.web
 from nurture.model.words import Purpose
-from nurture.web.language import NAMES, choose
+from nurture.web.language import NAMES, catalogue, choose, locale
+from nurture.web.shown import day, linked
 from tests.web.conftest import World
 
 WEB = Path(nurture.web.__file__).parent
@@ -39,6 +42,35 @@ def test_no_sentence_is_missing_superfluous_or_without_its_placeholders(language
             assert set(NAMED.findall(text)) == set(NAMED.findall(asked[0])), message.id
         if isinstance(message.id, tuple | list):
             assert len(said) == catalog.num_plurals
+
+
+MAILS = {
+    "en": ["At most 1 mail a month", "At most 2 mails a month", "At most 5 mails a month", "At most 22 mails a month"],
+    "pl": ["1 wiadomość", "2 wiadomości", "5 wiadomości", "22 wiadomości"],
+    "cs": ["1 zpráv", "2 zprávy", "5 zpráv", "22 zpráv"],
+    "de": ["1 E-Mail im", "2 E-Mails", "5 E-Mails", "22 E-Mails"],
+    "ru": ["1 письма", "2 писем", "5 писем", "22 писем"],
+}
+DAYS = {"en": "January 14, 2027", "pl": "14 stycznia 2027", "cs": "14. ledna 2027", "de": "14. Januar 2027",
+        "ru": "14 января 2027"}
+
+
+@pytest.mark.parametrize("language", list(NAMES))
+def test_counts_and_days_are_said_as_the_language_says_them(language: str) -> None:
+    said = catalogue(language).ngettext
+    forms = [
+        said("At most %(num)s mail a month", "At most %(num)s mails a month", n) % {"num": n} for n in (1, 2, 5, 22)
+    ]
+    assert all(wanted in form for wanted, form in zip(MAILS[language], forms, strict=True)), forms
+    late = datetime(2027, 1, 13, 23, 30, tzinfo=UTC)
+    assert day(late, locale(language), ZoneInfo("Europe/Warsaw")).startswith(DAYS[language])
+
+
+def test_a_wording_shows_its_links_and_nothing_else_of_it_is_markup() -> None:
+    text = 'I read [the notice](https://example.com/p?a=1&b=2) <b>and</b> [x](javascript:alert(1)) [y](https://e"onx=1)'
+    shown = str(linked(text))
+    assert '<a href="https://example.com/p?a=1&amp;b=2" rel="noopener noreferrer">the notice</a>' in shown
+    assert "&lt;b&gt;" in shown and shown.count("<a ") == 1
 
 
 @pytest.mark.parametrize("language", FOREIGN)
