@@ -47,16 +47,16 @@ def permits(
     `purpose` None is an operational mail, which needs no consent. An unknown country is treated as the strictest.
     """
     if purpose is None:
-        return Permit()
-    state = snapshot.consents.get((purpose, channel), ConsentState())
+        return _YES
+    state = snapshot.consents.get((purpose, channel), _NEVER)
     return _answer(state, purpose, channel, snapshot.lead.country, now)
 
 
 def _answer(
     state: ConsentState, purpose: Purpose, channel: Channel, country: str | None, now: datetime
 ) -> Permit | Refusal:
-    what = f"{purpose.value.replace('_', ' ')} by {channel.value}"
     if not state.valid(now):
+        what = _spoken(purpose, channel)
         status = aged(state, now).status
         since = f" on {state.since:%Y-%m-%d}" if state.since and status in REFUSED else ""
         return Refusal(RefusalCode.NO_CONSENT, _NO[status].format(what=what, since=since))
@@ -65,10 +65,16 @@ def _answer(
     ground = state.basis or Basis.CONSENT
     if not law.suffices(ground, purpose, channel):
         basis = ground.replace("_", " ")
-        return Refusal(RefusalCode.NO_CONSENT, f"{basis} is no ground for {what} in {law.name}")
-    return Permit()
+        return Refusal(RefusalCode.NO_CONSENT, f"{basis} is no ground for {_spoken(purpose, channel)} in {law.name}")
+    return _YES
 
 
+def _spoken(purpose: Purpose, channel: Channel) -> str:
+    return f"{purpose.value.replace('_', ' ')} by {channel.value}"
+
+
+_NEVER: Final = ConsentState()
+_YES: Final = Permit()
 _NO: Final[Mapping[ConsentStatus, str]] = {
     ConsentStatus.NONE: "never agreed to {what}",
     ConsentStatus.PENDING: "has not confirmed {what} yet",

@@ -33,7 +33,7 @@ class BadAddress(NurtureError):
 
 def clean(text: str) -> str:
     """Text without control characters or line separators: each run becomes one space."""
-    return _CONTROLS.sub(" ", text)
+    return text if text.isprintable() else _CONTROLS.sub(" ", text)
 
 
 def unstructured(name: str, text: str) -> str:

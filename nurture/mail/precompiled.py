@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Template as Filled
 from jinja2 import TemplateError, Undefined, nodes
@@ -81,8 +82,7 @@ _TEXT = Memory(_encode_value)
 _PLAIN = Memory(str)
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """`{{ lead.name }}`, with what stands in for it: None, no default; `empty` counts as unknown too (`true`)."""
 
     name: str
@@ -100,8 +100,7 @@ class Word:
         return str(sandbox.plain(value))
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A value of the message (`unsubscribe_url`, `reason`)."""
 
     name: str
@@ -125,23 +124,46 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Text, slots and words in a row. `holes` are the places in `parts` that a value belongs to; slots come encoded."""
+    """Text, slots and words in a row. In `parts` every second place is to be filled in, with what `pick` takes out of
+    the values, in that order."""
 
     parts: tuple[str, ...]
-    holes: tuple[tuple[int, str], ...]
-    words: tuple[tuple[int, Word], ...]
+    words: tuple[tuple[str, Word], ...] = ()
+    """Each once, with its place among the values. A place is text: a tuple would be hashed anew for every message."""
+    pick: Callable[[Mapping[str, str]], Any] | None = None
+    """None: nothing is to be filled in."""
+
+    @classmethod
+    def of(cls, parts: Sequence[str | Word | Slot]) -> Stretch:
+        made, text, keys = [], "", []
+        words = {f"lead.{part!r}": part for part in parts if isinstance(part, Word)}
+        for part in parts:
+            if isinstance(part, str):
+                text += part
+            else:
+                made += [text, ""]
+                keys.append(part.name if isinstance(part, Slot) else f"lead.{part!r}")
+                text = ""
+        # `itemgetter` gives a tuple only for two keys and more.
+        pick = itemgetter(*keys) if len(keys) > 1 else (lambda values: (values[keys[0]],)) if keys else None
+        return cls((*made, text), tuple(words.items()), pick)
 
 
 Piece = str | Word | Slot | Choice | Snippet
 Context = Callable[[], dict[str, Any]]
 
 
-@dataclass(slots=True)
-class Slots:
-    """The message's own values, plain (for tests) and encoded for one sheet."""
+class Slots(NamedTuple):
+    """The message's own values, plain (for tests) and encoded for one sheet, whose words join them as they come."""
 
     plain: Mapping[str, str]
     encoded: dict[str, str]
+
+
+def own_addresses(values: Mapping[str, str]) -> dict[str, str]:
+    """The message's addresses with their tokens, encoded: the same in text and markup. They come once only and are
+    not remembered; one that would need more than a soft break is left to `Sheet.slots`."""
+    return {name: values[name] + SOFT for name in _OWN if _OWN_ADDRESS.match(values[name])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +176,15 @@ class Sheet:
 
     def constant(self) -> str | None:
         """The whole text, where it is the same for every lead; else None."""
-        fixed = ["".join(p.parts) for p in self.pieces if isinstance(p, Stretch) and not p.words and not p.holes]
+        fixed = [p.parts[0] for p in self.pieces if isinstance(p, Stretch) and p.pick is None]
         return "".join(fixed) if len(fixed) == len(self.pieces) else None
 
-    def slots(self, values: Mapping[str, str]) -> Slots:
-        """Encode the message's own values. Addresses with tokens come once only and are not remembered."""
-        encoded = {
-            name: value + SOFT if name in _OWN and _OWN_ADDRESS.match(value) else self.escaped[value]
-            for name, value in values.items()
-        }
+    def slots(self, values: Mapping[str, str], own: Mapping[str, str]) -> Slots:
+        """Encode the message's own values, as far as `own_addresses` has not."""
+        encoded = dict(own)
+        for name in values:
+            if name not in encoded:
+                encoded[name] = self.escaped[values[name]]
         return Slots(values, encoded)
 
     def fill(self, lead: Words, slots: Slots, context: Context) -> str:
@@ -175,14 +197,16 @@ class Sheet:
         return "".join(out)
 
     def _fill(self, out: list[str], lead: Words, slots: Slots, context: Context) -> None:
-        escaped = self.escaped
+        escaped, values = self.escaped, slots.encoded
         for piece in self.pieces:
             if isinstance(piece, Stretch):
-                parts, values = list(piece.parts), slots.encoded
-                for at, word in piece.words:
-                    parts[at] = escaped[word.text(lead)]
-                for at, name in piece.holes:
-                    parts[at] = values[name]
+                if piece.pick is None:
+                    out += piece.parts
+                    continue
+                for place, word in piece.words:
+                    values[place] = escaped[word.text(lead)]
+                parts = list(piece.parts)
+                parts[1::2] = piece.pick(values)
                 out += parts
             elif isinstance(piece, Choice):
                 branch = piece.then if _holds(piece.test, lead, slots.plain, context) else piece.otherwise
@@ -263,36 +287,30 @@ class _Cutter:
 
     def sheet(self, body: Iterable[nodes.Node]) -> Sheet:
         made: list[Stretch | Choice | Snippet] = []
-        parts: list[str] = []
-        holes: list[tuple[int, str]] = []
-        words: list[tuple[int, Word]] = []
-        text = ""
-
-        def close(*, stretch: bool) -> None:
-            nonlocal text
+        parts: list[str | Word | Slot] = []
+        for text, part in self._joined(body):
             if text:
                 parts.append(self.encode_text(text))
-                text = ""
-            if stretch and parts:
-                made.append(Stretch(tuple(parts), tuple(holes), tuple(words)))
-                for filled in (parts, holes, words):
-                    filled.clear()
+            if isinstance(part, Word | Slot):
+                parts.append(part)
+                continue
+            if parts:
+                made.append(Stretch.of(parts))
+                parts = []
+            if part is not None:
+                made.append(part)
+        return Sheet(tuple(made), self.escaped, self.ready)
 
+    def _joined(self, body: Iterable[nodes.Node]) -> Iterable[tuple[str, Word | Slot | Choice | Snippet | None]]:
+        """Each thing to fill in, with all the text before it; last what text is left, before None."""
+        text = ""
         for part in self._parts(body):
             if isinstance(part, str):
                 text += part
-                continue
-            close(stretch=isinstance(part, Choice | Snippet))
-            if isinstance(part, Word):
-                words.append((len(parts), part))
-                parts.append("")
-            elif isinstance(part, Slot):
-                holes.append((len(parts), part.name))
-                parts.append("")
             else:
-                made.append(part)
-        close(stretch=True)
-        return Sheet(tuple(made), self.escaped, self.ready)
+                yield text, part
+                text = ""
+        yield text, None
 
     def _parts(self, body: Iterable[nodes.Node]) -> Iterable[Piece]:
         for node in body:

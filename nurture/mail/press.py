@@ -14,7 +14,7 @@ from typing import Any, Final
 from nurture.mail import headers
 from nurture.mail.compile import CompiledCopy, CompiledMail
 from nurture.mail.mime import boundary
-from nurture.mail.precompiled import Sheet, Slots, precompile
+from nurture.mail.precompiled import Sheet, Slots, own_addresses, precompile
 from nurture.mail.render import Frame, Letter, display_name
 from nurture.model import sandbox
 from nurture.model.sandbox import CopyError
@@ -95,8 +95,9 @@ class Press:
         plain = Slots(values, dict(values))
         subject = values["subject"] = plain.encoded["subject"] = self.subject.fill(lead, plain, context)
         values["preheader"] = self.preheader.fill(lead, plain, context)
-        text = self.text.fill(lead, self.text.slots(values), context)
-        html = self.html.fill(lead, self.html.slots(values), context)
+        addresses = own_addresses(values)
+        text = self.text.fill(lead, self.text.slots(values, addresses), context)
+        html = self.html.fill(lead, self.html.slots(values, addresses), context)
         if len(text) + len(html) > MOST:
             raise CopyError(f"it grows beyond {sandbox.OUTPUT_LIMIT} characters", code="template-too-large")
         whole = (self._head(letter, subject), self._fields, text, "\r\n", self._between, html, "\r\n", self._end)

@@ -10,7 +10,6 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from nurture.mail.dkim import Signer, signed_by
@@ -20,6 +19,7 @@ from nurture.mail.transport import Done, Route, Take, parse_routes, routes_for
 from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
 
 GIVE_UP_CONNECTING = 2
+_EARLY = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
 AGAIN = 2
 """How often a message is put back when a connection dies before its first byte."""
 
@@ -117,6 +117,7 @@ class _Run:
         self.transport, self._take, self._done = transport, take, done
         self.lanes = {r.name: deque[Outgoing]() for r in transport.routes}
         self.down: dict[str, Reply] = {}
+        self.ways: dict[tuple[str | None, str], str | None] = {}
         self.tries: dict[int, int] = {}
         self.outstanding = 0
         self.exhausted = False
@@ -182,21 +183,28 @@ class _Run:
         sign = self.transport.sign
         for message in given:
             self.outstanding += 1
-            self.assign(message if sign is None else replace(message, raw=sign(message.raw)))
+            self.assign(message if sign is None else message._replace(raw=sign(message.raw), wired=False))
         self._hire()
 
     def assign(self, message: Outgoing) -> None:
-        resting = self.transport.resting | frozenset(self.down)
-        routes = routes_for(message, self.transport.routes, resting=resting)
         if self.transport.stopping:
             reply = Reply(Phase.CONNECT, None, "stopped before sending")
             self.finish(Delivery(message.id, reply, untried=True, stopped=True))
-        elif routes:
-            self.lanes[routes[0].name].append(message)
+        elif (way := self._way(message)) is not None:
+            self.lanes[way].append(message)
         else:
             nowhere = Reply(Phase.CONNECT, None, "no route may be used now")
             name, reply = next(reversed(self.down.items()), ("", nowhere))
             self.finish(Delivery(message.id, reply, name, untried=True))
+
+    def _way(self, message: Outgoing) -> str | None:
+        """The name of the best route that is up, worked out once for all messages of its kind."""
+        kind = (message.route, message.from_domain)
+        if kind not in self.ways:
+            resting = self.transport.resting | frozenset(self.down)
+            routes = routes_for(message, self.transport.routes, resting=resting)
+            self.ways[kind] = routes[0].name if routes else None
+        return self.ways[kind]
 
     def finish(self, delivery: Delivery) -> None:
         self.outstanding -= 1
@@ -244,10 +252,9 @@ class _Run:
 
     def _answered(self, route: Route, message: Outgoing, reply: Reply) -> None:
         """A connection that died before the message began says nothing about it: put it back, but not for ever."""
-        early = reply.phase in (Phase.MAIL, Phase.RCPT, Phase.DATA) and reply.code in (None, 421)
-        tries = self.tries.get(message.id, 0)
-        if early and tries < AGAIN:
-            self.tries[message.id] = tries + 1
+        early = reply.phase is not Phase.BODY and reply.code in (None, 421) and reply.phase in _EARLY
+        if early and self.tries.get(message.id, 0) < AGAIN:
+            self.tries[message.id] = self.tries.get(message.id, 0) + 1
             self.assign(message)
         else:
             self.finish(Delivery(message.id, reply, route.name))
@@ -272,6 +279,7 @@ class _Run:
     def _down(self, route: Route, reply: Reply) -> None:
         """The route is out for this run: its lane goes to the next one."""
         self.down[route.name] = reply
+        self.ways.clear()
         lane = self.lanes[route.name]
         waiting = list(lane)
         lane.clear()

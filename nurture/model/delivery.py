@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Phase(StrEnum):
@@ -26,8 +26,7 @@ OF_THE_ROUTE: Final = frozenset({Phase.CONNECT, Phase.GREETING, Phase.HELLO, Pha
 """Trouble in these phases says nothing about any recipient."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One SMTP reply. `code` is None where none came (connection lost, timeout, not a reply at all)."""
 
     phase: Phase
@@ -35,8 +34,7 @@ class Reply:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message ready for the wire. `id` is its row; `sender` and `recipient` are the envelope."""
 
     id: int
@@ -47,10 +45,11 @@ class Outgoing:
     route: str | None = None
     """Name of the route it must take; None: by its From domain, else the default one."""
     from_domain: str = ""
+    wired: bool = False
+    """`raw` ends in CRLF and no line of it begins with a dot: nothing has to be doubled on the wire."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """How one attempt ended. Every `Outgoing` handed to a transport comes back as exactly one of these."""
 
     id: int

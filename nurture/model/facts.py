@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from nurture.model.words import Channel, ConsentStatus, Depth, Purpose, Stage
 
@@ -111,8 +111,7 @@ class Lead:
         return None if found is None else found.value
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One message of the content ledger."""
 
     message_id: int

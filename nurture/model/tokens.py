@@ -35,6 +35,8 @@ from nurture.model.words import Purpose
 MAC_BYTES: Final = 12
 ID_BYTES: Final = 6
 MAX_IDS: Final = 8
+_MOST: Final = 256**ID_BYTES - 1
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 MIN_SECRET: Final = 16
 
 
@@ -103,10 +105,15 @@ def _seal(keys: Keys, purpose: str, ids: Sequence[int]) -> bytes:
     if len(ids) > MAX_IDS:
         raise ValueError(f"a token carries at most {MAX_IDS} ids")
     mark, hasher = keys._signers[purpose]
-    body = mark + b"".join([i.to_bytes(ID_BYTES, "big") for i in ids])
+    whole = 0
+    for i in ids:
+        if not 0 <= i <= _MOST:
+            raise OverflowError(f"{i} does not fit into a token")
+        whole = whole << 8 * ID_BYTES | i
+    body: bytes = mark + whole.to_bytes(ID_BYTES * len(ids), "big")
     mac = hasher.copy()
     mac.update(body)
-    return bytes(body + mac.digest())
+    return body + bytes(mac.digest())
 
 
 def _unseal(keys: Keys, purpose: str, sealed: bytes) -> tuple[int, ...] | None:
@@ -124,7 +131,12 @@ def _unseal(keys: Keys, purpose: str, sealed: bytes) -> tuple[int, ...] | None:
 
 def sign(keys: Keys, purpose: str, *ids: int) -> str:
     """A url-safe token over 0..8 ids of 0..2**48-1 each; 34 characters for two ids."""
-    return base64.urlsafe_b64encode(_seal(keys, purpose, ids)).rstrip(b"=").decode("ascii")
+    return _plain(_seal(keys, purpose, ids))
+
+
+def _plain(sealed: bytes) -> str:
+    """Url-safe base64 without padding; what the library's own function does, without its detours."""
+    return binascii.b2a_base64(sealed, newline=False).translate(_URL_SAFE).rstrip(b"=").decode("ascii")
 
 
 def verify(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None:
@@ -149,7 +161,7 @@ def sign_lower(keys: Keys, purpose: str, *ids: int) -> str:
 def sign_both(keys: Keys, purpose: str, *ids: int) -> tuple[str, str]:
     """The same token in both spellings, `sign` and `sign_lower`, for the price of one MAC."""
     sealed = _seal(keys, purpose, ids)
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode("ascii"), _lower(sealed)
+    return _plain(sealed), _lower(sealed)
 
 
 _PAIRS: Final = tuple(a + b for a in "abcdefghijklmnopqrstuvwxyz234567" for b in "abcdefghijklmnopqrstuvwxyz234567")

@@ -32,7 +32,7 @@ def person(consents: Any = GRANTED, sent: Any = (), suppressions: Any = frozense
 
 def mail(days_ago: float, content: str = "other", **more: Any) -> Sent:
     made = Sent(5, content, 1, NOW - timedelta(days=days_ago), "drip", "education", "step")
-    return replace(made, **more)
+    return made._replace(**more)
 
 
 def state(status: ConsentStatus, **more: Any) -> Mapping[tuple[Purpose, Channel], ConsentState]:
