@@ -9,12 +9,21 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from nurture.store.tables import AccountDomainRow, AccountRow, ContactRow, HandoffRow, LeadRow, OpportunityRow
+from nurture.store.tables import (
+    AccountDomainRow,
+    AccountRow,
+    ContactRow,
+    HandoffRow,
+    LeadRow,
+    OpportunityRow,
+    SamePersonRow,
+)
 from nurture.store.tables.columns import core
 
 _t = core(AccountRow)
 _domain = core(AccountDomainRow)
 _contact = core(ContactRow)
+_same = core(SamePersonRow)
 _deal = core(OpportunityRow)
 _lead = core(LeadRow)
 _handoff = core(HandoffRow)
@@ -134,6 +143,14 @@ def add_contact(conn: Connection, row: Mapping[str, Any]) -> int:
 
 def change_contact(conn: Connection, contact_id: int, **values: Any) -> None:
     conn.execute(update(_contact).where(_contact.c.id == contact_id).values(**values))
+
+
+def same_person(conn: Connection, one: int, other: int, *, by: str, now: datetime) -> None:
+    """Note that two leads are one person: what one has read, the other is not sent again."""
+    known = set(conn.execute(select(_same.c.other_id).where(_same.c.lead_id == one)).scalars())
+    rows = [{"lead_id": a, "other_id": b, "at": now, "said_by": by} for a, b in ((one, other), (other, one))]
+    if other not in known:
+        conn.execute(_same.insert(), rows)
 
 
 def deal(conn: Connection, deal_id: int) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from nurture.store.tables import (
     LeadTagRow,
     MessageRow,
     OpportunityRow,
+    SamePersonRow,
     SuppressionRow,
 )
 from nurture.store.tables.columns import core
@@ -31,6 +32,7 @@ _message = core(MessageRow)
 _suppression = core(SuppressionRow)
 _handoff = core(HandoffRow)
 _opportunity = core(OpportunityRow)
+_same = core(SamePersonRow)
 
 
 def load(conn: Connection, lead_ids: Iterable[int], *, now: datetime, with_events: bool = True) -> dict[int, Snapshot]:
@@ -83,7 +85,12 @@ def consents(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[tuple[
 
 
 def ledger(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Sent]]:
-    """Which contents each lead has had, is getting, or will get: the ledger behind never-twice."""
+    """Which contents each lead has had, is getting, or will get: the ledger behind never-twice.
+
+    Leads that are one person have the union of what either had.
+    """
+    wanted = list(lead_ids)
+    others = _also(conn, wanted)
     found: dict[int, list[Sent]] = {}
     query = (
         select(
@@ -101,7 +108,10 @@ def ledger(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Sent]]:
             _message.c.state,
             _message.c.clicks_visible,
         )
-        .where(_message.c.lead_id.in_(list(lead_ids)), _message.c.state.in_(sorted(USES_CONTENT)))
+        .where(
+            _message.c.lead_id.in_([*wanted, *{o for many in others.values() for o in many}]),
+            _message.c.state.in_(sorted(USES_CONTENT)),
+        )
         .order_by(_message.c.lead_id, _message.c.id)
     )
     for m in conn.execute(query):
@@ -120,6 +130,22 @@ def ledger(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Sent]]:
                 m.clicks_visible,
             )
         )
+    both = {
+        lead_id: sorted(
+            (sent for one in (lead_id, *many) for sent in found.get(one, ())), key=lambda sent: sent.message_id
+        )
+        for lead_id, many in others.items()
+    }
+    return found | both
+
+
+def _also(conn: Connection, lead_ids: list[int]) -> dict[int, list[int]]:
+    """Lead -> the other leads that are the same person."""
+    found: dict[int, list[int]] = {}
+    for lead_id, other in conn.execute(
+        select(_same.c.lead_id, _same.c.other_id).where(_same.c.lead_id.in_(lead_ids)).order_by(_same.c.other_id)
+    ):
+        found.setdefault(lead_id, []).append(other)
     return found
 
 

@@ -28,6 +28,7 @@ from nurture.store.tables import (
     LeadTagRow,
     OutboxRow,
     SalesDecisionRow,
+    SamePersonRow,
     metadata,
 )
 from tests.web.conftest import World
@@ -94,6 +95,7 @@ def live(world: World) -> int:
             ContactRow,
             {"account_id": 1, "email_key": CANARY, "fields": {"name": NAME}, "created_at": now, "created_by": "iva"},
         ),
+        (SamePersonRow, {"other_id": 999, "at": now, "said_by": "iva"}),
         (
             OutboxRow,
             {

@@ -50,6 +50,7 @@ from nurture.store.tables.people import (
     LeadTagRow,
     LeadValueRow,
     OpportunityRow,
+    SamePersonRow,
     VisitorRow,
     WakeupRow,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "ConsentProofRow",
     "ConsentStateRow",
     "ContactRow",
+    "SamePersonRow",
     "DrawRow",
     "EnrollmentRow",
     "EventRow",

@@ -200,6 +200,20 @@ class ContactRow(SQLModel, table=True):
     created_by: str
 
 
+class SamePersonRow(SQLModel, table=True):
+    """Two leads that turned out to be one person: sales converted one into the contact of the other. In both ways."""
+
+    __tablename__ = "same_person"
+
+    __table_args__ = (Index("uq_same_person", "lead_id", "other_id", unique=True),)
+
+    id: int | None = serial()
+    lead_id: int = ref()
+    other_id: int = ref()
+    at: datetime
+    said_by: str
+
+
 class OpportunityRow(SQLModel, table=True):
     __tablename__ = "opportunity"
 
