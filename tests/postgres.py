@@ -39,6 +39,11 @@ def _unprivileged() -> str | None:
     raise NoPostgres("root may not start PostgreSQL, and there is no user `postgres` or `nobody` to run it as")
 
 
+def _options(folder: str) -> str:
+    where = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    return where + " -c fsync=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=64MB"
+
+
 @contextmanager
 def cluster() -> Iterator[str]:
     """The URL of an empty server's `postgres` database, gone at the end."""
@@ -70,9 +75,8 @@ def cluster() -> Iterator[str]:
                 ],
                 **run,
             )  # type: ignore[call-overload]  # one set of keywords for both calls
-            options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c full_page_writes=off"
-            options += " -c max_connections=60 -c shared_buffers=64MB"
-            subprocess.run([binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", options, "start"], **run)  # type: ignore[call-overload]  # as above
+            ready = [binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", _options(folder), "start"]
+            subprocess.run(ready, **run)  # type: ignore[call-overload]  # as above
         except subprocess.CalledProcessError as failed:
             raise NoPostgres(f"{binaries} did not start: {failed.stderr.decode(errors='replace')}") from failed
         try:
@@ -85,6 +89,30 @@ def cluster() -> Iterator[str]:
                 capture_output=True,
                 check=False,
             )
+
+
+def halt(admin_url: str) -> None:
+    """Stop the server of `cluster()` at once, as a crash would."""
+    _control(admin_url, "-m", "immediate", "stop")
+
+
+def start(admin_url: str) -> None:
+    """Start it again, with the options it had."""
+    folder = _folder(admin_url)
+    _control(admin_url, "-w", "-l", f"{folder}/log", "-o", _options(folder), "start")
+
+
+def _folder(admin_url: str) -> str:
+    return admin_url.partition("host=")[2]
+
+
+def _control(admin_url: str, *words: str) -> None:
+    folder, binaries = _folder(admin_url), _binaries()
+    assert binaries is not None
+    subprocess.run(
+        [binaries / "pg_ctl", "-D", Path(folder) / "data", *words], check=True, user=_unprivileged(), cwd=folder,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def _from_wheel() -> Iterator[str]:

@@ -24,6 +24,11 @@ GROUPS: Final[Mapping[str, frozenset[str]]] = {
 _BY_DOMAIN: Final = {domain: group for group, domains in GROUPS.items() for domain in domains}
 
 
+def provider_of(address: str) -> str:
+    """Whose personal mailbox this is (`gmail`, ...), or `other`: providers count bulk senders by these."""
+    return _BY_DOMAIN.get(address.rpartition("@")[2].lower(), "other")
+
+
 def group_of(address: str) -> str:
     """The group an address belongs to: a large provider's name, else its own domain."""
     domain = address.rpartition("@")[2].lower()

@@ -24,10 +24,10 @@ class MemoryTransport:
     per_hour: float | None = None
     per_group: float | None = None
     sent: list[Outgoing] = field(default_factory=list)
-    stopped: bool = False
+    stopping: bool = False
 
     def pump(self, take: Take, done: Done) -> None:
-        while not self.stopped and (batch := take(self.capacity)):
+        while not self.stopping and (batch := take(self.capacity)):
             for message in batch:
                 reply = self.answer(message)
                 if reply.phase is Phase.BODY and reply.code is not None and 200 <= reply.code < 300:
@@ -35,7 +35,7 @@ class MemoryTransport:
                 done(Delivery(message.id, reply, "memory"))
 
     def stop(self) -> None:
-        self.stopped = True
+        self.stopping = True
 
     def close(self) -> None:
         return None

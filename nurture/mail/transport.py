@@ -33,6 +33,10 @@ class Transport(Protocol):
     per_group: float | None
     """The most messages one receiving domain group may get per hour; None: no limit."""
 
+    @property
+    def stopping(self) -> bool:
+        """Was `stop` called?"""
+
     def pump(self, take: Take, done: Done) -> None: ...
 
     def stop(self) -> None:

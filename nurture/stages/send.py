@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
+from nurture.decide.groups import provider_of
 from nurture.decide.permit import Ask, permit
 from nurture.decide.reply import Attempt, judge
 from nurture.errors import NurtureError, Unavailable
@@ -24,15 +25,19 @@ from nurture.model.intents import Postpone, Refusal, Tally
 from nurture.model.sandbox import CopyError
 from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, MessageState, RefusalCode
 from nurture.parts import Parts
+from nurture.stages import reputation
 from nurture.stages.letters import Letters, Ready
-from nurture.store import Connection, brakes, events, imports, messages, outgoing, rates
-from nurture.store.outgoing import Claimed, Ending, Fresh, Start
+from nurture.store import Connection, brakes, events, guard, imports, messages, outgoing, rates
+from nurture.store.guard import Fresh
+from nurture.store.outgoing import Claimed, Ending, Start
 
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
 RESEND_AFTER: Final = timedelta(hours=4)
 """`resend_same_id`: how long an unknown message waits for a sign (bounce, click, reply) before it is sent again."""
 PATIENCE: Final = (0.1, 0.3, 1.0, 3.0)
 """Seconds between attempts to write down what a server has answered."""
+LONG_PATIENCE: Final = (5.0, 10.0, 15.0, 30.0)
+"""And after those, unless the worker was told to stop."""
 _SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.REPLY, EventKind.COMPLAINT)
 
 
@@ -41,7 +46,9 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     tally = Tally()
     with parts.store.begin() as conn:
         _recover(parts, conn, now)
+        reputation.watch(parts, conn, now=now)
         halt, stopped, _ = outgoing.halts(conn, now=now)
+        stopped |= reputation.held(parts, halt)
         resting = frozenset(k.removeprefix("route:") for k in halt if k.startswith("route:"))
         if brakes.ALL in halt or (parts.transport.names and parts.transport.names <= resting):
             return tally
@@ -98,6 +105,8 @@ class _Job:
         self.endings: list[Ending] = []
         self.brakes: dict[str, tuple[timedelta, str]] = {}
         self.bounced: list[tuple[Claimed, str]] = []
+        self.volume: Counter[tuple[str | None, str]] = Counter()
+        """Accepted in this run, by campaign and provider."""
 
     def take(self, n: int) -> list[Outgoing]:
         """Up to n messages that the guard has just permitted, durably marked as started."""
@@ -143,24 +152,25 @@ class _Job:
         left, self.waiting = list(self.waiting), deque()
         for message in left:
             self._end(message, _waits(message), "deferred", reason="worker_stopped", text="the worker was stopped")
-        for wait in (*PATIENCE, None):
+        for wait in (*PATIENCE, *LONG_PATIENCE, None):
             try:
                 with self.parts.store.begin() as conn:
                     self._write(conn)
                     outgoing.fly(conn, self.flight, list(self.started), now=self.now, owner=self.owner)
+                    reputation.count(self.parts, conn, self.volume, now=self.now)
                 self._written(len(self.endings))
                 return
             except Unavailable:
-                # What a server accepted and nobody wrote down will be unknown: worth some seconds of waiting.
-                if wait is None:
+                # What a server accepted and nobody wrote down will be unknown: worth a minute of waiting.
+                if wait is None or (wait in LONG_PATIENCE and self.parts.transport.stopping):
                     raise
                 time.sleep(wait)
 
     def _group(self, conn: Connection, batch: Sequence[Claimed]) -> list[tuple[Claimed, Ready]]:
         """Which of these may go, the guard asked on rows of this very transaction."""
-        leads, ours = outgoing.fresh(conn, batch, now=self.now, owner=self.owner, flying=self.started)
-        states = outgoing.enrollment_states(conn, [m.enrollment_id for m in batch])
+        leads, ours, states = guard.fresh(conn, batch, now=self.now, owner=self.owner, flying=self.started)
         halt, paused, rationed = outgoing.halts(conn, now=self.now)
+        paused |= reputation.held(self.parts, halt)
         ready: list[tuple[Claimed, Ready]] = []
         for message in batch:
             lead = leads.get(message.lead_id)
@@ -273,6 +283,7 @@ class _Job:
         said = clean(f"{delivery.reply.code or ''} {delivery.reply.text}".strip()[:400])
         if verdict.fate is Fate.SENT:
             self.tally.sent += 1
+            self.volume[message.campaign, provider_of(start.address)] += 1
             return Ending(
                 message.id, MessageState.SENT, self.now, message.enrollment_id, said, route=delivery.route, start=start
             )

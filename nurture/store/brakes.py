@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.words import CampaignStatus
@@ -27,6 +27,10 @@ def group_key(group: str) -> str:
 
 def route_key(route: str) -> str:
     return f"route:{route}"
+
+
+def sender_key(domain: str) -> str:
+    return f"sender:{domain}"
 
 
 def active(conn: Connection, *, now: datetime) -> dict[str, datetime | None]:
@@ -57,10 +61,30 @@ def put(conn: Connection, wanted: Mapping[str, tuple[timedelta, str]], *, now: d
     conn.execute(statement, rows)
 
 
-def release(conn: Connection, keys: list[str]) -> None:
-    """Take brakes off: a success over the route, a human's decision."""
-    if keys:
-        conn.execute(delete(_brake).where(_brake.c.key.in_(keys)))
+def hold(conn: Connection, key: str, why: str, *, now: datetime) -> bool:
+    """Brake a key until a human releases it. False: it is held already."""
+    row = conn.execute(select(_brake.c.until).where(_brake.c.key == key)).first()
+    if row is not None and row.until is None:
+        return False
+    insert = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
+    values = {"until": None, "why": why[:400], "failures": 1, "at": now}
+    statement = insert(_brake).values(key=key, **values)
+    conn.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+    return True
+
+
+def release(conn: Connection, keys: Collection[str], *, now: datetime) -> list[str]:
+    """A human's decision: what is braked may send again at once. Returns the keys that were. The row stays, so that
+    nothing from before this moment brakes it again."""
+    braked = or_(_brake.c.until.is_(None), _brake.c.until > now)
+    statement = update(_brake).where(_brake.c.key.in_(sorted(keys)), braked).values(until=now, failures=0)
+    return sorted(conn.execute(statement.returning(_brake.c.key)).scalars())
+
+
+def released(conn: Connection, *, prefix: str) -> dict[str, datetime]:
+    """Keys that begin so and are not braked -> until when they were."""
+    query = select(_brake.c.key, _brake.c.until).where(_brake.c.key.startswith(prefix), _brake.c.until.is_not(None))
+    return {row.key: row.until for row in conn.execute(query)}
 
 
 def paused_campaigns(conn: Connection) -> frozenset[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Timer
 
 import pytest
 from sqlalchemy import create_engine, text, update
@@ -20,9 +22,11 @@ from nurture.pipeline import due_now, next_due
 from nurture.stages import metrics, send
 from nurture.store import Store, events, open_store
 from nurture.store.tables import CampaignRow, ConsentStateRow, EnrollmentRow, LeadRow
+from tests.faults.book import note
 from tests.faults.hell import Fault, HellServer
 from tests.faults.test_smtp_table import QUICK
 from tests.mail.world import NOW, World, campaign, library
+from tests.postgres import cluster, halt, start
 
 HOUR = timedelta(hours=1)
 
@@ -169,6 +173,7 @@ def test_disk_full_in_the_middle(tmp_path: object) -> None:
             conn.exec_driver_sql(f"PRAGMA max_page_count={pages}")
             conn.exec_driver_sql("CREATE TABLE ballast (x)")
             conn.exec_driver_sql("INSERT INTO ballast VALUES (zeroblob(1000))")
+        world.parts.transport.stop()  # else it would wait a minute for room
 
     world = world_where(store, 5, fill, capacity=4)
     world.add(200)
@@ -212,6 +217,62 @@ def test_database_connections_die_in_the_middle(postgres_url: str) -> None:
     assert max(copies(world).values()) == 1 and len(copies(world)) == 60
     states = world.states()
     assert set(states) <= {"sent", "unknown"} and states.get("unknown", 0) <= 4
+    store.close()
+
+
+@pytest.mark.parametrize("kind", ["restarted", "away for long"])
+@pytest.mark.slow
+def test_postgresql_is_away_in_the_middle_of_a_batch(kind: str) -> None:
+    """The whole server stops while mails are on the wire. Back in time: every answer is written. Too late: the answers
+    are unknown, at most as many as were in flight, and nobody gets a second copy."""
+    with cluster() as admin:
+        store = open_store(admin)
+        store.create()
+
+        def stop(world: World) -> None:
+            halt(admin)
+            if kind == "restarted":
+                Timer(6, start, [admin]).start()
+            else:
+                world.parts.transport.stop()
+
+        world = world_where(store, 5, stop, capacity=4)
+        world.add(60)
+        first = world.parts.transport
+        with suppress(Unavailable):
+            send.run(world.parts, now=NOW, limit=100, owner="w")
+        if kind != "restarted":
+            start(admin)
+            world.parts.transport = MemoryTransport()
+        send.run(world.parts, now=NOW + 2 * HOUR, limit=100, owner="w2")
+        transports = {id(t): t for t in (first, world.parts.transport)}
+        given = Counter(m.recipient for t in transports.values() for m in t.sent)
+        states = world.states()
+        assert max(given.values()) == 1 and len(given) == 60
+        assert states == {"sent": 60} if kind == "restarted" else states == {"sent": 56, "unknown": 4}
+        note(mails=60, lost=60 - len(given), twice=sum(given.values()) - 60, where="postgres")
+        store.close()
+
+
+def test_a_locked_sqlite_database_is_waited_for(tmp_path: object) -> None:
+    """Another program holds the write lock for longer than one attempt waits; nothing is lost, nothing goes twice."""
+    store = open_store(f"sqlite:///{tmp_path}/locked.db")
+    store.create()
+    other = sqlite3.connect(f"{tmp_path}/locked.db", isolation_level=None, check_same_thread=False)
+
+    def lock(world: World) -> None:
+        other.execute("BEGIN IMMEDIATE")
+        Timer(1.5, other.execute, ["ROLLBACK"]).start()
+
+    world = world_where(store, 5, lock, capacity=4)
+    world.add(20)
+    with store.engine.connect() as conn:
+        conn.exec_driver_sql("PRAGMA busy_timeout=200")
+    with suppress(Unavailable):
+        send.run(world.parts, now=NOW, limit=100, owner="w")
+    send.run(world.parts, now=NOW + 2 * HOUR, limit=100, owner="w2")
+    assert world.states() == {"sent": 20} and set(copies(world).values()) == {1}
+    note(mails=20, lost=0, twice=0, where="sqlite")
     store.close()
 
 
