@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from nurture.errors import Conflict, Refused
@@ -16,9 +16,9 @@ from nurture.model.consent import ConsentEntry
 from nurture.model.words import ConsentAction, ConsentStatus, Purpose, Stage
 from nurture.stages import conversion, desk, results
 from nurture.stages.conversion import Choice, Deal
-from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store
+from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store, snapshots
 from nurture.store.schema import ensure
-from nurture.store.tables import LeadRow
+from nurture.store.tables import LeadRow, MessageRow
 from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -137,6 +137,33 @@ def test_v22_the_most_restrictive_consent_wins_and_filled_fields_stay(store: Sto
     assert [(c["field"], c["kept"], c["offered"]) for c in done.more["conflicts"] if c["field"] == "phone"] == [
         ("phone", "+48 1", "+48 2")
     ]
+
+
+def sent(store: Store, lead_id: int, content: str) -> None:
+    with store.begin() as conn:
+        conn.execute(insert(MessageRow).values(
+            lead_id=lead_id, template=content, template_digest="0", content=content, kind="educational", state="sent",
+            planned_at=NOW, due_at=NOW, sent_at=NOW,
+        ))
+
+
+def test_two_leads_that_are_one_person_are_never_sent_the_same_thing(store: Store) -> None:
+    """§7.4: merged people have the union of what either had; trap 10."""
+    first, number = qualified(store)
+    world = parts(store)
+    made = conversion.convert(world, number, Choice(), by="jana", now=NOW)
+    second, other = qualified(store, email="a.nowak@acme.example")
+    sent(store, first, "criteria")
+    sent(store, second, "numbers")
+    done = conversion.convert(world, other, Choice(contact=made.more["contact"]), by="jana", now=NOW)
+    assert done.more["same_person_as"] == first
+    with store.read() as conn:
+        found = snapshots.load(conn, [first, second], now=NOW)
+    assert {lead: {s.content for s in found[lead].sent} for lead in found} == {
+        first: {"criteria", "numbers"}, second: {"criteria", "numbers"}
+    }
+    with store.read() as conn:
+        assert {s.content for s in snapshots.load(conn, [second], now=NOW)[second].sent} == {"criteria", "numbers"}
 
 
 def test_a_contact_of_another_account_is_moved_or_doubled_by_choice(store: Store) -> None:
