@@ -6,6 +6,11 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 
 BIN := .venv/bin
 READY := .venv/.ready
+# What the environment was made from, and where: other pins or another folder make it anew, a mere checkout does not.
+STAMP := $(shell cat pyproject.toml constraints.txt | cksum | tr ' ' '-') $(CURDIR)
+ifneq ($(shell cat $(READY) 2>/dev/null),$(STAMP))
+.PHONY: $(READY)
+endif
 PYTEST := $(BIN)/python -m pytest
 # A file's tests stay together: what a module makes for them is made once.
 WORKERS ?= 2
@@ -18,12 +23,18 @@ help:  ## what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
 
 setup: $(READY)  ## make .venv and install everything into it
-$(READY): pyproject.toml constraints.txt
+$(READY):
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or say which: make setup PYTHON=/path/to/python3"; exit 1; }
+	@case "$$(cat $(READY) 2>/dev/null)" in ''|*' $(CURDIR)') ;; *) rm -rf .venv ;; esac  # its scripts name the old folder
 	@echo "Setting up .venv with $$($(PYTHON) --version) (about a minute, once) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $(READY)
+	@$(BIN)/python -c '$(SUITABLE)' 2>/dev/null || $(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+		echo "This Python cannot make environments. Debian, Ubuntu: sudo apt-get install python3-venv; or say another: make setup PYTHON=/path/to/python3"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || { \
+		echo ".venv has no pip and this Python cannot give it one. Debian, Ubuntu: sudo apt-get install python3-venv python3-pip, then: rm -r .venv; make setup"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' || { \
+		echo "Installing did not succeed: the lines above say why. Then again: make setup"; exit 1; }
+	@$(BIN)/python -m flows.first_start
+	@echo '$(STAMP)' > $(READY)
 
 demo: $(READY)  ## eight weeks of nurturing in two minutes, for real (LEADS=file.csv MAP=map.yaml SEED=7)
 	@$(BIN)/nurture demo --seed $(SEED) $(if $(LEADS),--leads '$(LEADS)') $(if $(MAP),--map '$(MAP)')

@@ -34,6 +34,8 @@ def embedded(settings: Settings, port: int) -> dict[str, str]:
         # every event cost a quarter of the server's work, and writers that waited for each other cost a third of a run.
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+        # Nobody stores blocks here, and describing sixty kinds of them costs seconds of the first start.
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         # With the default of one row per transaction a run of many tasks stalls the next run for half a minute.
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "flow_runs",

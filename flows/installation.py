@@ -14,6 +14,7 @@ import uvicorn
 from flows.clockwork import Clockwork, Observer
 from flows.engine import Engine, PlainEngine, PrefectEngine
 from flows.environment import embedded, prepare
+from flows.first_start import lay_out
 from flows.server import PrefectServer, check_port, free_port
 from flows.watch import FolderWatch
 from flows.work import Work, open_parts, owner_name
@@ -102,6 +103,7 @@ class Installation:
         check_port("127.0.0.1", port, "Prefect's API", fix)
         environment = embedded(self.settings, port)
         prepare(environment)
+        lay_out(self.settings.prefect_home)
         self.prefect = PrefectServer(port, environment, self.settings.var_dir / "log" / "prefect.log")
         return PrefectEngine(self.work, self.prefect.healthy)
 
