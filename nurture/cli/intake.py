@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SHOWN = 40
 """Skipped rows and warnings on a terminal; `--json` gives a thousand."""
 
+NAMED = 5
+"""Lines named beside one sentence."""
+
 UNITS = ("minutes", "seconds")
 DESK = frozenset({"converted", "customer"})
 """Stages in which a result moves the lead; of all others it is only recorded."""
@@ -71,6 +74,7 @@ def import_people(
             if as_json:
                 emit_json({"dry_run": True, **forecast.as_dict(), "skipped_rows": forecast.skipped.as_list()})
             else:
+                show_findings(forecast.warnings, "noticed")
                 show_findings(forecast.skipped, "skipped")
             raise typer.Exit(FINDINGS if forecast.skipped.total > forecast.duplicates else FINE)
         confirm(yes, as_json=as_json)
@@ -255,8 +259,8 @@ def confirm(yes: bool, *, as_json: bool = False) -> None:
 
 
 def show_forecast(forecast: Forecast, name: str) -> None:
-    out.print(Text.assemble((f"{plain(name)}: ", "bold"), f"{forecast.rows:,} rows"))
-    out.print(f"  new {forecast.new:,}, known {forecast.known:,}, of them without an address {forecast.prospects:,}")
+    out.print(Text.assemble((f"{plain(name)}: ", "bold"), f"{forecast.rows:,} row{'s' * (forecast.rows != 1)}"))
+    out.print(f"  new {forecast.new:,}, known {forecast.known:,}, without an address {forecast.prospects:,} of them")
     broken = forecast.skipped.total - forecast.duplicates
     if forecast.skipped.total:
         why = f"{forecast.duplicates:,} repeat a person, {broken:,} cannot be used"
@@ -282,7 +286,15 @@ def show_report(report: Report) -> None:
 
 
 def show_findings(findings: Findings, what: str) -> None:
-    for line, reason in sorted(findings.lines)[:SHOWN]:
-        out.print(Text(f"  line {line}: {what}: {plain(reason)}"))
-    if findings.total > SHOWN:
-        out.print(f"  ... and {findings.total - SHOWN:,} more {what} (--json lists up to 1,000)")
+    """One line per different sentence, with the lines of the file it is about."""
+    same: dict[str, list[int]] = {}
+    for line, reason in sorted(findings.lines):
+        same.setdefault(reason, []).append(line)
+    told = 0
+    for reason, lines in list(same.items())[:SHOWN]:
+        named = ", ".join(str(line) for line in lines[:NAMED])
+        more = f" and {len(lines) - NAMED:,} more" if len(lines) > NAMED else ""
+        out.print(Text(f"  line{'s' * (len(lines) > 1)} {named}{more}: {what}: {plain(reason)}"))
+        told += len(lines)
+    if findings.total > told:
+        out.print(f"  ... and {findings.total - told:,} more {what} (--json lists up to 1,000)")

@@ -9,8 +9,7 @@ from typing import Any, Final
 from nurture.intake.people import Source
 from nurture.intake.report import Findings
 from nurture.intake.text import Broken, open_table
-from nurture.intake.values import plain_text, shown
-from nurture.model.address import read_address
+from nurture.intake.values import person_address, plain_text, shown
 from nurture.model.words import EventKind
 from nurture.store import Store, events, leads
 
@@ -58,7 +57,7 @@ def add(store: Store, name: str, source: Source, *, now: datetime, prefix: str =
     keys: dict[int, str] = {}
     for line, text in wanted:
         try:
-            keys[line] = read_address(text).key if "@" in text else prefix + text
+            keys[line] = person_address(text)[0].key if "@" in text else prefix + text
         except ValueError as wrong:
             report.skipped.add(line, str(wrong))
     with store.begin() as conn:

@@ -123,6 +123,7 @@ class PeopleImport:
             if key in self._seen.by_file and not self._seen.by_file[key] & allowed:
                 found.mailable -= 1
                 found.unmailable("rows of one person disagree")
+        found.notes += self._rows.strays()
         return found
 
     def write(self, progress: Progress | None = None, *, by: str = "import") -> Report:

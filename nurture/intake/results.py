@@ -13,8 +13,7 @@ from nurture.intake.people import Source
 from nurture.intake.report import Findings
 from nurture.intake.rows import check_columns
 from nurture.intake.text import Broken, open_table
-from nurture.intake.values import Cell, applies, cell
-from nurture.model.address import read_address
+from nurture.intake.values import Cell, applies, cell, person_address
 from nurture.store import Store, events, imports, leads, people
 
 KIND: Final = "crm_"
@@ -80,7 +79,7 @@ def read_results(store: Store, source: Source, rules: ImportMap) -> tuple[list[R
         row = record.values
         try:
             address = email(row) if email else None
-            key = read_address(address).key if address else external(row) if external else None
+            key = person_address(address)[0].key if address else external(row) if external else None
             if key is None:
                 raise ValueError("neither an address nor an external id")
             learnt = tuple((name, value) for name, read in fields if read and (value := read(row)) is not None)

@@ -9,16 +9,17 @@ from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel import Locale
-
 from nurture.errors import UsageError
+from nurture.intake.countries import country_of
 from nurture.intake.mapping import ConsentLine, EventLine, ImportMap, Take, Wording
-from nurture.intake.values import Cell, applies, cell, shown
-from nurture.model.address import read_address
+from nurture.intake.values import Cell, applies, cell, means_no, person_address, shown
+from nurture.model.address import Address
 from nurture.model.tokens import Keys, address_hash
 from nurture.store.leads import Person
 
 MOST_MINUTES: Final = 7 * 24 * 60
+MOST_STRAY: Final = 12
+"""Different values of one column that are remembered because no line of the map names them."""
 MOST_WARNINGS: Final = 5
 """Per row; a row that is all warnings is not worth a page."""
 
@@ -86,6 +87,7 @@ class Rows:
         self._fields = [(name, cell(take, header, rules)) for name, take in rules.fields.items()]
         self._consents = [self._consent(number, line) for number, line in enumerate(rules.consents)]
         self._blocks = [(line.reason, applies(line.when, header)) for line in rules.blocks]
+        self._deciding = _deciding(rules, header)
         self._events = [
             (line, applies(line.when, header), self._cell(line.at), self._cell(line.minutes)) for line in rules.events
         ]
@@ -96,13 +98,14 @@ class Rows:
 
     def draft(self, line: int, values: Sequence[str], *, learnt_from: str) -> Draft:
         """The row's draft. Raises BadRow where it cannot be kept at all."""
+        warnings: list[str] = []
         try:
             external = self._external(values) if self._external else None
-            address = self._address(values, external)
+            address = self._address(values, external, warnings)
             fields = self._profile(values)
         except ValueError as wrong:
             raise BadRow(str(wrong)) from None
-        warnings: list[str] = []
+        self._count_strays(values)
         said = _Said(values, warnings)
         country = country_code(said(self._country, "country"), warnings)
         source = said(self._source, "source")
@@ -140,13 +143,37 @@ class Rows:
         del warnings[MOST_WARNINGS:]
         return draft
 
-    def _address(self, values: Sequence[str], external: str | None) -> Any:
+    def _address(self, values: Sequence[str], external: str | None, warnings: list[str]) -> Address | None:
         raw = self._email(values) if self._email else None
         if raw is None:
             if external is None:
                 raise BadRow("neither an address nor an external id")
             return None
-        return read_address(raw)
+        address, mended = person_address(raw)
+        if mended:
+            warnings.append(mended)
+        return address
+
+    def _count_strays(self, values: Sequence[str]) -> None:
+        """Remember what a column that decides on mail says where no line of the map knows the word."""
+        for at, (_, known, seen) in self._deciding.items():
+            said = values[at].strip()
+            if said.casefold() not in known and (said in seen or len(seen) < MOST_STRAY):
+                seen[said] = seen.get(said, 0) + 1
+
+    def strays(self) -> list[str]:
+        """One sentence per column whose words decide who may be mailed and are not all in the map.
+
+        A plain no and an empty cell need no line: they decide nothing.
+        """
+        found = []
+        for name, _, seen in self._deciding.values():
+            words = {word: count for word, count in seen.items() if not means_no(word)}
+            if words:
+                told = ", ".join(f"`{shown(word)}` ({count:,})" for word, count in words.items())
+                more = " and more" if len(seen) >= MOST_STRAY else ""
+                found.append(f"column `{shown(name)}` says {told}{more}: in no line of the map, so it decides nothing")
+        return found
 
     def _profile(self, values: Sequence[str]) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
@@ -199,6 +226,20 @@ class Rows:
         return ""
 
 
+def _deciding(rules: ImportMap, header: Sequence[str]) -> dict[int, tuple[str, frozenset[str], dict[str, int]]]:
+    """Columns that decide who may be mailed: position -> name, the words the map knows, and room to count others."""
+    known: dict[str, set[str]] = {}
+    conditions = [line.when for line in rules.consents] + [line.when for line in rules.blocks]
+    for when in conditions:
+        if when.column is not None:
+            known.setdefault(when.column, set(rules.unknown)).update(when.one_of)
+    decided = {when.column for when in conditions if when.unless}
+    return {
+        header.index(name): (name, frozenset(word.casefold() for word in words), {})
+        for name, words in known.items() if name not in decided
+    }
+
+
 class _Said:
     """Reads optional cells: what cannot be read is unknown, and said."""
 
@@ -229,6 +270,8 @@ def check_columns(rules: ImportMap, header: Sequence[str]) -> None:
         have = ", ".join(plain_header(header)) or "none"
         asked = ", ".join(f"`{name}`" for name in missing)
         fix = f"its columns are: {have}; is it the right map, and the right delimiter?"
+        if any("@" in name for name in header):
+            fix = f"the file begins with a person, not with the names of its columns ({have}): add that line"
         raise UsageError(f"the file has no column {asked}", fix=fix)
     twice = sorted(name for name in rules.columns() if header.count(name) > 1)
     if twice:
@@ -249,20 +292,6 @@ def archived(rules: ImportMap) -> list[Wording]:
     return [*rules.wordings, *declared]
 
 
-@lru_cache(maxsize=2_000)
-def _code(country: str) -> str | None:
-    """An ISO code for a code or an English name."""
-    if len(country) == 2 and country.isascii() and country.isalpha():
-        return country.upper()
-    return _countries().get(country.casefold())
-
-
-@lru_cache(maxsize=1)
-def _countries() -> dict[str, str]:
-    names = {code: str(name) for code, name in Locale("en").territories.items() if len(code) == 2 and code.isalpha()}
-    return {name.removesuffix(" SAR China").casefold(): code for code, name in names.items()}
-
-
 def _minutes(number: int | float | None, warnings: list[str]) -> int | None:
     if number is None or 0 <= number <= MOST_MINUTES:
         return None if number is None else int(number)
@@ -273,7 +302,7 @@ def _minutes(number: int | float | None, warnings: list[str]) -> int | None:
 def country_code(text: str | None, warnings: list[str]) -> str | None:
     if text is None:
         return None
-    code = _code(text)
+    code = country_of(text)
     if code is None:
         warnings.append(f"country: nobody knows `{shown(text)}`; left empty")
     return code

@@ -22,6 +22,8 @@ LONGEST_FIELD: Final = 10_000
 MOST_LINES: Final = 200
 """A quoted value may span this many lines; beyond it the quote was never meant to be open."""
 _SAMPLE: Final = 1 << 20
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How .xlsx and .ods (ZIP), and the old .xls, begin."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -76,6 +78,8 @@ def open_table(
     empty = UsageError("the file is empty", fix="export it again, with its header line")
     if not sample.strip(b"\r\n\t \x00"):
         raise empty
+    if sample.startswith(_WORKBOOKS):
+        raise UsageError("this is a workbook, not a CSV file", fix="open it and save the sheet as CSV UTF-8")
     name, guessed = (encoding, False) if encoding != "auto" else sniff_encoding(sample)
     try:
         codecs.lookup(name)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from nurture.intake.mapping import ImportMap, Take, When
+from nurture.model.address import Address, read_address
 
 Cell = Callable[[Sequence[str]], Any]
 """Takes a row's values, gives one value or None where it is unknown; raises ValueError with a reason."""
@@ -18,6 +19,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMULA: Final = "=+-@\t\r\n＝＋－＠"
 _YES: Final = frozenset({"yes", "y", "true", "1", "x", "tak", "ano", "ja", "oui"})
 _NO: Final = frozenset({"no", "n", "false", "0", "nie", "ne", "nein", "non"})
+_INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+_NAMED: Final = re.compile(r"[^<>]*<\s*([^<>\s]+@[^<>\s]+)\s*>")
+_ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;<>\"']+@[^\s,;<>\"'@]+")
 
 
 def plain_text(raw: str) -> str:
@@ -59,8 +63,43 @@ def applies(when: When, header: Sequence[str]) -> Callable[[Sequence[str]], bool
     """Whether a line of the map holds for a row."""
     if when.column is None:
         return lambda row: True
-    at, one_of, unless = header.index(when.column), when.one_of, when.unless
-    return lambda row: (row[at].strip() in one_of) is not unless
+    at, unless = header.index(when.column), when.unless
+    one_of = frozenset(value.casefold() for value in when.one_of)
+    return lambda row: (row[at].strip().casefold() in one_of) is not unless
+
+
+def means_no(text: str) -> bool:
+    """Whether somebody wrote a no, in one of the languages that `yes_no` reads."""
+    return text.casefold() in _NO
+
+
+def person_address(raw: str) -> tuple[Address, str]:
+    """The one address in a cell, and what had to be mended (or nothing): `mailto:`, a name before it, invisible signs.
+
+    Raises ValueError with a sentence; several addresses are nobody's.
+    """
+    try:
+        return read_address(raw), ""
+    except ValueError:
+        tidy = _tidy(raw)
+        if len(_ONE_OF_SEVERAL.findall(tidy)) > 1:
+            raise ValueError("several addresses in one cell; give each person a row") from None
+        if tidy == raw:
+            raise
+    return read_address(tidy), f"the address was read as `{shown(tidy)}`"
+
+
+def _tidy(raw: str) -> str:
+    text = _INVISIBLE.sub("", raw).strip()
+    if named := _NAMED.fullmatch(text):
+        text = named.group(1)
+    if text[:7].casefold() == "mailto:":
+        text = text[7:].partition("?")[0]
+    return text.strip(" \u00a0").rstrip(".,;")
+
+
+_SPACES: Final = re.compile("(?<=[0-9])['\u2019](?=[0-9]{3})|[ \u00a0\u202f]")
+_GROUPED: Final = {mark: re.compile(rf"[+-]?[0-9]{{1,3}}(\{mark}[0-9]{{3}})+(?![0-9{mark}])") for mark in ".,"}
 
 
 def _converter(take: Take, rules: ImportMap) -> Callable[[str], Any]:
@@ -76,9 +115,17 @@ def _converter(take: Take, rules: ImportMap) -> Callable[[str], Any]:
 
 
 def number(text: str, *, decimal: str = ".") -> int | float:
-    """`1 234,5`, `1,234.5`, `12 %`. Whole numbers stay whole."""
-    bare = text.replace(" ", "").replace("\u00a0", "").replace("\u202f", "").rstrip("%")
-    bare = bare.replace(".", "").replace(",", ".") if decimal == "," else bare.replace(",", "")
+    """`1 234,5`, `1,234.5`, `1'234`, `12 %`. Whole numbers stay whole.
+
+    Raises ValueError, also where a mark that groups thousands stands elsewhere: `12,5` is never 125.
+    """
+    bare = _SPACES.sub("", text).rstrip("%")
+    between = "." if decimal == "," else ","
+    if between in bare:
+        if not _GROUPED[between].match(bare):
+            raise ValueError(f"`{shown(text)}` is not a number if `{decimal}` opens decimals (`decimal:` in the map)")
+        bare = bare.replace(between, "")
+    bare = bare.replace(",", ".")
     try:
         found = float(bare)
     except ValueError:
@@ -96,9 +143,9 @@ def moment(text: str, *, zone: ZoneInfo, format: str | None = None) -> datetime:
             timed = any(mark in format for mark in ("%H", "%I", "%c", "%X", "%s"))
             found: date = told if timed else told.date()
         else:
-            found = date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
+            found = date.fromisoformat(text) if len(text) in (8, 10) else datetime.fromisoformat(text)
     except ValueError:
-        expected = f"in the form {format}" if format else "an ISO date (2026-11-22 or 2026-11-22 14:05)"
+        expected = f"in the form {format}" if format else "like 2026-11-22 or 2026-11-22 14:05 (`format:` in the map)"
         raise ValueError(f"`{shown(text)}` is not {expected}") from None
     if not isinstance(found, datetime):
         found = datetime.combine(found, time(12))

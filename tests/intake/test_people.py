@@ -89,7 +89,8 @@ def test_a_person_arrives_with_provenance_per_field(store: Store, now: datetime)
     assert {(v["field"], v["origin"], v["source"]) for v in values} == {
         (name, "declared", "import 1 line 2") for name in ("first_name", "company", "employees", "country")
     }
-    assert (events, waiting, tags, lists) == (["imported"], [ann.id], ["fair"], ["fair-2026"])
+    assert (sorted(events), waiting) == (["imported", "list_added", "tag_added"], [ann.id])
+    assert (tags, lists) == (["fair"], ["fair-2026"])
     assert states(store, ann.id) == {(Purpose.NURTURE_EMAIL, Channel.EMAIL): "granted"}
 
 
@@ -301,3 +302,17 @@ def test_find_or_create_finds_by_address_then_by_external_id(store: Store, now: 
     assert one.lead_id == same.lead_id == also.lead_id
     with store.read() as conn:
         assert conn.execute(select(func.count()).select_from(metadata.tables["lead"])).scalar() == 1
+
+
+def test_words_of_the_file_that_the_map_does_not_name_are_told_before_anybody_is_mailed(
+    store: Store, now: datetime
+) -> None:
+    """`NEVER` blocks like `never`; `opted out` is somebody's no that the map has no line for, and must be seen."""
+    forecast, _ = run(store, rows(
+        ANN.replace(",yes,", ",YES,"), "b@example.org,8,,,,,NEVER,,,", "c@example.org,9,,,,,opted out,,,",
+        "d@example.org,10,,,,,opted out,,,", "e@example.org,11,,,,,no,,,", "f@example.org,12,,,,,,,,",
+    ), now)
+    assert (forecast.mailable, forecast.not_mailable["blocked in the file"]) == (1, 1)
+    assert forecast.notes == [
+        "column `agreed` says `opted out` (2): in no line of the map, so it decides nothing"
+    ]

@@ -10,7 +10,7 @@ from email_validator import validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nurture.intake.values import moment, number, plain_text, yes_no
+from nurture.intake.values import moment, number, person_address, plain_text, yes_no
 from nurture.model.address import read_address
 from nurture.model.tokens import normal_address
 
@@ -108,3 +108,51 @@ def test_the_quick_way_says_what_the_validator_says(text: str) -> None:
     address = read_address(text)
     assert address.mailbox == f"{valid.local_part}@{valid.domain}"
     assert address.key == normal_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal"),
+    [("12,5", "."), ("1.234,5", "."), ("1,23,456", "."), ("12.5", ","),
+     ("1,234,5.0", "."), ("1,2345", "."), (",5", ".")],
+)
+def test_a_decimal_mark_is_never_taken_for_a_mark_of_thousands(text: str, decimal: str) -> None:
+    with pytest.raises(ValueError, match="`decimal:` in the map"):
+        number(text, decimal=decimal)
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "value"),
+    [("1'234", ".", 1234), ("1’234’567.5", ".", 1234567.5), ("1.234.567,5", ",", 1234567.5), ("-1,234", ".", -1234)],
+)
+def test_thousands_in_groups_of_three(text: str, decimal: str, value: float) -> None:
+    assert number(text, decimal=decimal) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mailto:ann@example.org", "MAILTO:ann@example.org?subject=Hi", "<ann@example.org>", "Ann Lee <ann@example.org>",
+        '"Lee, Ann" <ann@example.org>', "\u200bann@example.org", "ann@example.org\u200b", "ann@example.org\u00a0",
+        "ann@example.org.", "ann@example.org,", "ann@exam\u00adple.org",
+    ],
+)
+def test_what_copying_leaves_around_an_address_is_taken_off_and_said(text: str) -> None:
+    address, mended = person_address(text)
+    assert address.key == "ann@example.org"
+    assert bool(mended) is (text.strip() != "ann@example.org")
+
+
+@pytest.mark.parametrize(
+    "text", ["ann@example.org, bob@example.org",
+             "a@example.org;b@example.org", "Ann <a@example.org> Bob <b@example.org>"]
+)
+def test_two_addresses_in_one_cell_are_nobodys(text: str) -> None:
+    with pytest.raises(ValueError, match="several addresses"):
+        person_address(text)
+
+
+@pytest.mark.parametrize("text", ["a@b@example.com", "\u202eann@example.org", "ann at example.org",
+             "a@example.com\nBcc: x@example.com"])
+def test_what_is_no_address_is_not_made_into_one(text: str) -> None:
+    with pytest.raises(ValueError):
+        person_address(text)
