@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from nurture.authoring import addresses
@@ -41,12 +42,15 @@ COMPANY: Final[Words] = {
     "holidays": Word("Closed days on top of the public ones, by country.", table(array(DAY))),
     "emits": Word("Events that your own systems post.", array(SLUG)),
     "dormant_after": Word("Silent for so long: dormant.", ref("duration"), False, ("180 days",)),
+    "spread": Word("Over this long people are spread whom an edit, or resuming, makes due at once.", ref("duration"),
+                   False, ("6 hours",)),
     "site_snippet": Word("The website carries our script, so a tracked click may tell it which visitor comes.", YES_NO),
     "hygiene_opens": Word("Keep only the date of the last open, also without open_tracking.", YES_NO),
     "sunset_after": Word("So many unanswered mails of the re-permission series end it.", TEXT, False, ("3 emails",)),
 }
 TOPIC: Final[Words] = {
     "name": Word("What the unsubscribe page shows.", TEXT, True, ("Guides and how-tos",)),
+    "names": Word("The same in other languages: language -> name.", table(TEXT), False, ({"pl": "Poradniki"},)),
     "purpose": Word("The consent it rests on.", choice(Purpose), False, ("nurture_email",)),
 }
 LEAD_FIELD: Final[Words] = {
@@ -140,6 +144,7 @@ def read_company(root: Node, desk: Desk) -> Company:
         emits=frozenset(block.get("emits", v.many(v.slug), ())),
         dormant_after_days=block.get("dormant_after", v.days, 180),
         sunset_after_mails=block.get("sunset_after", _emails, 3),
+        spread=block.get("spread", _hours, timedelta(hours=6)),
         site_snippet=block.get("site_snippet", v.yes_no, False),
         hygiene_opens=block.get("hygiene_opens", v.yes_no, False),
     )
@@ -162,7 +167,24 @@ def named(block: Block, key: str) -> list[tuple[str, Node]]:
 
 def _topic(name: str, node: Node, desk: Desk) -> Topic:
     block = Block(node, desk, TOPIC)
-    return Topic(name, block.get("name", v.line, ""), block.get("purpose", v.one_of(Purpose), Purpose.NURTURE_EMAIL))
+    names = {
+        language: said
+        for _, key, value in block.pairs("names")
+        if (language := v.language(key, desk)) is not None and (said := v.line(value, desk)) is not None
+    }
+    return Topic(
+        name, block.get("name", v.line, ""), block.get("purpose", v.one_of(Purpose), Purpose.NURTURE_EMAIL), names
+    )
+
+
+def _hours(node: Node, desk: Desk) -> timedelta | None:
+    """Exact hours: from one to three days of them."""
+    found = v.duration(node, desk)
+    hours = {"hours": 1, "days": 24}.get(found.unit, 0) * found.amount if found else 0
+    if found is not None and not 1 <= hours <= 72:
+        v.not_like(node, desk, "6 hours", "2 days")
+        return None
+    return timedelta(hours=hours) if found else None
 
 
 def _lead_field(name: str, node: Node, desk: Desk) -> LeadField:

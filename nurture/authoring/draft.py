@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import dedent, indent
 from typing import Final
+from urllib.parse import urlsplit
 
 from nurture.model.campaign import Campaign, Send, Step
 from nurture.model.library import Library
@@ -38,7 +39,7 @@ def draft_for(library: Library, campaign: str, stage: FunnelStage, track: str | 
     tracks = library.tracks.tracks
     usual = next((t for t in TRACKS[stage] if t in tracks), next(iter(tracks), TRACKS[stage][0]))
     seller = next((s for s in library.sales.sellers.values() if s.role == "marketing"), None)
-    address = seller.email if seller else library.company.support_email or "marketing@example.com"
+    address = seller.email if seller else library.company.support_email or _mailbox(library.company.website)
     name = seller.name.split()[0] if seller else "The team"
     chosen = track or usual
     reasons = [r.id for r in library.agreement.recycle_reasons.values() if r.track == chosen]
@@ -48,6 +49,11 @@ def draft_for(library: Library, campaign: str, stage: FunnelStage, track: str | 
         queue=library.sales.default_queue or next(iter(library.sales.queues), "inside-sales"),
         reason=reasons[0] if reasons and "unresponsive" not in reasons else "unresponsive",
     )
+
+
+def _mailbox(website: str) -> str:
+    host = (urlsplit(website).hostname or "").removeprefix("www.")
+    return f"marketing@{host or 'example.com'}"
 
 
 def files(draft: Draft, *, layouts: bool = False) -> dict[str, str]:

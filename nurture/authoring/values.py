@@ -198,20 +198,21 @@ def zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def zone(node: Node, desk: Desk) -> str | None:
-    if node.kind == "text" and node.text in zones():
+def zone(node: Node, desk: Desk, *more: str) -> str | None:
+    if node.kind == "text" and node.text in (*more, *zones()):
         return node.text
     if node.kind == "text" and node.text:
         hint = did_you_mean(node.text, (z for z in zones() if "/" in z))
+        also = "".join(f"`{word}`, or " for word in more)
         desk.find("unknown-timezone", node.place, f"`{short(node.text)}` is not a time zone.{hint}",
-                  "write it as for example `Europe/Warsaw`")
+                  f"write {also}a name as for example `Europe/Warsaw`")
         return None
-    not_like(node, desk, "Europe/Warsaw")
+    not_like(node, desk, *more, "Europe/Warsaw")
     return None
 
 
 def zone_or_lead(node: Node, desk: Desk) -> str | None:
-    return "lead" if node.kind == "text" and node.text == "lead" else zone(node, desk)
+    return zone(node, desk, "lead")
 
 
 def country(node: Node, desk: Desk) -> str | None:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -315,13 +315,17 @@ def pause(
 
 def resume(
     campaign: list[str] = typer.Argument(None, help="One or more campaigns."),
-    everything: bool = typer.Option(False, "--all", help="Every paused campaign."), as_json: bool = JSON,
+    everything: bool = typer.Option(False, "--all", help="Every paused campaign."),
+    over: int = typer.Option(None, "--over", min=1, max=72, metavar="HOURS",
+                             help="Spread what came due over so many hours; left out: what company.yaml says."),
+    as_json: bool = JSON,
 ) -> None:
-    """Let paused campaigns go on; what came due meanwhile is spread over six hours."""
+    """Let paused campaigns go on; what came due meanwhile is spread over some hours (`spread` in company.yaml)."""
     from nurture.stages import apply as applying
 
     names = _named(campaign, everything)
-    backlog = applying.resume(open_database(), names, now=settings().clock().now())
+    span = timedelta(hours=over) if over else None
+    backlog = applying.resume(open_database(), names, now=settings().clock().now(), over=span)
     said = ", ".join(f"{name} ({n} due, spread)" if n else name for name, n in backlog.items())
     _say(as_json, {"resumed": backlog}, f"Resumed: {said or 'nothing was paused'}.")
     raise typer.Exit(FINE)

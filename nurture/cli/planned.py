@@ -18,7 +18,7 @@ def plan_json(made: Plan) -> dict[str, Any]:
         "campaigns": [
             {"campaign": one.campaign, "kind": one.kind, "base": one.base, "settings": one.change.settings,
              "tests_start_anew": one.change.epochs, "counts": one.effect.counts(),
-             "visible": one.visible,
+             "visible": one.visible, "did_you_mean_was": dict(one.renames),
              "changes": [{"step": s.step, "what": s.what} for s in one.change.steps] if one.kind == "changed" else [],
              "steps": [{name: getattr(s, name) for name in type(s).__slots__} for s in one.effect.steps]}
             for one in made.campaigns
@@ -33,7 +33,7 @@ def show_plan(made: Plan, *, as_json: bool, hint: bool = True) -> None:
     if made.empty:
         out.print(Text("Nothing to apply: this is what runs already.", style="green"))
     for one in made.campaigns:
-        _show_campaign(one)
+        _show_campaign(one, made)
     for what, names in (("Company files", made.config), ("Templates", made.templates)):
         if names:
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
@@ -57,7 +57,7 @@ def show_plan(made: Plan, *, as_json: bool, hint: bool = True) -> None:
             )
 
 
-def _show_campaign(one: CampaignPlan) -> None:
+def _show_campaign(one: CampaignPlan, made: Plan) -> None:
     people = one.effect.people
     head = {"new": "new", "changed": f"version {one.base} -> {one.base + 1}", "retired": "retired", "gone": "gone"}[
         one.kind
@@ -68,6 +68,9 @@ def _show_campaign(one: CampaignPlan) -> None:
             out.print(Text(f"  {step.step}: {'; '.join(step.what)}"))
         for word in one.change.settings:
             out.print(Text(f"  {'changed: ' if one.kind == 'changed' else ''}{word}"))
+        for fresh, gone in one.renames:
+            hint = f"  {fresh}: did you mean `was: {gone}`? Without it people on `{gone}` move on"
+            out.print(Text(hint, style="yellow"))
         for test in one.change.epochs:
             out.print(Text(f"  the test {test} starts anew; who drew keeps the variant"))
     if one.effect.steps:
@@ -89,7 +92,8 @@ def _show_campaign(one: CampaignPlan) -> None:
         columns = ("step", "people", "stay", "go to", "leave", "new copy", "earlier", "at once", "later", "asked again")
         out.print(table("", columns, rows, right=(1, 2, 4, 5, 6, 7, 8, 9)))
         if one.effect.total("at_once"):
-            out.print(Text(f"  {one.effect.total('at_once')} become due within an hour; they are spread over 6 hours"))
+            due = one.effect.total("at_once")
+            out.print(Text(f"  {due} become due within an hour; they are spread over {made.spread_hours} hours"))
     if one.effect.pinned:
         out.print(Text(f"  {one.effect.pinned} stay on their version (in_flight: finish)"))
     if one.visible is not None and one.visible[1]:

@@ -17,8 +17,6 @@ from nurture.model.campaign import Campaign, Choose, Duration, HandOff, Send, St
 from nurture.model.change import Change, Redirect, StepChange
 from nurture.model.intents import Position
 
-SPREAD = timedelta(hours=6)
-"""Over this long people who became due by an edit, or by resuming, are spread."""
 MOST_LIVE_VERSIONS = 5
 _SETTINGS = {
     "enter": "enter rules (for people who come from now on)", "leave_when": "leave rules (for everyone inside)",
@@ -279,7 +277,7 @@ def effective(pinned: Campaign, live: Campaign) -> Campaign:
     )
 
 
-def spread(enrollment_id: int, version: int, *, start: datetime, over: timedelta = SPREAD) -> datetime:
+def spread(enrollment_id: int, version: int, *, start: datetime, over: timedelta) -> datetime:
     """A stable moment of its own for each enrollment, even over the whole span."""
     point = int.from_bytes(blake2b(f"{enrollment_id}|{version}".encode(), digest_size=8).digest(), "big") / 2**64
     return start + timedelta(seconds=int(over.total_seconds() * point))

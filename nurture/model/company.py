@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
 from nurture.model.campaign import Cap, Window
@@ -13,11 +14,15 @@ from nurture.model.words import ContentKind, Purpose
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`name` is what the unsubscribe page shows."""
+    """`name` is what the unsubscribe page shows; `names` the same by language."""
 
     id: str
     name: str
     purpose: Purpose = Purpose.NURTURE_EMAIL
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def named(self, language: str | None) -> str:
+        return self.names.get(language or "", self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Company:
     sunset_after_mails: int = 3
     hygiene_opens: bool = False
     site_snippet: bool = False
+    spread: timedelta = timedelta(hours=6)
+    """Over this long people are spread whom an edit, or resuming, makes due at once."""
     """Keep the date of the last open (never the hour) of people who did not agree to open tracking, to know which
     addresses are alive. Whether the law allows it without consent is the company's to decide."""
 

@@ -7,7 +7,7 @@ edit whose large numbers nobody has said back. Rolling back is applying old cont
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from nurture.decide import change
@@ -15,7 +15,17 @@ from nurture.decide.effect import moved_too_far
 from nurture.errors import Conflict, Refused, UsageError
 from nurture.model.campaign import Campaign
 from nurture.model.words import CampaignStatus, EnrollmentState
-from nurture.stages.draft import Draft, Retire, campaign_of, copy_name, draft_of, retirement, rollback, templates_of
+from nurture.stages.draft import (
+    Draft,
+    Retire,
+    campaign_of,
+    copy_name,
+    draft_of,
+    live_library,
+    retirement,
+    rollback,
+    templates_of,
+)
 from nurture.stages.impact import CampaignPlan, Plan, plan
 from nurture.store import Connection, Store, campaigns, enrollments, inside, messages, wakeups
 
@@ -141,7 +151,7 @@ def _write(
         and not paused
         and new.status is not CampaignStatus.PAUSED
     ):
-        _spread_backlog(conn, one.campaign, now)
+        _spread_backlog(conn, one.campaign, now, draft.library.company.spread)
     campaigns.put_redirects(conn, one.campaign, n, one.redirects.values())
     wakeups.wake(conn, one.leaving, now=now, stage="advance")
 
@@ -205,8 +215,11 @@ def pause(store: Store, names: list[str], *, now: datetime, by: str) -> list[str
     return stopped
 
 
-def resume(store: Store, names: list[str], *, now: datetime) -> dict[str, int]:
-    """Let paused campaigns go on. What came due meanwhile is spread over some hours. Campaign -> how much that was."""
+def resume(store: Store, names: list[str], *, now: datetime, over: timedelta | None = None) -> dict[str, int]:
+    """Let paused campaigns go on. What came due meanwhile is spread `over` so long (company.yaml's `spread`).
+
+    Campaign -> how much that was.
+    """
     backlog: dict[str, int] = {}
     with store.begin() as conn:
         campaigns.one_at_a_time(conn)
@@ -219,15 +232,20 @@ def resume(store: Store, names: list[str], *, now: datetime) -> dict[str, int]:
                 continue
             status = campaign_of(live[name]).status
             campaigns.set_state(conn, name, {"state": status, "paused_at": None, "paused_by": None, "resumed_at": now})
-            backlog[name] = _spread_backlog(conn, name, now)
+            backlog[name] = _spread_backlog(conn, name, now, over or _span(conn))
         campaigns.note_applied(conn, now=now)
     return backlog
 
 
-def _spread_backlog(conn: Connection, campaign: str, now: datetime) -> int:
+def _span(conn: Connection) -> timedelta:
+    library = live_library(conn)
+    return library.company.spread if library else timedelta(hours=6)
+
+
+def _spread_backlog(conn: Connection, campaign: str, now: datetime, over: timedelta) -> int:
     people, mails = inside.overdue(conn, campaign, now=now)
-    inside.postpone(conn, {i: change.spread(i, 0, start=now) for i in people},
-                       {i: change.spread(i, 1, start=now) for i in mails})
+    inside.postpone(conn, {i: change.spread(i, 0, start=now, over=over) for i in people},
+                       {i: change.spread(i, 1, start=now, over=over) for i in mails})
     return len(people) + len(mails)
 
 

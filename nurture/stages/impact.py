@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from nurture.authoring.lint.renames import alike
 from nurture.decide import change
 from nurture.decide.condition import asks_unseen
 from nurture.decide.effect import count, must_say
@@ -40,6 +41,8 @@ class CampaignPlan:
     """Leads that a changed leave rule sends away."""
     visible: tuple[int, int] | None = None
     """(people inside whose clicks may be seen, people inside), where a step asks for clicks or visits."""
+    renames: tuple[tuple[str, str], ...] = ()
+    """(new step, step that is gone) where the one looks like the other and does not say `was`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Plan:
     templates: tuple[str, ...]
     gone: tuple[str, ...]
     sources_digest: str
+    spread_hours: int = 6
 
     @property
     def empty(self) -> bool:
@@ -93,7 +97,8 @@ def plan(conn: Connection, draft: Draft, *, now: datetime) -> Plan:
     base = {one.campaign: one.base for one in plans}
     counts = {one.campaign: one.effect.counts() for one in plans}
     key = json.dumps([base, counts, draft.digest], sort_keys=True)
-    return Plan(campaigns.digest_of(key), tuple(plans), config, tuple(sorted(templates)), gone, draft.digest)
+    hours = int(draft.library.company.spread.total_seconds() // 3600)
+    return Plan(campaigns.digest_of(key), tuple(plans), config, tuple(sorted(templates)), gone, draft.digest, hours)
 
 
 def _config_changes(conn: Connection, draft: Draft) -> tuple[str, ...]:
@@ -144,7 +149,8 @@ def _plan_one(
     whole.by_rules = len(leaving)
     seen = inside.visible(conn, name) if any(asks_unseen(s) for s in new.walk()) else None
     return CampaignPlan(
-        name, "changed", live.n, told, whole, must_say(whole), tuple(sorted(sweep)), redirects, leaving, seen
+        name, "changed", live.n, told, whole, must_say(whole), tuple(sorted(sweep)), redirects, leaving, seen,
+        tuple((step.id, twin.id) for step, twin in alike(old, new)),
     )
 
 

@@ -150,7 +150,7 @@ class Letters:
         press = Press(
             mail, copy, shared, company=self.company, tracked=clicks, subject=variant_subject(message, campaign),
             campaign={"id": campaign.id, "name": campaign.name} if campaign else {},
-            topic={"id": topic.id, "name": topic.name} if topic else {},
+            topic={"id": topic.id, "name": topic.named(copy.language)} if topic else {},
         )
         route = campaign.sending.route if campaign else None
         return _Step(template, copy, press, topic, route, shared.sender["email"].rpartition("@")[2])
@@ -186,7 +186,7 @@ class Letters:
         key = (step.copy.language, step.topic.id if step.topic else "", since.date() if since else None)
         found = self._reasons.get(key)
         if found is None:
-            name = step.topic.name if step.topic else company
+            name = step.topic.named(step.copy.language) if step.topic else company
             found = self._reasons[key] = reason(step.copy.language, company=company, topic=name, since=since)
         return found
 

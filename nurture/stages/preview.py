@@ -95,6 +95,7 @@ def show(
     copy = mail.copy_for(language, campaign.language if campaign else None, company.language)
     at = addressing(company, PLACEHOLDER, public_url)
     topic = company.topics.get(campaign.sending.topic) if campaign else next(iter(company.topics.values()), None)
+    about = topic.named(copy.language) if topic else None
     sender = campaign.sending.sender if campaign else f"{company.name} <{company.support_email}>"
     step = asked.step.id if asked.step else "preview"
     shared = frame(
@@ -106,9 +107,9 @@ def show(
     letter = Letter(
         to=headers.mailable(to or str(words["email"]))[0], lead=words, addresses=addresses, now=now,
         message_id=headers.message_id(0, 0, "preview", 0, template.name, domain=at.domain), language=copy.language,
-        reason=reason(copy.language, company=company.name, topic=topic.name if topic else None, since=now),
+        reason=reason(copy.language, company=company.name, topic=about, since=now),
         subject=mark + (asked.subject or copy.subject_source) if mark or asked.subject else None,
         campaign={"id": campaign.id, "name": campaign.name} if campaign else {},
-        topic={"id": topic.id, "name": topic.name} if topic else {},
+        topic={"id": topic.id, "name": about or ""} if topic else {},
     )
     return render(mail, copy, shared, letter, company=company_words(company))

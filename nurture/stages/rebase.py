@@ -6,7 +6,7 @@ Both ways give the same place and the same anchor; the sweep only spares nobody 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from nurture.decide import change
@@ -82,7 +82,7 @@ def sweep(
         if snapshot is not None and position.step_id is not None:
             company = parts.library.company
             due = _due(enrolled, campaign, position, version, now,
-                       due_of(campaign, position, snapshot.lead, company))
+                       due_of(campaign, position, snapshot.lead, company), over=company.spread)
         moves.append({
             "b_id": enrolled.id, "step_id": position.step_id, "anchor_at": position.anchor_at,
             "waiting_since": position.waiting_since, "due_at": due, "version_now": version.n,
@@ -95,7 +95,8 @@ def sweep(
 
 
 def _due(
-    enrolled: Enrolled, campaign: Campaign, position: Position, version: Version, now: datetime, due: datetime | None
+    enrolled: Enrolled, campaign: Campaign, position: Position, version: Version, now: datetime, due: datetime | None,
+    *, over: timedelta,
 ) -> datetime | None:
     """The new due time; what is due already is spread over the hours after the edit, but never put off by that."""
     step = flow_of(campaign)[position.step_id or ""].step
@@ -103,7 +104,7 @@ def _due(
     if due is None:
         return enrolled.due_at
     if due <= now or asked:
-        soon = change.spread(enrolled.id, version.n, start=version.applied_at)
+        soon = change.spread(enrolled.id, version.n, start=version.applied_at, over=over)
         soon = max(now, min(soon, enrolled.due_at or soon))
         return soon if due <= now else min(due, soon)
     return due

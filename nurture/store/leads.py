@@ -12,7 +12,7 @@ from sqlalchemy import Connection, String, bindparam, cast, insert, literal, sel
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import Keys, address_hash, normal_address
-from nurture.store import bulk, wakeups
+from nurture.store import bulk, events, wakeups
 from nurture.store.tables import EventRow, LeadListRow, LeadRow, LeadTagRow, LeadValueRow
 from nurture.store.tables.columns import core
 
@@ -295,9 +295,15 @@ def _label(conn: Connection, people: Sequence[Person], stored: Sequence[Stored],
             tags += [{"lead_id": lead_id, "tag": tag, "at": now} for tag in person.tags]
             lists += [{"list_name": name, "lead_id": lead_id, "at": now} for name in person.lists]
     make = sqlite.insert if conn.dialect.name == "sqlite" else postgresql.insert
-    for table, rows in ((_tags, tags), (_lists, lists)):
+    for table, rows, kind, name in ((_tags, tags, "tag_added", "tag"), (_lists, lists, "list_added", "list_name")):
+        statement = make(table).on_conflict_do_nothing().returning(table.c.lead_id, table.c[name])
         for part in chunks(rows, CHUNK):
-            conn.execute(make(table).on_conflict_do_nothing(), part)
+            fresh = conn.execute(statement, part).all()
+            told = [
+                events.NewEvent(kind, now, lead_id, key=f"{kind}:{label}:{lead_id}", touchpoint=label)
+                for lead_id, label in fresh
+            ]
+            events.record(conn, told, now=now)
 
 
 def add_to_list(conn: Connection, name: str, lead_ids: Iterable[int], *, now: datetime) -> list[int]:

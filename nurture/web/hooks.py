@@ -15,8 +15,8 @@ from standardwebhooks import Webhook
 from starlette.concurrency import run_in_threadpool
 
 from nurture.model.tokens import Keys, ledger_hash
-from nurture.model.words import Depth
-from nurture.store import calls, events, people
+from nurture.model.words import Depth, EventKind
+from nurture.store import calls, events, leads, people
 from nurture.store.events import NewEvent
 from nurture.web import providers
 from nurture.web.house import House
@@ -87,6 +87,11 @@ def _take(house: House, body: bytes, headers: Mapping[str, str]) -> Response:
         found = [(told, people.find(conn, told.lead)) for told in batch.events]
         known = [_event(told, lead_id) for told, lead_id in found if lead_id is not None]
         recorded = events.record(conn, known, now=now)
+        for one, lead_id in found:
+            if lead_id is not None and one.touchpoint and one.kind == EventKind.TAG_ADDED:
+                people.tag(conn, lead_id, one.touchpoint, now=now)
+            elif lead_id is not None and one.touchpoint and one.kind == EventKind.LIST_ADDED:
+                leads.add_to_list(conn, one.touchpoint, [lead_id], now=now)
     unknown = sorted({told.lead for told, lead_id in found if lead_id is None})
     return JSONResponse({"recorded": recorded, "repeated": False, "unknown": len(unknown)})
 

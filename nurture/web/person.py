@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -75,6 +75,11 @@ def topics_of(house: House) -> list[Topic]:
     return [topic for topic in house.company.topics.values() if topic.purpose in MAIL_PURPOSES]
 
 
+def _said(topics: Sequence[Topic], language: str) -> list[Topic]:
+    """The topics as they are called in this language."""
+    return [replace(topic, name=topic.named(language)) for topic in topics]
+
+
 def _switches(house: House, states: Consents, language: str, now: datetime) -> list[Switch]:
     return [Switch(p, choices.is_on(states, p, now), wordings.for_purpose(house, p, language)) for p in OFFERED]
 
@@ -90,7 +95,7 @@ def _page(request: Request, house: House, person: rights.Person, *, saved: bool)
         request, house, "preferences.html", known=person.language, person=person, saved=saved, paused=paused,
         mails=[s for s in switches if s.purpose in MAIL_PURPOSES],
         measured=[s for s in switches if s.purpose not in MAIL_PURPOSES],
-        topics=topics_of(house), pauses=sorted(PAUSES.values()),
+        topics=_said(topics_of(house), language), pauses=sorted(PAUSES.values()),
         sales=[c for c in (Channel.EMAIL, Channel.PHONE) if choices.is_on(states, Purpose.SALES_CONTACT, now, c)],
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,9 @@ def test_company(library: Library) -> None:
     assert c.topics["offers"].purpose is Purpose.COMMERCIAL_OFFERS
     assert c.lead_fields["plan"].choices == ("small", "big") and not c.lead_fields["plan"].personal
     assert c.purposes[ContentKind.OPERATIONAL] is None and c.purposes[ContentKind.OFFER] is Purpose.COMMERCIAL_OFFERS
+    guides = c.topics["product-education"]
+    assert [guides.named(x) for x in ("pl", "de", None)] == ["Poradniki", "Guides and how-tos", "Guides and how-tos"]
+    assert c.spread == timedelta(hours=6) and not c.site_snippet
     assert c.at_most == (Cap(2, "day"), Cap(10, "month"))
     assert c.quiet == Window(frozenset(range(7)), 21 * 60, 7 * 60, "lead")
     assert c.holidays == {"PL": ("2026-12-24",)} and c.emits == {"booked-demo", "became-customer"}

@@ -28,8 +28,11 @@ from tests.authoring.folders import CASES, GOOD, NOTE, TODAY, good, wrong
 SHIPPED = Path(__file__).parents[2]
 
 
+APP = build()
+
+
 def run(*words: str) -> Result:
-    return CliRunner().invoke(build(), list(words))
+    return CliRunner().invoke(APP, list(words))
 
 
 @pytest.fixture

@@ -293,8 +293,8 @@ def test_counts_may_move_by_five_percent() -> None:
 
 
 def test_a_burst_is_spread_evenly_and_always_the_same_way() -> None:
-    moments = [spread(i, 3, start=NOW) for i in range(6000)]
-    assert moments == [spread(i, 3, start=NOW) for i in range(6000)]
+    moments = [spread(i, 3, start=NOW, over=timedelta(hours=6)) for i in range(6000)]
+    assert moments == [spread(i, 3, start=NOW, over=timedelta(hours=6)) for i in range(6000)]
     by_hour = [
         sum(1 for m in moments if NOW + timedelta(hours=h) <= m < NOW + timedelta(hours=h + 1)) for h in range(6)
     ]

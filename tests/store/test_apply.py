@@ -281,6 +281,23 @@ def test_t4_a_pause_holds_everything_and_resuming_spreads_the_backlog(world: Wor
     assert first < half < len(world.sent()) == 30, "nobody lost a place"
 
 
+def test_a_backlog_is_spread_over_as_long_as_one_says(world: World) -> None:
+    world.people([("s1", 8)] * 30)
+    applying.pause(world.store, ["drip"], now=world.now, by="ines")
+    assert applying.resume(world.store, ["drip"], now=world.now, over=timedelta(hours=1)) == {"drip": 30}
+    world.refresh()
+    world.now += timedelta(hours=1)
+    world.run("plan", "send")
+    assert len(world.sent()) == 30
+
+
+def test_a_plan_asks_whether_a_new_step_is_an_old_one_under_another_name(world: World) -> None:
+    edited = campaign_file([DRIP[0], S("s1b", 2, template="s1"), *DRIP[2:]])
+    assert world.plan(draft(edited)).campaigns[0].renames == (("s1b", "s1"),)
+    said = campaign_file([DRIP[0], S("s1b", 2, was="s1", template="s1"), *DRIP[2:]])
+    assert world.plan(draft(said)).campaigns[0].renames == ()
+
+
 def test_pausing_what_is_not_there_is_a_mistake(world: World) -> None:
     with pytest.raises(UsageError, match="no campaign"):
         applying.pause(world.store, ["nothing"], now=world.now, by="ines")

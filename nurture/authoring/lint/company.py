@@ -86,7 +86,7 @@ def _silent(folder: Folder, file: File) -> Iterator[Problem]:
         if track in tracks.tracks and track not in served and "campaign" not in folder.lost:
             yield problem("silent-track", tracks.tracks[track].place,
                           f"{by} sends leads to `{track}`, which has no campaign",
-                          f"write one: `nurture new awareness --track {track}`")
+                          f"write one: `nurture new awareness {track}-first --track {track}`")
 
 
 def _exhausted(file: File) -> Iterator[Problem]:

@@ -74,8 +74,10 @@ def _sender(folder: Folder, campaign: Campaign, file: File) -> Iterator[Problem]
 @lru_cache(maxsize=1024)
 def organisation(said: str) -> str:
     """`https://www.example.co.uk/x` or `a@mail.example.co.uk` -> `example.co.uk`. Offline: the library has the list."""
-    found = _EXTRACT(said.rpartition("@")[2])
-    return found.top_domain_under_public_suffix or found.domain or said
+    host = said.rpartition("@")[2]
+    # A name outside the public list (an intranet, an example): its last two labels.
+    bare = host.removeprefix("https://").split("/")[0]
+    return _EXTRACT(host).top_domain_under_public_suffix or ".".join(bare.split(".")[-2:])
 
 
 def _word(folder: Folder, kind: str, word: Any, asked: Any) -> Iterator[Problem]:

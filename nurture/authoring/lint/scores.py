@@ -7,12 +7,12 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
-from nurture.authoring.desk import did_you_mean, problem
+from nurture.authoring.desk import did_you_mean, listing, nearest, problem
 from nurture.authoring.lint.folder import Folder, facts, same
 from nurture.authoring.lint.points import most_engagement, most_fit
 from nurture.authoring.reading import File
 from nurture.authoring.scoring import CELLS
-from nurture.model.agreement import RequiredEvents
+from nurture.model.agreement import RecycleReason, RequiredEvents
 from nurture.model.campaign import HandOff
 from nurture.model.problem import Place, Problem
 from nurture.model.scoring import Model, Rule
@@ -205,20 +205,27 @@ def _dates(file: File, today: date | None) -> Iterator[Problem]:
 
 
 def _reasons(folder: Folder, file: File) -> Iterator[Problem]:
+    """Every way back leads somewhere. Said once per track, however many reasons lead there."""
     tracks, served = folder.library.tracks.tracks, {c.track for c, _ in folder.campaigns}
+    if "tracks" not in folder.has:
+        return
+    ways: dict[str, list[RecycleReason]] = {}
     for reason in file.noun.recycle_reasons.values():
-        if reason.track is None or "tracks" not in folder.has:
-            continue
-        place = file.spot("recycle_reasons", reason.id, "track")
-        if reason.track not in tracks:
-            hint = did_you_mean(reason.track, tracks)
+        if reason.track is not None:
+            ways.setdefault(reason.track, []).append(reason)
+    for track, reasons in ways.items():
+        spots = [file.spots.get(("recycle_reasons", r.id, "track")) for r in reasons]
+        place = next(filter(None, spots), file.spot("recycle_reasons"))
+        first = reasons[0].id
+        named = listing([r.id for r in reasons]) + (" lead" if len(reasons) > 1 else " leads")
+        if track not in tracks:
+            instead = nearest(track, tracks) or next(iter(tracks), "TRACK")
             yield problem("reason-without-way-back", place,
-                          f"`{reason.id}` leads to no track: there is no `{reason.track}`.{hint}",
-                          "name a track of tracks.yaml")
-        elif reason.track not in served and reason.kind != "passive" and "campaign" not in folder.lost:
-            yield problem("track-without-campaign", place,
-                          f"`{reason.id}` leads to the track `{reason.track}`, which has no campaign",
-                          f"`nurture new recycled --track {reason.track}` writes one")
+                          f"{named} to the track `{track}`, which is not there.{did_you_mean(track, tracks)}",
+                          f"add it to tracks.yaml, or say under `recycle_reasons`: `{first}: {{ track: {instead} }}`")
+        elif track not in served and any(r.kind != "passive" for r in reasons) and "campaign" not in folder.lost:
+            yield problem("track-without-campaign", place, f"{named} to the track `{track}`, which has no campaign",
+                          f"`nurture new recycled {track}-again --track {track}` writes one")
 
 
 def _required(folder: Folder, file: File, segment: str, required: RequiredEvents) -> Iterator[Problem]:
