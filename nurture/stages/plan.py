@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from nurture.decide import walk
@@ -33,7 +34,7 @@ from nurture.model.intents import (
 from nurture.model.words import EnrollmentState, EventKind, MessageState
 from nurture.parts import Parts
 from nurture.stages import hand_off, rebase, tracks, trials
-from nurture.store import Connection, campaigns, enrollments, events, messages, outbox, people, snapshots
+from nurture.store import Connection, campaigns, enrollments, events, lifecycle, messages, outbox, people, snapshots
 from nurture.store.enrollments import Enrolled
 
 BATCH = 500
@@ -75,6 +76,9 @@ class _Writes:
     moves: list[tuple[int, str, str]] = field(default_factory=list)
     """(lead, track, why), carried out once the runs that moved are closed."""
     exhausted: list[tuple[Snapshot, Campaign]] = field(default_factory=list)
+    on_leads: list[Callable[[], object]] = field(default_factory=list)
+    """What is done to the rows of leads: what campaigns set, and requests for a hand-off."""
+    handoffs: bool = False
 
 
 class _Batch:
@@ -95,6 +99,10 @@ class _Batch:
         for enrolled in self.due:
             self._one(enrolled, tally)
         w = self.writes
+        if w.handoffs:
+            # A hand-off takes a lead and then the count of the day. Who holds the count must not wait for a lead that
+            # somebody else holds while they wait for the count: all leads first, in one order for everybody.
+            lifecycle.hold(self.conn, {e.lead_id for e in self.due})
         enrollments.add_done(self.conn, w.done)
         enrollments.keep_draws(self.conn, w.draws)
         enrollments.move(self.conn, w.positions)
@@ -108,6 +116,8 @@ class _Batch:
         events.record(self.conn, w.events, now=self.now)
         enrollments.journal(self.conn, w.journal)
         outbox.put(self.conn, w.outbox)
+        for act in w.on_leads:
+            act()
 
     def _one(self, enrolled: Enrolled, tally: Tally) -> None:
         snapshot = self.snapshots.get(enrolled.lead_id)
@@ -246,14 +256,9 @@ class _Batch:
                     )
                 )
             case SetFieldIntent(field=name, value=value):
-                people.learn(
-                    self.conn,
-                    enrolled.lead_id,
-                    {name: value},
-                    origin="inferred",
-                    source=f"campaign {campaign.id}",
-                    now=self.now,
-                )
+                learn = partial(people.learn, self.conn, enrolled.lead_id, {name: value}, origin="inferred",
+                                source=f"campaign {campaign.id}", now=self.now)
+                self.writes.on_leads.append(learn)
             case NotifyIntent(to=to, message=message):
                 self.writes.outbox.append(
                     outbox.row(
@@ -269,19 +274,14 @@ class _Batch:
             case MoveIntent(track=track):
                 self.writes.moves.append((enrolled.lead_id, track, f"{campaign.id}/{intent.step_id}"))
             case HandOffIntent(queue=queue, note=note):
-                hand_off.ask(
-                    self.parts,
-                    self.conn,
-                    enrolled.lead_id,
-                    queue=queue,
-                    note=note,
-                    campaign=campaign.id,
-                    step_id=intent.step_id,
-                    now=self.now,
-                )
+                ask = partial(hand_off.ask, self.parts, self.conn, enrolled.lead_id, queue=queue, note=note,
+                              campaign=campaign.id, step_id=intent.step_id, now=self.now)
+                self.writes.on_leads.append(ask)
+                self.writes.handoffs = True
             case EndIntent(rest_for=rest) if rest is not None:
                 until = add(self.now, rest, zone_of(snapshot.lead, campaign, self.parts.library.company))
-                people.rest(self.conn, enrolled.lead_id, until=until)
+                rest_until = partial(people.rest, self.conn, enrolled.lead_id, until=until)
+                self.writes.on_leads.append(rest_until)
 
     def _settle(
         self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, outcome: Outcome, version: int, tally: Tally

@@ -34,9 +34,12 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
     """Sweep timers and room. Counts: reminded, told_manager, reassigned, expired, woken, review."""
     tally = Tally()
     while limit > 0:
-        with parts.store.begin() as conn:
+        with parts.store.read() as conn:
             due = timers.due(conn, now=now, limit=min(limit, BATCH))
-            for timer in due:
+        # One transaction each, the lead first: a seller who decides at this moment takes the rows in the same order.
+        for timer in due:
+            with parts.store.begin() as conn:
+                lifecycle.lock(conn, timer.lead_id)
                 _escalate(parts, conn, timer, now, tally)
         limit -= len(due)
         if len(due) < BATCH:

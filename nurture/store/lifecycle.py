@@ -108,6 +108,12 @@ def lock(conn: Connection, lead_id: int) -> Row[Any]:
     return row
 
 
+def hold(conn: Connection, lead_ids: Iterable[int]) -> None:
+    """Lock the rows of many leads, in the order of their ids, until this transaction ends."""
+    ids = sorted(set(lead_ids))
+    conn.execute(select(_lead.c.id).where(_lead.c.id.in_(ids)).order_by(_lead.c.id).with_for_update()).all()
+
+
 def _first_result(first: Row[Any], lead_id: int, version: int) -> Applied:
     if first.lead_id != lead_id:
         raise Conflict("This key was used for another lead.", fix="use a key of its own per command")

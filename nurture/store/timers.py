@@ -47,9 +47,9 @@ def restore(conn: Connection, handoff_id: int, *, ended_at: datetime) -> None:
 
 
 def due(conn: Connection, *, now: datetime, limit: int) -> list[Row[Any]]:
-    """Timers with an escalation due, oldest first, locked for this transaction."""
+    """Timers with an escalation due, oldest first. `escalate` decides who carries it out."""
     query = select(_t).where(_RUNS, _t.c.next_at <= now).order_by(_t.c.next_at, _t.c.id).limit(limit)
-    return list(conn.execute(query.with_for_update(skip_locked=True) if conn.dialect.name == "postgresql" else query))
+    return list(conn.execute(query))
 
 
 def escalate(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
 from nurture.errors import Conflict, NurtureError
-from nurture.stages import desk, hand_off, score
-from nurture.store import Store, handoffs, open_store, timers
+from nurture.stages import desk, hand_off, recycle, score
+from nurture.store import Store, handoffs, lifecycle, open_store, timers
 from nurture.store.tables import HandoffRow, OutboxRow, SalesDecisionRow, TakenRow, TransitionRow
 from tests.store.qualify import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
 
@@ -142,3 +142,43 @@ def test_the_daily_limit_holds_across_workers(store: Store, store_url: str) -> N
     assert count(store, HandoffRow.__table__) == 2
     with store.read() as conn:
         assert len(handoffs.next_in_queue(conn, limit=10)) == 4, "the others keep their place"
+
+
+def test_campaigns_that_hand_over_many_never_lock_each_other_out(store: Store, store_url: str) -> None:
+    """A batch holds its leads, in one order, before it takes the count of the day."""
+    leads = [add_lead(store, now=NOW, email=f"p{n}@example.org") for n in range(6)]
+    for lead in leads:
+        happened(store, lead, *[(k, d, {**m, "key": f"{lead}{k}{d}"}) for k, d, m in (*SEED, WEBINAR)], now=NOW)
+    score.run(parts(store), now=NOW, limit=10, owner="a")
+    orders = [leads, leads[::-1], leads[3:], leads[:3][::-1]]
+    stores = [open_store(store_url) for _ in orders]
+
+    def job(mine: Store, order: list[int]) -> Callable[[], Any]:
+        def batch() -> list[int | None]:
+            with mine.begin() as conn:
+                lifecycle.hold(conn, order)
+                return [hand_off.ask(parts(mine), conn, lead, now=NOW).handoff_id for lead in order]
+        return batch
+
+    results = at_once([job(s, order) for s, order in zip(stores, orders, strict=True)])
+    for opened in stores:
+        opened.close()
+    assert not [r for r in results if isinstance(r, Exception)], results
+    assert count(store, HandoffRow.__table__) == 6
+
+
+def test_a_seller_decides_while_the_clocks_are_swept(store: Store, store_url: str) -> None:
+    """Three sweeps and a decision at the moment a deadline passes: one reminder, and the seller is not turned away."""
+    number = handed_over(store)
+    late = NOW + timedelta(minutes=241)
+    stores = [open_store(store_url) for _ in range(4)]
+    results = at_once([
+        *(lambda mine=mine: recycle.run(parts(mine), now=late, limit=50, owner="a") for mine in stores[1:]),
+        lambda: desk.accept(parts(stores[0]), number, by="jana", now=late),
+    ])
+    for opened in stores:
+        opened.close()
+    assert isinstance(results[-1], desk.Decided) and not [r for r in results if isinstance(r, Exception)], results
+    assert count(store, OutboxRow.__table__, OutboxRow.__table__.c.key.like("sla/%")) <= 1
+    with store.read() as conn:
+        assert timers.of_handoff(conn, number)[0]["breached_at"] == NOW + timedelta(minutes=240)
