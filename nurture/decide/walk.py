@@ -332,7 +332,7 @@ class _Walk:
         if step.until is not None:
             reasons.append(f"until `{step.until.field}`, at the latest {step.until.or_after}")
         if step.send_on is not None:
-            reasons.append(f"on {step.send_on:%Y-%m-%d %H:%M}")
+            reasons.append(f"on {step.send_on.replace('T', ' ')}, or the next sending window after it")
         if isinstance(step.action, Send) and not is_waited(step):
             reasons.append("the next sending window")
         return f"`{step.id}` is due {self._say(due)}: {', '.join(reasons)}"

@@ -314,6 +314,13 @@ def test_t3_a_fixed_date_is_the_leads_own_and_a_past_one_is_due_now() -> None:
     assert look(plan, Position("fair", late), late).intents
 
 
+def test_a_fixed_date_outside_the_window_waits_for_it_and_says_so() -> None:
+    plan = campaign(send("fair", send_on="2027-03-06T10:00"), window=OFFICE)
+    outcome = look(plan, Position("fair", START), START)
+    assert outcome.due_at == at("2027-03-08T09:00", "Europe/Berlin"), "a Saturday"
+    assert "on 2027-03-06 10:00" in outcome.why
+
+
 def test_business_days_know_the_holidays_of_the_leads_country() -> None:
     step = send("a", wait(1, "business_days"))
     before = at("2026-11-10T12:00", "Europe/Berlin")
