@@ -43,7 +43,7 @@ def routes(house: House) -> APIRouter:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The raw bytes, as they were signed; None beyond two megabytes, whatever the header said."""
+    """The raw bytes, as they were signed; None beyond one megabyte, whatever the header said."""
     found = bytearray()
     async for piece in request.stream():
         found += piece

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from threading import Event
+from threading import Event, Thread
 from typing import Any, Final
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP
 
@@ -47,35 +46,51 @@ class Listener:
         finally:
             server.stop()
 
-    def start(self, handle: Callable[[Arrived], None]) -> Controller:
-        """The running server. Raises Unavailable where the port is taken."""
-        server = _Server(_Handler(self.name, handle), self.name, hostname=self.host, port=self.port)
+    def start(self, handle: Callable[[Arrived], None]) -> Running:
+        """The running server; port 0 becomes the one it got. Raises Unavailable where the port is taken."""
+        kind = LMTP if self.name == "lmtp" else SMTP
+        running = Running(_Handler(self.name, handle), kind)
+        self.port = running.start(self.host, self.port)
+        return running
+
+
+class Running:
+    """The server on a loop and a thread of its own."""
+
+    def __init__(self, handler: _Handler, kind: type[SMTP]) -> None:
+        self.handler, self.kind = handler, kind
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="inbound-listener", daemon=True)
+        self._server: asyncio.AbstractServer | None = None
+
+    def start(self, host: str, port: int) -> int:
+        """Listen. Returns the port. Raises Unavailable."""
+        self._thread.start()
+        opening = self._loop.create_server(self._protocol, host, port)
         try:
-            server.start()
+            server = asyncio.run_coroutine_threadsafe(opening, self._loop).result(10)
         except OSError as wrong:
+            self.stop()
             raise Unavailable(
-                f"{self.name} cannot listen on {self.host}:{self.port}: {wrong.strerror}.",
-                fix="Choose another port in NURTURE_INBOUND.",
+                f"Nobody can listen on {host}:{port}: {wrong.strerror}.", fix="Choose another port in NURTURE_INBOUND."
             ) from None
-        if self.port == 0 and server.server is not None:
-            self.port = server.server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # asyncio.Server has them
-        return server
+        self._server = server
+        return int(server.sockets[0].getsockname()[1])
 
-
-class _Server(Controller):
-    def __init__(self, handler: Any, name: str, **where: Any) -> None:
-        self.kind = LMTP if name == "lmtp" else SMTP
-        super().__init__(handler, **where)
-
-    def factory(self) -> SMTP:
+    def _protocol(self) -> SMTP:
         return self.kind(
-            self.handler, data_size_limit=LARGEST, enable_SMTPUTF8=True, timeout=120, ident="nurture inbound"
+            self.handler, data_size_limit=LARGEST, enable_SMTPUTF8=True, timeout=120, ident="nurture inbound",
+            hostname="nurture", loop=self._loop,
         )
 
-    def _trigger_server(self) -> None:
-        """Port 0 means any; the base class would knock at it to see whether the server came up."""
-        if self.port:
-            super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd has no types
+    def stop(self) -> None:
+        """Take no new mail. One in hand may be answered no more; it comes again then, and is known."""
+        if self._server is not None:
+            self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        if not self._thread.is_alive():
+            self._loop.close()
 
 
 class _Handler:

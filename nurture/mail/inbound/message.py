@@ -137,12 +137,13 @@ def untag(page: str) -> str:
 
 
 def value(part: Message, name: str) -> str:
-    found = part.get(name)
-    return "" if found is None else one_line(str(found))
+    return next(iter(values(part, name)), "")
 
 
 def values(part: Message, name: str) -> list[str]:
-    return [one_line(str(found)) for found in (part.get_all(name) or [])[:20]]
+    """Every field of that name, at most twenty. Taken raw: fields with eight-bit bytes come back unreadable else."""
+    low = name.lower()
+    return [one_line(str(text)) for key, text in part.raw_items() if key.lower() == low][:20]
 
 
 def one_line(text: str) -> str:

@@ -13,7 +13,7 @@ from nurture.mail.inbound import status
 from nurture.model.inbound import Action, Notice, Reason, Struck
 from nurture.model.tokens import normal_address
 
-LARGEST: Final = 2 * 1024 * 1024
+LARGEST: Final = 1024 * 1024
 MOST: Final = 1000
 AHEAD: Final = timedelta(minutes=5)
 

@@ -54,7 +54,7 @@ def _told(kind: str, event: Mapping[str, Any], who: str) -> tuple[Told, Struck |
     if why == "suppress-unsubscribe":
         return Told.UNSUBSCRIBED, None
     said = f"{status.get('code', '')} {word(status.get('message')) or word(status.get('description'))}".strip()
-    reason = Reason.NO_ADDRESS if why == "suppress-bounce" else None
+    reason = {"suppress-bounce": Reason.NO_ADDRESS, "espblock": Reason.POLICY}.get(why)
     hard = why in ("bounce", "suppress-bounce", "generic", "")
     code = word(status.get("enhanced-code"), 20)
     return Told.BOUNCED, judged(who, hard=hard, code=code, said=said, reason=reason)
