@@ -12,4 +12,4 @@ from flows.work import look_at_files
 def recycle() -> dict[str, dict[str, int]]:
     """One batch. Returns the books by stage of the pipeline."""
     look_at_files()
-    return run("recycle", ("sweep",))
+    return run("recycle", ("sweep", "domains"))

@@ -61,9 +61,9 @@ SCHEDULE: Final[tuple[Job, ...]] = (
     Job(
         "recycle",
         "flows.recycle.recycle",
-        ("sweep",),
+        ("sweep", "domains"),
         15,
-        "What time alone changes: cool-offs that end, silence, decay.",
+        "What time alone changes: cool-offs that end, silence, decay; whose servers take a domain's mail.",
     ),
     _drip(FunnelStage.AWARENESS, "Mails for people who learn that they have a problem."),
     _drip(FunnelStage.CONSIDERATION, "Mails for people who compare ways to solve it."),

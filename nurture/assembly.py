@@ -11,6 +11,7 @@ from nurture.authoring import read_sources
 from nurture.decide.change import effective
 from nurture.errors import NurtureError
 from nurture.mail.dkim import Signer, load_signer
+from nurture.mail.exchangers import exchangers
 from nurture.mail.smtp import over_smtp
 from nurture.mail.transport import Transport
 from nurture.model.campaign import Campaign
@@ -112,4 +113,8 @@ def _hooks(settings: Settings) -> dict[str, Any]:
     hooks["inbound"] = dict(settings.inbound_webhooks)
     if settings.webhook_secret is not None:
         hooks["webhook_secret"] = settings.webhook_secret.get_secret_value()
+    if settings.metrics_token is not None:
+        hooks["metrics_token"] = settings.metrics_token.get_secret_value()
+    if settings.mx_lookup:
+        hooks["mx"] = exchangers
     return hooks

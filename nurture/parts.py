@@ -33,7 +33,8 @@ class Parts:
     templates: Mapping[str, Template] = field(default_factory=dict)
     """Every template in use by digest, pinned ones included."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
-    """How to reach other systems: `webhook` posts safely, `crm:NAME` is an adapter, `csv` a folder."""
+    """How to reach other systems: `webhook` posts safely, `crm:NAME` is an adapter, `csv` a folder, `mx` asks for a
+    domain's mail servers; and what opens a page to a program (`metrics_token`)."""
     applied: str = ""
     """Digest of what is applied; the pipeline reloads when the store's differs."""
 

@@ -17,7 +17,20 @@ from typing import Final
 
 from nurture.model.intents import Tally
 from nurture.parts import Parts
-from nurture.stages import advance, deliver, enroll, hand_off, plan, rebase, record, recycle, score, send, sweep
+from nurture.stages import (
+    advance,
+    deliver,
+    domains,
+    enroll,
+    hand_off,
+    plan,
+    rebase,
+    record,
+    recycle,
+    score,
+    send,
+    sweep,
+)
 from nurture.store import backlog
 
 Stage = Callable[..., Tally]
@@ -33,6 +46,7 @@ STAGES: Final[dict[str, Stage]] = {
     "advance": advance.run,  # leave rules, goals, waits that came true
     "hand_off": hand_off.run,  # the gate -> a packet for sales
     "recycle": recycle.run,  # SLA timers, cool-offs that end, the way back
+    "domains": domains.run,  # a domain that mail went to -> whose servers take it
     "deliver": deliver.run,  # packets, reminders, confirmations -> staff, leads, systems
 }
 

@@ -5,8 +5,10 @@ The second (and last) place that reads the environment. What is read here is pas
 
 from __future__ import annotations
 
+import difflib
 import os
 import secrets
+import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -76,6 +78,11 @@ class Settings(BaseSettings):
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")
 
+    metrics_token: SecretStr | None = None
+    """Opens `/metrics` (Prometheus text) to whoever sends it as `Authorization: Bearer`. Empty: no such page."""
+    mx_lookup: bool = True
+    """Ask name servers, aside from sending, whose servers take a domain's mail: limits then hold per provider."""
+
     prefect: bool = True
     """`off` runs the same functions without Prefect."""
     prefect_port: int = Field(default=4200, ge=0, le=65535)
@@ -85,6 +92,14 @@ class Settings(BaseSettings):
     """Rows a stage takes at once."""
     now: datetime | None = None
     """Fix the clock (`NURTURE_NOW=2027-01-04T09:00:00Z`), to ask what would be due then."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _kept(cls, value: str) -> str:
+        kind, _, rest = value.partition("://")
+        if kind.partition("+")[0] == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
+            raise ValueError("names no file, and a database in memory forgets everything: sqlite:///var/nurture.db")
+        return f"postgresql://{rest}" if kind == "postgres" else value
 
     @field_validator("now")
     @classmethod
@@ -150,9 +165,13 @@ _HOW_TO_KEY = "python -c 'import secrets; print(secrets.token_urlsafe(48))' prin
 def load_settings(**overrides: Any) -> Settings:
     """The settings of this process. Raises UsageError naming the variable for a value that cannot be used."""
     try:
+        _check_names(Path("nurture.toml"))
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"NURTURE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [
+            f"NURTURE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
         raise UsageError(
             "The settings cannot be used:\n  " + "\n  ".join(lines), fix="Change or unset the variable."
         ) from None
@@ -160,6 +179,31 @@ def load_settings(**overrides: Any) -> Settings:
         raise UsageError(
             f"The settings cannot be read: {error}", fix="Look at nurture.toml and the NURTURE_ variables."
         ) from None
+
+
+def _check_names(path: Path) -> None:
+    """Raises UsageError for a setting in `nurture.toml` that nobody reads: a default would quietly stand in."""
+    if not path.is_file():
+        return
+    strange = [name for name in tomllib.loads(path.read_text(encoding="utf-8")) if name not in Settings.model_fields]
+    if strange:
+        raise UsageError(
+            f"nurture.toml: there is no setting `{strange[0]}`.",
+            fix=_near(strange[0]) or "Settings stand at the top, without a [section]: port = 8000",
+        )
+
+
+def strange_variables() -> list[str]:
+    """A sentence for each NURTURE_ variable that names no setting: a typing error, most likely."""
+    known = {f"NURTURE_{name.upper()}" for name in Settings.model_fields} | {"NURTURE_SELLER", "NURTURE_TEST_ALL"}
+    strange = [name for name in sorted(os.environ) if name.startswith("NURTURE_") and name.upper() not in known]
+    near = {name: _near(name.removeprefix("NURTURE_").lower(), "NURTURE_") for name in strange}
+    return [f"{name} is no setting and changes nothing. {fix}".strip() for name, fix in near.items()]
+
+
+def _near(name: str, prefix: str = "") -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, 1)
+    return f"Did you mean {prefix}{near[0].upper() if prefix else near[0]}?" if near else ""
 
 
 def own_key(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ FAMILIES = (
     "rehearse",
     "intake",
     "sending",
+    "books",
     "inbound",
     "sales",
     "consent",
@@ -66,6 +68,10 @@ def build() -> typer.Typer:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command. A user's mistake ends in a message and an exit code, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another time cannot show every name; a name it cannot show is no reason to end.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace" if stream is sys.stderr else "replace")
     try:
         build()(args=list(argv) if argv is not None else None, standalone_mode=True)
     except NurtureError as known:

@@ -82,6 +82,7 @@ class Demo:
                 else base.database_url,
                 "smtp_url": f"smtp://127.0.0.1:{self.mail.port}",
                 "smtp_routes": {},
+                "mx_lookup": False,
                 "prefect_port": base.prefect_port if is_free("127.0.0.1", base.prefect_port) else free_port(),
             }
         )

@@ -9,8 +9,9 @@ from typing import Any
 from nurture.authoring.reading import File, Reading, read_folder
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign
+from nurture.model.intents import Tally
 from nurture.stages.apply import campaign_of
-from nurture.store import Store, campaigns, handoffs, inside
+from nurture.store import Store, books, campaigns, handoffs, inside
 from nurture.store.campaigns import Running, Version
 
 
@@ -20,6 +21,7 @@ def overview(store: Store, campaigns_dir: Path, templates_dir: Path, *, now: dat
     with store.read() as conn:
         running, live = campaigns.running(conn), campaigns.live_versions(conn)
         followed, due = inside.followed(conn), inside.due(conn, now=now)
+        mails = books.by_campaign(conn)
     rows = []
     for name, one in running.items():
         following = {n: people for (campaign, n), people in followed.items() if campaign == name}
@@ -37,6 +39,7 @@ def overview(store: Store, campaigns_dir: Path, templates_dir: Path, *, now: dat
                 "file": _file(reading, live[name], one),
                 "stage": one.funnel_stage,
                 "track": one.track,
+                "mail": mails.pop(name, Tally()).as_dict(),
             }
         )
     for file in reading.of("campaign"):
@@ -80,6 +83,7 @@ def campaign_status(store: Store, name: str, *, now: datetime) -> dict[str, Any]
         past = campaigns.history(conn, name)
         followed = inside.followed(conn, [name])
         sent = inside.sent_by_step(conn, name)
+        mail = books.by_campaign(conn, campaign=name).get(name, Tally()).as_dict()
         stands: dict[str, int] = {}
         for _, n in followed:
             for step, people in inside.stands(conn, name, n).items():
@@ -96,7 +100,8 @@ def campaign_status(store: Store, name: str, *, now: datetime) -> dict[str, Any]
          "in_flight": v.in_flight, "git_commit": v.git_commit, "digest": v.digest}
         for v in past
     ]
-    return {"campaign": name, "state": _state(one), "version": one.version, "versions": versions, "steps": steps}
+    return {"campaign": name, "state": _state(one), "version": one.version, "versions": versions, "steps": steps,
+            "mail": mail}
 
 
 def _state(one: Running) -> str:

@@ -59,8 +59,8 @@ def ask(
 
 
 def organisation(domain: str) -> str:
-    """The organisational domain, by which DMARC aligns."""
-    return _EXTRACT(domain).top_domain_under_public_suffix or domain
+    """The organisational domain, by which DMARC aligns. An ending nobody lists counts as one label, as the list says."""
+    return _EXTRACT(domain).top_domain_under_public_suffix or ".".join(domain.split(".")[-2:])
 
 
 def _spf(domain: str, records: Sequence[str]) -> Finding:

@@ -24,7 +24,8 @@ from nurture.model.template import Template
 from nurture.model.tokens import ledger_hash
 from nurture.model.words import Channel, ContentKind, Purpose
 from nurture.parts import Parts
-from nurture.store.outgoing import Claimed, Fresh, Start
+from nurture.store.guard import Fresh
+from nurture.store.outgoing import Claimed, Start
 
 KEPT: Final = 512
 _compiled: OrderedDict[str, CompiledMail] = OrderedDict()
@@ -66,6 +67,8 @@ class Letters:
         self._steps: dict[tuple[Any, ...], _Step] = {}
         self._reasons: dict[tuple[str, str, date | None], str] = {}
         self._mails: dict[int, CompiledMail] = {}
+        self.groups: dict[str, str | None] = {}
+        """Receiving domains of this run and who is behind them, where that was looked up and is somebody else."""
         self.fresh: dict[str, CompiledMail] = {}
         """Compiled in this run, by template digest: their links have to be in the store before the mail leaves."""
 
@@ -126,9 +129,12 @@ class Letters:
         raw = step.press.print(letter)
         outgoing = Outgoing(message.id, raw, addresses.bounce, to, utf8, step.route, step.sent_from)
         start = Start(
-            message.id, letter.message_id, to, group_of(to), opens, clicks, len(raw), step.template.digest
+            message.id, letter.message_id, to, self._group(to), opens, clicks, len(raw), step.template.digest
         )
         return Ready(outgoing, start)
+
+    def _group(self, to: str) -> str:
+        return self.groups.get(to.rpartition("@")[2]) or group_of(to)
 
     def step(self, message: Claimed, ask: Ask, language: str | None, clicks: bool) -> _Step:
         """What all leads of this step, language and tracking share."""

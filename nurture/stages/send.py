@@ -27,7 +27,7 @@ from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, Mess
 from nurture.parts import Parts
 from nurture.stages import reputation
 from nurture.stages.letters import Letters, Ready
-from nurture.store import Connection, brakes, events, guard, imports, messages, outgoing, rates
+from nurture.store import Connection, brakes, domains, events, guard, imports, messages, outgoing, rates
 from nurture.store.guard import Fresh
 from nurture.store.outgoing import Claimed, Ending, Start
 
@@ -171,6 +171,7 @@ class _Job:
         leads, ours, states = guard.fresh(conn, batch, now=self.now, owner=self.owner, flying=self.started)
         halt, paused, rationed = outgoing.halts(conn, now=self.now)
         paused |= reputation.held(self.parts, halt)
+        self._look_behind(conn, leads)
         ready: list[tuple[Claimed, Ready]] = []
         for message in batch:
             lead = leads.get(message.lead_id)
@@ -198,6 +199,18 @@ class _Job:
             messages.keep_links(conn, digest, [(link.index, link.name, link.url) for link in mail.links])
         self.letters.fresh.clear()
         return ready
+
+    def _look_behind(self, conn: Connection, leads: Mapping[int, Fresh]) -> None:
+        """Whose servers take these domains' mail, as far as that was looked up; new domains are noted for it."""
+        if "mx" not in self.parts.hooks:
+            return
+        groups = self.letters.groups
+        new = {lead.email.rpartition("@")[2].lower() for lead in leads.values() if lead.email} - groups.keys()
+        if new:
+            known = domains.known(conn, new)
+            groups.update(dict.fromkeys(new), **known)
+            unseen = {name for name in new - known.keys() if name.isascii() and provider_of(f"@{name}") == "other"}
+            domains.note(conn, unseen, now=self.now)
 
     def _rationed(
         self, conn: Connection, ready: list[tuple[Claimed, Ready]], rationed: frozenset[str]

@@ -22,11 +22,21 @@ from sqlalchemy import (
 from nurture.model.words import EnrollmentState, Verdict
 from nurture.store import brakes, campaigns, messages, wakeups
 from nurture.store.literal import is_one_of, word
-from nurture.store.tables import EnrollmentRow, HitRow, LeadRow, MessageRow, OutboxRow, SlaTimerRow, WakeupRow
+from nurture.store.tables import (
+    EnrollmentRow,
+    HitRow,
+    LeadRow,
+    MailDomainRow,
+    MessageRow,
+    OutboxRow,
+    SlaTimerRow,
+    WakeupRow,
+)
 from nurture.store.tables.columns import core
 
 _enrollment = core(EnrollmentRow)
 _message = core(MessageRow)
+_domain = core(MailDomainRow)
 _hit = core(HitRow)
 _lead = core(LeadRow)
 _outbox = core(OutboxRow)
@@ -57,6 +67,7 @@ def _waiting(stopped: frozenset[str], only: frozenset[str] | None) -> Select[tup
         "record": _count(_hit.c.verdict == word(Verdict.HELD), _hit.c.decide_at <= now),
         "recycle": _count(_timer.c.met_at.is_(None), _timer.c.closed_at.is_(None), _timer.c.next_at <= now),
         "deliver": _count(is_one_of(_outbox.c.state, ("planned", "deferred")), _outbox.c.due_at <= now),
+        "domains": _count(_domain.c.next_look_at <= now),
         **{stage: _count(_wakeup.c.stage == stage, _wakeup.c.due_at <= now, free) for stage in wakeups.ORDER},
     }
     return select(*(count.label(stage) for stage, count in counts.items()))

@@ -22,6 +22,7 @@ from nurture.web import (
     forms,
     hooks,
     known,
+    metrics,
     person,
     public,
     results,
@@ -61,7 +62,8 @@ def create_app(
     inner.state.house = house
     _protect(inner, house)
     for module in (
-        public, person, forms, confirm, hooks, known, site, sso, signin, staff, boards, desk, decisions, results
+        public, person, forms, confirm, hooks, known, metrics, site, sso, signin, staff, boards, desk, decisions,
+        results,
     ):
         inner.include_router(module.routes(house))
     _static(inner)
