@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from nurture.cli.common import FINDINGS, FINE, err, out, settings, table
+from nurture.cli.common import FINDINGS, FINE, NO_FILES, err, out, settings, table
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def check(
     if form not in report.FORMATS:
         raise UsageError(f"there is no format `{form}`", fix=f"take one of {', '.join(report.FORMATS)}")
     reading, problems, only = _checked(paths or [], before, today)
+    if not reading.sources:
+        raise UsageError("there is nothing to check here: no campaigns, no templates", fix=NO_FILES)
     shown = [p for p in problems if (only is None or p.place.file in only) and (everything or p.severity != "info")]
     _print(reading, shown, form)
     bad = any(p.severity == "error" or (strict and p.severity == "warning") for p in shown)

@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
-from nurture.cli.common import FINDINGS, FINE, emit_json, err, open_database, open_parts, out, plain, settings, table
+from nurture.cli.books import show_books
+from nurture.cli.common import (
+    FINDINGS,
+    FINE,
+    NO_FILES,
+    emit_json,
+    err,
+    open_database,
+    open_parts,
+    out,
+    plain,
+    settings,
+    table,
+)
 from nurture.cli.planned import plan_json, show_plan, sum_up
 from nurture.errors import Refused, UsageError
 
@@ -143,10 +156,7 @@ def _draft(retire: list[str]) -> Draft:
     chosen = settings()
     reading = read_folder(chosen.campaigns_dir, chosen.templates_dir)
     if not reading.sources:
-        raise UsageError(
-            f"no files in {chosen.campaigns_dir}/",
-            fix="run this where your campaigns/ folder is, or set NURTURE_CAMPAIGNS_DIR",
-        )
+        raise UsageError(f"no files in {chosen.campaigns_dir}/", fix=NO_FILES)
     _refuse_findings(reading)
     return applying.draft_of(reading, retire=_retired(retire))
 
@@ -267,6 +277,7 @@ def status(
     else:
         columns = ("campaign", "state", "version", "people", "due", "next", "drains", "file")
         out.print(table("", columns, [[_cell(row[c]) for c in columns] for row in rows], right=(2, 3, 4)))
+        show_books({row["campaign"]: row["mail"] for row in rows if row.get("mail")})
     raise typer.Exit(FINE)
 
 
@@ -295,6 +306,7 @@ def _show_status(found: dict[str, Any], *, as_json: bool) -> None:
     out.print(table("versions", ("n", "applied", "by", "people", "in_flight", "commit"), versions, right=(0, 3)))
     steps = [(s["step"], s["action"], s["people"] or "", s["sent"] or "") for s in found["steps"]]
     out.print(table("steps", ("step", "does", "stand here", "sent"), steps, right=(2, 3)))
+    show_books({found["campaign"]: found["mail"]})
 
 
 # -- at once ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -33,6 +34,9 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+NO_FILES = "run this where your campaigns/ folder is, or set NURTURE_CAMPAIGNS_DIR; `nurture new` writes a first one"
 
 
 def plain(words: object) -> str:
@@ -93,9 +97,18 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "", r
 
 
 def settings() -> Settings:
-    from nurture.settings import load_settings
+    """The settings of this process; a variable nobody reads is said once, on standard error."""
+    from nurture.settings import load_settings, strange_variables
 
+    for sentence in strange_variables():
+        remark(sentence)
     return load_settings()
+
+
+@cache
+def remark(sentence: str) -> None:
+    """Something worth knowing that is no mistake: once per process, on standard error, out of the way of `--json`."""
+    err.print(Text.assemble(("note: ", "bold yellow"), plain(sentence)))
 
 
 _lent: list[Parts] = []
@@ -112,14 +125,18 @@ def lending(parts: Parts) -> Iterator[None]:
 
 
 def open_database(chosen: Settings | None = None) -> Store:
-    """The installation's database, brought to this program's schema."""
+    """The installation's database, brought to this program's schema; a new one, or a migration, is remarked on."""
     if _lent:
         return _lent[-1].store
     from nurture.store import open_store
     from nurture.store.schema import ensure
 
     store = open_store((chosen or settings()).database_url)
-    ensure(store)
+    before, after = ensure(store)
+    if before is None:
+        remark(f"there was no database at {store.place}; an empty one was made")
+    elif before != after:
+        remark(f"the database was brought from schema {before} to {after}")
     return store
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.progress import track
 from rich.text import Text
 
-from nurture.cli.common import FINDINGS, FINE, emit_json, err, out, plain, settings
+from nurture.cli.common import FINDINGS, FINE, NO_FILES, emit_json, err, out, plain, settings
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def load(campaigns: Sequence[str]) -> tuple[Library, list[Story]]:
 
     chosen = settings()
     reading = read_folder(chosen.campaigns_dir, chosen.templates_dir)
+    if not reading.sources:
+        raise UsageError(f"no files in {chosen.campaigns_dir}/", fix=NO_FILES)
     if reading.library is None:
         raise UsageError("the company files have errors, so nothing can be rehearsed", fix="`nurture check` says where")
     known = reading.library.campaigns

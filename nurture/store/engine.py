@@ -25,6 +25,12 @@ class Store:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
 
+    @property
+    def place(self) -> str:
+        """Where it is, without user and password."""
+        url = self.engine.url
+        return f"{url.host}/{url.database}" if url.host else str(url.database or "memory")
+
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One writing transaction: committed at the end, rolled back on any exception.

@@ -24,8 +24,8 @@ def config() -> Config:
     return made
 
 
-def ensure(store: Store) -> None:
-    """Migrate the database if it is older than this program.
+def ensure(store: Store) -> tuple[str | None, str | None]:
+    """Migrate the database if it is older than this program. Gives the schema it had (None: empty) and the one it has.
 
     Raises:
         UsageError: the database is newer than this program.
@@ -35,7 +35,7 @@ def ensure(store: Store) -> None:
     with store.read() as conn:
         at = MigrationContext.configure(conn).get_current_revision()
     if at == head:
-        return
+        return at, head
     if at is not None and at not in {revision.revision for revision in scripts.walk_revisions()}:
         raise UsageError(
             f"this database was made by a newer version of the program (schema {at})", fix="upgrade the program"
@@ -44,6 +44,7 @@ def ensure(store: Store) -> None:
         setup = config()
         setup.attributes["connection"] = conn
         command.upgrade(setup, "head")
+    return at, head
 
 
 @cache

@@ -1,0 +1,110 @@
+"""Commands in the wrong folder, under misspelt settings, on a poor terminal: said, never a quiet default."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nurture.cli import build, common, main
+from nurture.cli.up import log_to
+from nurture.errors import UsageError
+from nurture.settings import load_settings, strange_variables
+from nurture.store import open_store
+from nurture.store.schema import ensure
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, as somebody finds themselves in by mistake."""
+    monkeypatch.chdir(tmp_path)
+    common.remark.cache_clear()
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(build(), list(words))
+
+
+@pytest.mark.parametrize("words", [("check",), ("test",), ("plan",), ("apply", "--yes")])
+def test_a_folder_without_files_is_no_success(words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert isinstance(done.exception, UsageError)
+    assert "NURTURE_CAMPAIGNS_DIR" in done.exception.fix
+
+
+def test_a_database_that_was_not_there_is_said_once_and_never_into_the_json(here: Path) -> None:
+    first, second = run("queue", "--json"), run("queue", "--json")
+    assert json.loads(first.stdout)["waiting"] == json.loads(second.stdout)["waiting"]
+    assert "there was no database at var/nurture.db; an empty one was made" in first.stderr
+    assert second.stderr == ""
+
+
+def test_a_database_in_memory_would_forget_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    for url in ("sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///?mode=memory"):
+        monkeypatch.setenv("NURTURE_DATABASE_URL", url)
+        with pytest.raises(UsageError, match="names no file"):
+            load_settings()
+    monkeypatch.setenv("NURTURE_DATABASE_URL", "postgres://me@db/nurture")
+    assert load_settings().database_url == "postgresql://me@db/nurture"
+
+
+def test_a_misspelt_variable_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NURTURE_DATABSE_URL", "sqlite:///elsewhere.db")
+    monkeypatch.setenv("NURTURE_SELLER", "lena")
+    said = "NURTURE_DATABSE_URL is no setting and changes nothing. Did you mean NURTURE_DATABASE_URL?"
+    assert strange_variables() == [said]
+    assert said in run("queue").stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"), [('smtp_ulr = "smtp://x"', "smtp_url"), ("[nurture]\nport = 1", "at the top")]
+)
+def test_a_misspelt_line_of_the_settings_file_stops_the_command(here: Path, text: str, fix: str) -> None:
+    (here / "nurture.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as wrong:
+        load_settings()
+    assert fix in wrong.value.fix
+
+
+def test_ensure_says_what_it_did(here: Path) -> None:
+    store = open_store(f"sqlite:///{here}/new.db")
+    before, after = ensure(store)
+    assert before is None
+    assert ensure(store) == (after, after)
+    store.close()
+
+
+def test_a_terminal_that_cannot_show_a_name_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    poor = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stderr", poor)
+    monkeypatch.setattr(common.err, "_file", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "Žofie"])
+    poor.flush()
+    assert ended.value.code == common.USAGE
+    assert b"no lead" in poor.buffer.getvalue()
+
+
+def test_the_log_is_private_and_cannot_fill_the_disk(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nurture.cli.up.LARGEST_LOG", 2_000)
+    path = here / "log" / "nurture.log"
+    root = logging.getLogger("nurture")
+    before = root.handlers[:], root.level, root.propagate
+    try:
+        log_to(path)
+        for n in range(200):
+            root.info("line %d of a long life", n)
+        for handler in root.handlers:
+            handler.close()
+    finally:
+        root.handlers[:], root.level, root.propagate = before
+    kept = sorted(path.parent.iterdir())
+    assert len(kept) == 5
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 and file.stat().st_size <= 2_000 for file in kept)
