@@ -221,8 +221,8 @@ def show(
     to: Path | None = typer.Option(None, "--to", help="Write to this file instead of the screen."),
 ) -> None:
     """Draw a campaign, or the stages a lead can be in and every way between them."""
-    from nurture.model import lifecycle
     from nurture.insight import draw
+    from nurture.model import lifecycle
 
     if form not in ("mermaid", "svg"):
         raise UsageError(f"`{form}` is not a format", fix="mermaid or svg")

@@ -122,6 +122,16 @@ def test_paths_count_every_fork_and_the_hardest_week() -> None:
     assert {p.ends for p in found} >= {"is handed to inside-sales", "ends: Finished, not ready"}
 
 
+def test_a_picture_says_what_is_waited_for_and_where_branches_meet_again() -> None:
+    campaign = library().campaigns["recycled-reengage"]
+    shown = draw.svg(campaign)
+    assert "wait for clicked any or visited /pricing or replied any, at most 21 days" in shown
+    assert "after 30 days, until budget_opens_on" in shown
+    met = {(e.source, e.target, e.label) for e in draw.edges(campaign)}
+    assert {("warm", "back-to-sales", ""), ("silence", "back-to-sales", "yes"), ("silence", "let-go", "no")} <= met
+    assert shown.count("marker-end") == len([e for e in met if "over" not in e[:2] and e[0] != "start"])
+
+
 def test_pictures_show_hostile_names_as_text() -> None:
     campaign = replace(library().campaigns["recycled-reengage"], name='"><script>alert(1)</script>')
     assert "<script>" not in draw.svg(campaign, {"quiet-time": 3})
