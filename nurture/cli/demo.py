@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from nurture.cli.common import FINDINGS, FINE, err, fail, out, plain, settings
+from nurture.cli.intake import load_map
 from nurture.errors import NurtureError, UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    leads: Path | None = typer.Option(None, help="Another file of leads, together with --map."),
+    leads: str | None = typer.Option(None, help="Another file of leads, with its --map; or x_education, or olist."),
     map_path: Path | None = typer.Option(None, "--map", help="What its columns mean."),
     seed: int = typer.Option(7, help="The same seed, the same demo."),
     weeks: int = typer.Option(8, min=1, max=26, help="How long, in weeks of its own clock."),
@@ -40,17 +41,13 @@ def demo(
 ) -> None:
     """Import leads, run eight weeks of campaigns with simulated people, show what came of it, keep the pages open."""
     from nurture.cli.up import log_to
+    from nurture.demo.files import chosen
     from nurture.demo.run import Demo
-    from nurture.demo.sample import SHIPPED, SHIPPED_MAP
 
-    if (leads is None) != (map_path is None):
-        raise UsageError("--leads and --map belong together.", fix="make demo LEADS=file.csv MAP=file.map.yaml")
-    chosen_leads, chosen_map = leads or SHIPPED, map_path or SHIPPED_MAP
-    for path in (chosen_leads, chosen_map):
-        if not path.is_file():
-            raise UsageError(f"There is no file {plain(path)}.", fix="Give a path that exists.")
-    began = time.monotonic()
     base = settings()
+    chosen_leads, chosen_map = chosen(leads, map_path, base.campaigns_dir / "imports")
+    load_map(chosen_map)
+    began = time.monotonic()
     with Demo(base, leads=chosen_leads, seed=seed, weeks=weeks) as running:
         log_to(running.home / "log" / "nurture.log")
         command = commands(running)
@@ -61,6 +58,7 @@ def demo(
             )
         )
         prepare(command, chosen_leads, chosen_map)
+        running.look_at_leads()
         wait_for_prefect(running)
         play(running, command)
         took = time.monotonic() - began
@@ -103,11 +101,13 @@ def prepare(command: Callable[..., tuple[int, str]], leads: Path, map_path: Path
         out.print(
             Text.assemble(("$ ", "dim"), (f"nurture {shown}", "bold"), (f"   {time.monotonic() - began:.1f} s", "dim"))
         )
-        for line in _gist(printed, argv[0]):
+        failed = code not in (FINE, FINDINGS) or (code == FINDINGS and argv[0] != "import")
+        for line in printed.splitlines() if failed else _gist(printed, argv[0]):
             out.print(Text("  " + plain(line)))
-        if code not in (FINE, FINDINGS) or (code == FINDINGS and argv[0] != "import"):
+        if failed:
             raise UsageError(
-                f"`nurture {shown}` did not succeed:\n{printed}", fix="Mend what it names, then run the demo again."
+                f"`nurture {shown}` did not succeed; the lines above say why.",
+                fix="Mend what it names, then run the demo again.",
             )
 
 

@@ -18,6 +18,7 @@ ALL_STATES = ("open", "accepted", "rejected", "recycled", "expired", "revoked", 
 
 def report(running: Demo, command: Command, took: float) -> None:
     """Print what people and sales did, the funnel, steps, hand-offs with reasons, one lead, and addresses."""
+    _who(running)
     _heading("What people did")
     out.print(Text(_counts(running.world.done, _ACTS)))
     _heading("What sales did, by command line")
@@ -50,6 +51,18 @@ _ACTS = {
     "page_unsubscribe": "unsubscribes by page",
     "event": "trials begun",
 }
+
+
+def _who(running: Demo) -> None:
+    """A file of prospects has an ending of its own: nobody in it got a mail, and that is right."""
+    if running.with_address:
+        return
+    _heading("Who was in the file")
+    out.print(Text(
+        f"  {running.imported:,} prospects without an address. They are kept by their external id, scored, counted in\n"
+        "  the funnel and never mailed; a form they fill in, or a file with their addresses, makes leads of them.\n"
+        f"  Everything below comes from {len(running.world.people):,} visitors of the example site who left an address."
+    ))
 
 
 def _heading(words: str) -> None:

@@ -32,6 +32,12 @@ def find(conn: Connection, who: str) -> int | None:
     return None if row is None else int(row.merged_into or row.id)
 
 
+def census(conn: Connection) -> tuple[int, int]:
+    """How many people are known, and how many of them have an address."""
+    row = conn.execute(select(func.count(_t.c.id), func.count(_t.c.email_key))).one()
+    return int(row[0]), int(row[1])
+
+
 def learn(
     conn: Connection, lead_id: int, values: Mapping[str, Any], *, origin: str, source: str, now: datetime
 ) -> bool:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from nurture.demo.sample import COUNT, SHIPPED, as_csv, generate
+from nurture.demo.sample import COUNT, SHIPPED, SHIPPED_MAP, as_csv, generate
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.process
 
 
-def play(home: Path, *argv: str) -> str:
+def run(home: Path, *argv: str, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "NURTURE_VAR_DIR": str(home),
@@ -25,16 +25,21 @@ def play(home: Path, *argv: str) -> str:
         "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
         "COLUMNS": "160",
         "PYTHONPATH": str(ROOT),
+        **more,
     }
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "nurture.cli", "demo", "--no-stay", *argv],
         env=environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=270,
+        timeout=500,
         check=False,
     )
+
+
+def play(home: Path, *argv: str, **more: str) -> str:
+    done = run(home, *argv, **more)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 
@@ -45,16 +50,54 @@ def outcome(said: str) -> str:
     return re.sub(r"\d+ seconds|[0-9a-f]{10,}", "", told)
 
 
+def some_leads(path: Path, count: int) -> Path:
+    path.write_text("\n".join(SHIPPED.read_text("utf-8").splitlines()[: count + 1]) + "\n", "utf-8")
+    return path
+
+
 @pytest.mark.timeout(280)
 def test_a_week_of_the_demo_is_real_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    said = play(tmp_path / "one", "--weeks", "1")
+    few = ("--weeks", "1", "--leads", str(some_leads(tmp_path / "few.csv", 90)), "--map", str(SHIPPED_MAP))
+    said = play(tmp_path / "one", *few)
     assert "It adds up." in said
-    for what in ("pictures fetched", "links clicked", "mails searched by gateways", "facts posted"):
+    for what in ("pictures fetched", "links clicked", "facts posted"):
         assert what in said
-    assert re.search(r"welcome +hello +2\d\d", said), "everybody who may be welcomed was"
+    assert re.search(r"welcome +hello +[4-9]\d", said), "everybody who may be welcomed was"
     mails = list((tmp_path / "one" / "demo" / "mail").rglob("*.eml"))
-    assert len(mails) > 200 and all(b"List-Unsubscribe-Post" in m.read_bytes() for m in mails[:1])
-    assert outcome(play(tmp_path / "two", "--weeks", "1")) == outcome(said)
+    assert len(mails) > 50 and all(b"List-Unsubscribe-Post" in m.read_bytes() for m in mails[:1])
+    assert outcome(play(tmp_path / "two", *few)) == outcome(said)
+
+
+@pytest.mark.slow
+@pytest.mark.prefect
+@pytest.mark.timeout(1200)
+def test_eight_weeks_in_real_flow_runs_end_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    said = play(tmp_path / "one", NURTURE_PREFECT="on", NURTURE_PREFECT_PORT="0")
+    for what in ("mails searched by gateways", "seats taken in a webinar", "unsubscribes", "accept", "reject"):
+        assert what in said
+    assert "It adds up." in said and re.search(r"welcome +hello +2\d\d", said)
+    assert 100 < int(re.search(r"(\d+) real flow runs", said)[1]) <= 400
+    other = play(tmp_path / "two", NURTURE_PREFECT="on", NURTURE_PREFECT_PORT="0")
+    assert outcome(other) == outcome(said)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--leads", "none.csv", "--map", "none.yaml"), "There is no file none.csv"),
+        (("--leads", str(SHIPPED)), "Nothing says what the columns of leads.csv mean"),
+        (("--map", str(SHIPPED_MAP)), "no file of leads"),
+        (("--leads", str(SHIPPED), "--map", str(ROOT / "campaigns/sales.yaml")), "sales.yaml:1:1"),
+        (("--leads", str(ROOT / "campaigns/sales.yaml"), "--map", str(SHIPPED_MAP)), "did not succeed"),
+        (("--leads", "olistt"), "one of the names x_education, olist"),
+    ],
+)
+def test_leads_or_a_map_that_cannot_be_used_are_one_message(
+    tmp_path: Path, argv: tuple[str, ...], told: str
+) -> None:
+    ended = run(tmp_path, *argv)
+    assert ended.returncode == 2
+    assert told in ended.stderr and "fix:" in ended.stderr and "Traceback" not in ended.stderr
 
 
 def test_the_shipped_leads_are_what_the_generator_makes() -> None:
