@@ -34,6 +34,7 @@ def report(
     as_of: str | None = typer.Option(None, "--as-of", help="As if today were this day, for what counts as young."),
     as_csv: bool = typer.Option(False, "--csv", help="Print the tables as CSV."),
     picture: Path | None = typer.Option(None, "--svg", help="Write the picture there."),
+    dots: Path | None = typer.Option(None, "--png", help="Write the picture there as PNG."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """What became of leads, and how marketing and sales work together. Every rate has two denominators."""
@@ -52,11 +53,7 @@ def report(
         found = reports.funnel(store, agreement, now=now, since=start, until=_day(until, "--until"), by=by)
     else:
         found = reports.KINDS[kind](store, agreement, now=now, since=start)
-    if picture is not None:
-        try:
-            picture.write_text(found.picture, encoding="utf-8")
-        except OSError as wrong:
-            raise UsageError(f"cannot write {picture}: {wrong.strerror}") from wrong
+    _write(found, picture, dots)
     if as_json:
         emit_json(found.document)
     elif as_csv:
@@ -64,6 +61,18 @@ def report(
     else:
         show(found)
     raise typer.Exit(FINE)
+
+
+def _write(found: Report, picture: Path | None, dots: Path | None) -> None:
+    from nurture.insight.pictures import png
+
+    for path in (picture, dots):
+        if path is None:
+            continue
+        try:
+            path.write_bytes(found.picture.encode() if path is picture else png(found.picture))
+        except OSError as wrong:
+            raise UsageError(f"cannot write {path}: {wrong.strerror}") from wrong
 
 
 def show(found: Report) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
+
+from resvg_py import svg_to_bytes
 
 from nurture.decide.interval import Decile
 
@@ -15,14 +18,21 @@ LETTER: Final = 7.4
 """How wide a letter is drawn at most."""
 _STYLE: Final = """
   svg { color-scheme: light dark; --ink: #1f2933; --soft: #52606d; --line: #cbd2d9; --bar: #2b6cb0; --bar2: #9fb3c8;
-        --paper: #ffffff; font: 13px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; background: var(--paper); }
+        --paper: #ffffff; background: var(--paper); }
   @media (prefers-color-scheme: dark) {
     svg { --ink: #e4e7eb; --soft: #9aa5b1; --line: #3e4c59; --bar: #63b3ed; --bar2: #486581; --paper: #12181f; } }
-  text { fill: var(--ink); } .soft { fill: var(--soft); } .title { font-size: 16px; font-weight: 600; }
+  text { fill: var(--ink); font-size: 13px; font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; } .soft { fill: var(--soft); } .title { font-size: 16px; font-weight: 600; }
   .bar { fill: var(--bar); } .bar2 { fill: var(--bar2); } .axis { stroke: var(--line); }
   .whisker { stroke: var(--ink); fill: none; }
   .end { text-anchor: end; } .mid { text-anchor: middle; }
 """
+
+
+_SCREEN: Final = 'system-ui, "Segoe UI", Helvetica, Arial, sans-serif'
+_DOTS: Final = "'Segoe UI', Helvetica, Arial, 'Liberation Sans', 'Noto Sans', 'DejaVu Sans'"
+"""Without a browser nobody chooses a font for a family's kind: the ones that machines have are named."""
+_COLOUR: Final = re.compile(r"(--[a-z0-9]+): (#[0-9a-f]{6})")
+_DARK: Final = re.compile(r"@media \(prefers-color-scheme: dark\) \{.*?\} \}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,19 @@ def bars(title: str, subtitle: str, rows: Sequence[Bar], *, full: float | None =
         parts.append(f'<text class="soft" x="{left + wide + 10:.1f}" y="{y + 14}">{escape(row.note)}</text>')
     parts.append(f'<path class="axis" fill="none" d="M{left:.1f} {top - 8}V{height - 14}"/>')
     return "\n".join([*parts, "</svg>\n"])
+
+
+def png(svg: str, *, zoom: float = 2.0) -> bytes:
+    """A picture of ours as PNG, in its light colours, twice as many dots as it is wide: for slides and mails.
+
+    Needs fonts on the machine; without any, the words are missing and the bars are there.
+    """
+    colours = dict(_COLOUR.findall(_STYLE.partition("@media")[0]))
+    plain = _DARK.sub("", svg).replace(_SCREEN, _DOTS)
+    for name, value in colours.items():
+        plain = plain.replace(f"var({name})", value)
+    made: bytes = svg_to_bytes(svg_string=plain, zoom=zoom, background=colours["--paper"])
+    return made
 
 
 def decile_bars(deciles: Sequence[Decile]) -> str:

@@ -85,9 +85,14 @@ def funnel(
         "won_of_those_who_reached": {name: _share(share) for name, share in quality},
         "levels": {name: _share(share) for name, share in levels},
     }
-    rows = [Bar(step.name, step.reached, _step_note(step)) for step in found.total.steps]
+    # A step that nobody entered and somebody went past is one the company does not have.
+    shown = [s for s in found.total.steps if s.reached or not s.skipped]
+    absent = ", ".join(s.name for s in found.total.steps if s not in shown)
     people = found.total.step("acquired").reached
-    picture = bars("Funnel", f"{people:,} people acquired, as of {now:%Y-%m-%d}", rows)
+    picture = bars(
+        "Funnel", f"{people:,} people acquired, as of {now:%Y-%m-%d}{f'; nobody entered {absent}' if absent else ''}",
+        [Bar(step.name, step.reached, _step_note(step)) for step in shown],
+    )
     return Report("funnel", "Funnel", tuple(sheets), tuple(notes), document, picture)
 
 
@@ -126,7 +131,7 @@ def _worth_notes(
         for early, late in benchmark.upside_down(quality)
     ]
     worth = benchmark.worth_it(journeys, agreement.benchmarks)
-    if worth is not None:
+    if worth is not None and worth[1].hits < worth[1].n:
         least, handed = worth
         verdict = "enough" if handed.rate >= least else "too few"
         notes.append(
@@ -139,8 +144,6 @@ def _worth_notes(
 def _step_note(step: rules.Step) -> str:
     if step.name == "acquired":
         return f"{step.reached:,}"
-    if not step.reached and step.skipped:
-        return f"not entered, {step.skipped:,} went past"
     apart = step.of_previous is not None and step.previous != "acquired"
     of_previous = f", {_rate(step.of_previous)} of {step.previous}" if apart else ""
     return f"{step.reached:,}, {step.of_acquired.rate:.1%} of acquired{of_previous}"

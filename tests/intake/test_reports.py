@@ -16,7 +16,7 @@ from sqlalchemy import text
 from nurture.cli.common import emit_json
 from nurture.decide.sla import DEADLINES
 from nurture.insight import reports
-from nurture.insight.pictures import Bar, bars
+from nurture.insight.pictures import Bar, bars, png
 from nurture.intake.map_file import read_map
 from nurture.intake.people import PeopleImport, Source
 from nurture.intake.results import read_results, record_history
@@ -128,3 +128,9 @@ def test_every_number_says_whose_view_it_is_and_conversion_never_stands_alone(
     alone = re.compile(r"(?<!lead )\bconversions?\b", re.IGNORECASE)
     assert [text for text in said if alone.search(text)] == []
     store.close()
+
+
+def test_a_picture_is_dots_too() -> None:
+    made = png(bars("Funnel", "as of now", [Bar("acquired", 100, "100"), Bar("won", 5, "5", 0.1, 0.3)]))
+    assert made.startswith(b"\x89PNG") and len(made) > 2000
+    assert int.from_bytes(made[16:20], "big") == 2 * 760, "twice as wide, for sharp words"
