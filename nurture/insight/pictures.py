@@ -21,7 +21,8 @@ _STYLE: Final = """
         --paper: #ffffff; background: var(--paper); }
   @media (prefers-color-scheme: dark) {
     svg { --ink: #e4e7eb; --soft: #9aa5b1; --line: #3e4c59; --bar: #63b3ed; --bar2: #486581; --paper: #12181f; } }
-  text { fill: var(--ink); font-size: 13px; font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; } .soft { fill: var(--soft); } .title { font-size: 16px; font-weight: 600; }
+  text { fill: var(--ink); font-size: 13px; font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
+  .soft { fill: var(--soft); } .title { font-size: 16px; font-weight: 600; }
   .bar { fill: var(--bar); } .bar2 { fill: var(--bar2); } .axis { stroke: var(--line); }
   .whisker { stroke: var(--ink); fill: none; }
   .end { text-anchor: end; } .mid { text-anchor: middle; }
