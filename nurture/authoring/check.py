@@ -10,6 +10,7 @@ from nurture.authoring.lint.consent import consent
 from nurture.authoring.lint.copies import copies
 from nurture.authoring.lint.flow import flow
 from nurture.authoring.lint.folder import Folder
+from nurture.authoring.lint.markers import markers
 from nurture.authoring.lint.names import names
 from nurture.authoring.lint.pace import pace
 from nurture.authoring.lint.renames import alike
@@ -32,7 +33,7 @@ def check(reading: Reading, *, today: date | None = None, before: Reading | None
 def _found(reading: Reading, today: date | None, before: Reading | None) -> set[Problem]:
     folder = Folder(reading)
     found = set(reading.problems)
-    for rule in (names, consent, pace, company, scores, gate, copies, stories):
+    for rule in (names, consent, pace, company, scores, gate, copies, markers, stories):
         found.update(rule(folder))
     found.update(flow(folder, today))
     found.update(agreed(folder, today))

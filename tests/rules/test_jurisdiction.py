@@ -56,3 +56,9 @@ def test_c12_what_a_footer_has_to_carry(country: str, words: str | None) -> None
         assert words in law.marker
     assert "postal_address" in of("US").footer and "postal_address" in of("CA").footer
     assert "registration" in of("CZ").footer and "imprint" in of("DE").footer
+
+
+def test_c12_the_words_that_check_looks_for_are_those_of_the_law() -> None:
+    from nurture.authoring.lint.markers import MARKERS
+
+    assert {"cs": of("CZ").marker} == MARKERS
