@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nurture.cli.common import FINE, emit_json, err, find_lead, open_parts, out, plain, settings
+from nurture.cli.common import FINDINGS, FINE, emit_json, err, find_lead, open_parts, out, plain, settings
 from nurture.errors import UsageError
 
 By = Annotated[str, typer.Option("--by", help="Your name; it is written into the ledger.")]
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     family.command("object")(objects)
     family.command("erase")(erase)
     family.command("retain")(retain)
+    family.command("find")(find)
     app.add_typer(family, name="privacy", rich_help_panel="Protect people")
 
 
@@ -125,6 +126,8 @@ def _forget_mails(who: str) -> int:
     gone = [path for path in folder.rglob("*") if path.is_file() and wanted in path.read_bytes().lower()]
     for path in gone:
         path.unlink()
+        if path.parent != folder and not any(path.parent.iterdir()):
+            path.parent.rmdir()
     return len(gone)
 
 
@@ -153,3 +156,25 @@ def retain(
               f"{done.visitors} anonymous visitors {would}forgotten")
     if dry_run and done.leads:
         err.print("  leads: " + ", ".join(map(str, done.leads[:20])) + (" ..." if len(done.leads) > 20 else ""))
+
+
+def find(
+    word: Annotated[str, typer.Argument(help="An address, a name, a secret: whatever should not be there.")],
+    json: Json = False,
+) -> None:
+    """Every place where a word is still written: tables, database file, logs, mails, Prefect's files. Exit 1 if any."""
+    from nurture.insight import traces
+
+    parts, _ = open_parts()
+    try:
+        found = traces.find(parts.store, settings().var_dir, word)
+    except ValueError as wrong:
+        raise UsageError(str(wrong)) from None
+    if json:
+        emit_json([{"where": t.where, "spelling": t.spelling, "count": t.count} for t in found])
+    for trace in () if json else found:
+        out.print(f"{plain(trace.where)}: {trace.count} times, {trace.spelling}", highlight=False)
+    if found:
+        raise typer.Exit(FINDINGS)
+    if not json:
+        out.print("written nowhere")

@@ -31,6 +31,9 @@ class Tuning:
 
     burst: timedelta = timedelta(seconds=2)
     sweep: timedelta = timedelta(seconds=10)
+    sweep_per_link: timedelta = timedelta(seconds=4)
+    """A mail of many links takes a gateway longer; nobody looks at every page of one for four seconds each."""
+    sweep_longest: timedelta = timedelta(seconds=60)
     inherit: timedelta = timedelta(minutes=5)
     too_fast: timedelta = timedelta(seconds=5)
     fleet: timedelta = timedelta(seconds=60)
@@ -43,6 +46,7 @@ HOLD: Final = timedelta(seconds=90)
 
 _PREFETCH_HEADERS: Final = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 _PREFETCH: Final = re.compile(r"\b(prefetch|prerender|preview)\b", re.IGNORECASE)
+_BROWSERS: Final = ("Mozilla/", "Opera/")
 _BARE_MOZILLA: Final = re.compile(r"Mozilla/5\.0\s*")
 _IMAGE_PROXIES: Final = re.compile(
     r"GoogleImageProxy|ggpht\.com|YahooMailProxy|YahooCacheSystem|OutlookImageProxy", re.IGNORECASE
@@ -122,21 +126,24 @@ def _by_itself(hit: Hit) -> dict[str, str]:
         found["agent"] = "a known scanner"
     elif kind == "proxy" and hit.kind == CLICK:
         found["agent"] = "an image proxy followed a link"
+    elif kind == "browser" and hit.kind == CLICK and not hit.agent.startswith(_BROWSERS):
+        found["agent"] = "no browser calls itself that"
     return found
 
 
 def _bursts(group: Sequence[Hit], mailed: Mailed | None, marks: Marks, tuning: Tuning) -> None:
-    """Two different links within two seconds, or every link of the message within ten."""
+    """Two different links within two seconds, or every link of the message (three or more) in a few seconds each."""
     total = mailed.links if mailed else 0
+    span = tuning.sweep if total < 4 else min(max(tuning.sweep, total * tuning.sweep_per_link), tuning.sweep_longest)
     for start, first in enumerate(group):
-        within = _until(group, start, first.at + tuning.sweep)
+        within = _until(group, start, first.at + span)
         quick = _until(group, start, first.at + tuning.burst)
         links = {h.link for h in quick if h.kind == CLICK}
         if len(links) >= 2:
             _mark(marks, quick, f"{len(links)} links within {tuning.burst.seconds} s")
         swept = {h.link for h in within if h.kind == CLICK}
         if total >= 3 and len(swept) >= total:
-            _mark(marks, within, f"all {total} links within {tuning.sweep.seconds} s")
+            _mark(marks, within, f"all {total} links within {span.seconds} s")
 
 
 def _until(group: Sequence[Hit], start: int, end: datetime) -> list[Hit]:

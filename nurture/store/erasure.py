@@ -86,7 +86,7 @@ EMPTIED: Final[tuple[tuple[Any, Mapping[str, Any]], ...]] = (
             ),
         },
     ),
-    (_table(MessageRow), {"address": None, "data": {}, "reply": None, "reason_text": None}),
+    (_table(MessageRow), {"address": None, "domain_group": None, "data": {}, "reply": None, "reason_text": None}),
     (_table(InboundRow), {"raw": None, "summary": {}}),
     (_table(HandoffRow), {"packet": {}, "note": ""}),
     (_table(SalesDecisionRow), {"note": None, "data": {}}),

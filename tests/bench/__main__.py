@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tests.bench import plan_bench, rescore_bench, send_bench, tick_bench
 from tests.rules import shapes
+from tests.rules.shapes_unseen import UNSEEN
 from tests.web import bench_tracking
 
 Entry = dict[str, Any]
@@ -34,10 +35,10 @@ def tracking() -> Sequence[Entry]:
 
 
 def truth() -> Sequence[Entry]:
-    told = shapes.score()
     return [
-        {"name": f"machines_{what}", "ratio": round(value, 3), "n": told.hits, "target": 0.95,
+        {"name": f"machines_{what}{of}", "ratio": round(value, 3), "n": told.hits, "target": 0.95,
          "unit": "of labelled hits", "detail": f"{told.shapes} shapes; told wrong: {', '.join(told.wrong) or 'none'}"}
+        for of, told in (("", shapes.score()), ("_unseen", shapes.score(UNSEEN)))
         for what, value in (("precision", told.precision), ("recall", told.recall))
     ]  # fmt: skip
 

@@ -206,10 +206,10 @@ class Score:
     wrong: tuple[str, ...]
 
 
-def score() -> Score:
+def score(shapes: Sequence[Shape] = SHAPES) -> Score:
     right = called = machines = total = 0
     wrong = []
-    for shape in SHAPES:
+    for shape in shapes:
         judged, labels = verdicts(shape)
         for number, judgement in judged.items():
             is_one, said = labels[number] == MACHINE, is_machine(judgement.verdict)
@@ -219,7 +219,7 @@ def score() -> Score:
             machines += is_one
             if is_one != said:
                 wrong.append(shape.name)
-    return Score(len(SHAPES), total, right / called, right / machines, tuple(dict.fromkeys(wrong)))
+    return Score(len(shapes), total, right / called, right / machines, tuple(dict.fromkeys(wrong)))
 
 
 if __name__ == "__main__":

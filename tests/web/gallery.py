@@ -101,8 +101,7 @@ def serving(database: Path) -> Iterator[tuple[str, Parts, FixedClock, str]]:
     store = open_store(f"sqlite:///{database.absolute()}")
     ensure(store)
     with store.read() as conn:
-        last = conn.execute(text("select max(now) from run")).scalar()
-    from datetime import UTC, datetime
+        last = conn.execute(text("select max(at) from journal")).scalar()
 
     moment = datetime.fromisoformat(last).replace(tzinfo=UTC) if last else datetime(2026, 11, 23, 9, tzinfo=UTC)
     clock = FixedClock(aware(moment + timedelta(minutes=1)))
