@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 import typer
+from typer.models import CommandInfo, TyperInfo
 
 from nurture import __version__
 from nurture.cli.common import fail
@@ -33,11 +34,24 @@ FAMILIES = (
     "calibrate",
     "database",
     "users",
+    "doctor",
     "up",
     "server",
     "demo",
 )
 """In the order of the help page: write, run, import, send, sell, protect, understand, keep."""
+
+_TASKS = {
+    "Write campaigns": ("new", "check", "fmt", "schema", "test", "simulate", "paths", "show", "preview"),
+    "Run campaigns": ("plan", "apply", "rollback", "status", "pause", "resume", "enroll", "retire"),
+    "Bring people in": ("import", "import-attendance", "import-list", "import-results"),
+    "Send": ("sends", "queue", "resend", "release", "send-test", "inbound"),
+    "Sell": ("sales", "agreement"),
+    "Understand": ("explain", "report", "rescore", "calibrate", "score-file"),
+    "Protect people": ("consent", "privacy"),
+}
+PANELS = {command: panel for panel, commands in _TASKS.items() for command in commands}
+"""Where a command stands on the help page; what is not named keeps the system running."""
 
 
 def build() -> typer.Typer:
@@ -63,6 +77,9 @@ def build() -> typer.Typer:
         name = f"nurture.cli.{family}"
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name).register(app)
+    every: list[CommandInfo | TyperInfo] = [*app.registered_commands, *app.registered_groups]
+    for info in every:
+        info.rich_help_panel = PANELS.get(info.name or "", "Keep it running")
     return app
 
 

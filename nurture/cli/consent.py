@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     family.command("import")(import_file)
     family.command("verify")(verify)
     family.command("export")(export)
-    app.add_typer(family, name="consent", rich_help_panel="Protect people")
+    app.add_typer(family, name="consent")
 
 
 def show_lead(who: Who, json: Json = False) -> None:

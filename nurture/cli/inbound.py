@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
     family.command("list")(listing)
     family.command("show")(show_one)
     family.command("decide")(decide)
-    app.add_typer(family, name="inbound", rich_help_panel="Send")
+    app.add_typer(family, name="inbound")
     doctor.command("inbound")(doctor_inbound)
 
 

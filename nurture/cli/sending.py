@@ -25,7 +25,7 @@ from nurture.errors import UsageError
 if TYPE_CHECKING:
     from nurture.model.library import Library
 
-doctor = typer.Typer(no_args_is_help=True, help="Look at what mail depends on outside this program.")
+doctor = typer.Typer(help="Look at what this program stands on: database, mail server, keys, clock; domain, inbound.")
 
 
 def register(app: typer.Typer) -> None:

@@ -39,6 +39,7 @@ def up(
 ) -> None:
     """Run everything on this machine: web app, clock, and Prefect's API and pages beside them."""
     from flows.installation import Installation
+    from nurture.cli.doctor import inside, servers
 
     chosen = settings()
     said = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
@@ -51,6 +52,9 @@ def up(
         out.print(Text.assemble(("nurture is up", "bold green"), f": {running.url}"))
         if running.prefect is not None:
             out.print(f"  runs and tallies: {running.prefect.url} (in a few seconds)", highlight=False)
+        for one in (*inside(running.parts, chosen.clock()), *servers(chosen)):
+            if one.state != "good":
+                out.print(Text(f"  look: {plain(one.says)} ({plain(one.fix)})", style="yellow"))
         out.print("  Ctrl-C ends it; what is under way is finished first.")
         running.run(stop)
         out.print("Ending: the run under way is finished first ...")

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     family.command("link")(link)
     family.command("token")(token)
     family.command("disable")(disable)
-    app.add_typer(family, name="users", rich_help_panel="Keep it running")
+    app.add_typer(family, name="users")
 
 
 def list_users(json: Json = False) -> None:

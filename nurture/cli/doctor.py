@@ -1,0 +1,164 @@
+"""`nurture doctor` by itself: what this installation stands on, one line each, and how to mend what is wrong."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlsplit
+
+import typer
+from rich.text import Text
+
+from nurture.cli.common import FINDINGS, FINE, emit_json, open_parts, out, plain, settings
+from nurture.cli.sending import doctor
+from nurture.errors import NurtureError
+
+if TYPE_CHECKING:
+    from nurture.clock import Clock
+    from nurture.parts import Parts
+    from nurture.settings import Settings
+
+PATIENCE: Final = 5.0
+"""Seconds a mail server has for its greeting."""
+ROOM: Final = 500_000_000
+"""Bytes that should be free where the database grows."""
+_LOCAL: Final = ("127.", "localhost", "::1", "0.")
+_STYLE: Final = {"good": "green", "look": "yellow", "bad": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`bad` stops something now; `look` will, or is meant for one machine only."""
+
+    what: str
+    state: Literal["good", "look", "bad"]
+    says: str
+    fix: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    doctor.callback(invoke_without_command=True)(look)
+
+
+def look(
+    context: typer.Context, as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")
+) -> None:
+    """Look at what this program stands on: database, mail server, keys, the clock, who may sign in. Exit 1 if bad."""
+    if context.invoked_subcommand is not None:
+        return
+    chosen = settings()
+    parts, clock = open_parts(chosen)
+    found = [*inside(parts, clock), *_settings(chosen), *servers(chosen), _room(chosen)]
+    if as_json:
+        emit_json([{"what": f.what, "state": f.state, "says": f.says, "fix": f.fix} for f in found])
+    else:
+        _print(found)
+    raise typer.Exit(FINDINGS if any(f.state == "bad" for f in found) else FINE)
+
+
+def _print(found: list[Finding]) -> None:
+    wide = max(len(f.what) for f in found)
+    for one in found:
+        line = Text.assemble((f"{one.state:<5}", _STYLE[one.state]), f"{one.what:<{wide}}  {plain(one.says)}")
+        out.print(line)
+        if one.fix:
+            out.print(Text(" " * (wide + 7) + f"fix: {plain(one.fix)}"))
+    out.print(Text("More: `nurture doctor domain DOMAIN`, `nurture doctor inbound`.", style="dim"))
+
+
+def inside(parts: Parts, clock: Clock) -> Iterator[Finding]:
+    """What the store knows: is anything applied, may anybody sign in, who is the clock, what is held back."""
+    from nurture.store import clock_owner, sends, sessions
+
+    now = clock.now()
+    with parts.store.read() as conn:
+        people = sessions.users(conn)
+        holder = clock_owner.holder(conn)
+        held = sends.halts(conn, now=now)
+    yield Finding("database", "good", f"{parts.store.place} answers")
+    if parts.applied:
+        yield Finding("campaigns", "good", f"{len(parts.library.campaigns)} applied")
+    else:
+        yield Finding("campaigns", "bad", "nothing is applied, so nobody gets anything", "nurture check, nurture apply")
+    active = [user for user in people if not user.disabled]
+    if active:
+        yield Finding("sign-in", "good", f"{len(active)} people may sign in")
+    else:
+        fix = "nurture users add NAME --address YOU@COMPANY --role admin"
+        yield Finding("sign-in", "look", "nobody may sign in to the pages", fix)
+    if holder is None or holder.lease_until <= now:
+        yield Finding("clock", "bad", "not running: nothing is sent, scored or handed over", "nurture up")
+    else:
+        yield Finding("clock", "good", f"runs in {holder.owner}")
+    for one in held:
+        yield Finding("held back", "look", f"{one['what']}: {one['why']}", "nurture queue")
+
+
+def _settings(chosen: Settings) -> Iterator[Finding]:
+    from nurture.mail.dkim import load_signer
+
+    yield _key(chosen)
+    host = urlsplit(chosen.url).hostname or ""
+    if host.startswith(_LOCAL):
+        says = f"{chosen.url}: links in mails lead to this machine only"
+        yield Finding("public url", "look", says, "NURTURE_PUBLIC_URL=https://...")
+    elif not chosen.url.startswith("https://"):
+        yield Finding("public url", "look", f"{chosen.url} is not https", "put a proxy with a certificate before it")
+    else:
+        yield Finding("public url", "good", chosen.url)
+    if not chosen.dkim_domain or chosen.dkim_key_file is None:
+        yield Finding("dkim", "look", "not signed here; the mail server has to", "NURTURE_DKIM_DOMAIN, ..._KEY_FILE")
+        return
+    try:
+        load_signer(chosen.dkim_domain, chosen.dkim_selector, chosen.dkim_key_file)
+    except NurtureError as wrong:
+        yield Finding("dkim", "bad", wrong.message, wrong.fix or "")
+    else:
+        yield Finding("dkim", "good", f"{chosen.dkim_selector}._domainkey.{chosen.dkim_domain}")
+
+
+def _key(chosen: Settings) -> Finding:
+    try:
+        chosen.secrets()
+    except NurtureError as wrong:
+        return Finding("secret key", "bad", wrong.message, wrong.fix or "")
+    if chosen.secret_key is not None:
+        return Finding("secret key", "good", "from NURTURE_SECRET_KEY")
+    return Finding("secret key", "good", f"{chosen.var_dir / 'secret.key'}; keep it with the database's backup")
+
+
+def servers(chosen: Settings) -> Iterator[Finding]:
+    """Whether the mail servers greet. Nothing is sent."""
+    from nurture.mail.transport import parse_routes
+
+    try:
+        routes = parse_routes(chosen.smtp_url, chosen.smtp_routes)
+    except NurtureError as wrong:
+        yield Finding("mail server", "bad", wrong.message, wrong.fix or "NURTURE_SMTP_URL")
+        return
+    for route in routes:
+        name = "mail server" if route.name == "main" else f"mail server {route.name}"
+        where = f"{route.host}:{route.port}"
+        try:
+            with socket.create_connection((route.host, route.port), timeout=PATIENCE) as made:
+                made.settimeout(PATIENCE)
+                greeting = b"" if route.security == "tls" else made.recv(512)
+        except OSError as away:
+            fix = "see that it runs; NURTURE_SMTP_URL says where it is"
+            yield Finding(name, "bad", f"{where} does not answer: {away.strerror or away}; mail waits", fix)
+            continue
+        if greeting and not greeting.startswith(b"220"):
+            told = greeting.decode("ascii", "replace").strip()[:80]
+            yield Finding(name, "bad", f"{where} is no mail server that takes us: {told}", "NURTURE_SMTP_URL")
+        else:
+            yield Finding(name, "good", f"{where} answers")
+
+
+def _room(chosen: Settings) -> Finding:
+    folder = chosen.var_dir if chosen.var_dir.exists() else chosen.var_dir.absolute().parent
+    free = shutil.disk_usage(folder).free
+    says = f"{free / 1e9:,.1f} GB free at {chosen.var_dir}"
+    return Finding("disk", "good" if free > ROOM else "bad", says, "" if free > ROOM else "make room")
