@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.text import Text
@@ -12,7 +12,14 @@ from nurture.cli.common import FINE, emit_json, find_lead, open_parts, out, plai
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from nurture.insight.story import Story
+    from nurture.parts import Parts
+    from nurture.rehearse.timeline import Moment
+
+AHEAD: Final = timedelta(days=60)
+LONGEST: Final = timedelta(days=800)
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def explain(
     lead: str = typer.Argument(help="A lead's number, e-mail address or external id."),
-    at: str | None = typer.Option(None, "--at", help="As things stood then: 2026-11-23 or 2026-11-23T09:00:00+01:00."),
+    at: str | None = typer.Option(
+        None, "--at", help="As things stood then, or will stand: 2026-11-23 or 2026-11-23T09:00:00+01:00."
+    ),
     campaign: str | None = typer.Option(None, "--campaign", help="Only what one campaign did."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
@@ -29,17 +38,41 @@ def explain(
     from nurture.insight.story import tell
 
     parts, clock = open_parts()
-    moment = _moment(at)
+    moment, now = _moment(at), clock.now()
     if campaign is not None and campaign not in parts.library.campaigns:
         raise UsageError(f"no campaign `{campaign}`", fix="`nurture status` lists them")
-    story = tell(parts, find_lead(parts.store, lead), now=clock.now(), at=moment, campaign=campaign)
+    lead_id = find_lead(parts.store, lead)
+    story = tell(parts, lead_id, now=now, at=moment, campaign=campaign)
     if story is None:
         raise UsageError(f"no lead `{lead}`")
+    past = moment is not None and moment <= now
+    coming, zone = ([], None) if past else _coming(parts, lead_id, now, moment, campaign)
     if as_json:
-        emit_json(as_document(story))
+        emit_json({**as_document(story), "coming": coming})
     else:
         show(story)
+        if zone is not None:
+            _show_coming(coming, zone)
     raise typer.Exit(FINE)
+
+
+def _coming(
+    parts: Parts, lead_id: int, now: datetime, until: datetime | None, campaign: str | None
+) -> tuple[list[Moment], ZoneInfo]:
+    from nurture.rehearse.ahead import ahead
+
+    last = min(until or now + AHEAD, now + LONGEST)
+    return ahead(parts, lead_id, now=now, until=last, campaign=campaign)
+
+
+def _show_coming(coming: list[Moment], zone: ZoneInfo) -> None:
+    from nurture.rehearse.timeline import lines
+
+    out.print(Text(f"What comes, if nothing else happens ({zone.key})", style="bold"))
+    for line in lines(coming, zone):
+        out.print(Text(f"  {plain(line)}"))
+    if not coming:
+        out.print("  nothing")
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -224,6 +224,9 @@ def _starts_it(
     if trigger.kind in _HAPPENED:
         asked = Condition(trigger.kind, trigger.value, args=trigger.args)
         return evaluate(asked, fresh, since=ALWAYS, company=company, now=now) is Truth.YES
+    if trigger.kind == "list" and last is not None:
+        # Who was here and is still on the list is no news; who was put on it again is.
+        return _added(trigger, fresh)
     if trigger.kind in _IS_SO:
         asked = Condition(trigger.kind, trigger.value, args=trigger.args)
         return evaluate(asked, snapshot, since=ALWAYS, company=company, now=now) is Truth.YES

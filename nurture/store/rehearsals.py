@@ -5,11 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, insert, select, update
 
+from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import ENROLLMENT_OPEN
 from nurture.store import enrollments, wakeups
-from nurture.store.tables import EnrollmentRow, HandoffRow, JournalRow, LeadRow, LinkRow, MessageRow, StepDoneRow
+from nurture.store.tables import (
+    EnrollmentRow,
+    HandoffRow,
+    JournalRow,
+    LeadRow,
+    LinkRow,
+    MessageRow,
+    StepDoneRow,
+    SuppressionRow,
+    metadata,
+)
 from nurture.store.tables.columns import core
 
 _lead = core(LeadRow)
@@ -19,6 +30,7 @@ _done = core(StepDoneRow)
 _message = core(MessageRow)
 _link = core(LinkRow)
 _handoff = core(HandoffRow)
+_suppressed = core(SuppressionRow)
 
 
 class Wait(NamedTuple):
@@ -142,3 +154,28 @@ def standing(conn: Connection, campaign: str) -> dict[str, int]:
         .group_by(_enrollment.c.step_id)
     )
     return {step: n for step, n in conn.execute(query) if step is not None}
+
+
+_SHARED = ("campaign", "campaign_version", "redirect", "test_winner")
+"""What everybody's way depends on; the rest of a copy is one lead's own."""
+_LEFT = frozenset({"outbox", "hit"})
+"""Rows about a lead that a copy leaves behind: letters to sales, and requests that have been judged."""
+
+
+def copy_of(source: Connection, copy: Connection, lead_id: int, *, keys: Keys) -> None:
+    """Everything that decides what happens to one lead, copied into an empty store."""
+    person = source.execute(select(_lead).where(_lead.c.id == lead_id)).mappings().one()
+    wanted: list[tuple[Table, ColumnElement[bool] | None]] = [(metadata.tables[name], None) for name in _SHARED]
+    runs = select(_enrollment.c.id).where(_enrollment.c.lead_id == lead_id)
+    wanted += [(_lead, _lead.c.id == lead_id), (_done, _done.c.enrollment_id.in_(runs))]
+    for table in metadata.sorted_tables:
+        if "lead_id" in table.c and table.name not in _LEFT:
+            wanted.append((table, table.c.lead_id == lead_id))
+    if person["email"]:
+        hashed = address_hash(keys, person["email"])
+        wanted = [(t, _suppressed.c.address_hash == hashed if t is _suppressed else where) for t, where in wanted]
+    for table, where in wanted:
+        query = select(table) if where is None else select(table).where(where)
+        rows = [dict(row) for row in source.execute(query).mappings()]
+        if rows:
+            copy.execute(insert(table), rows)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from nurture.insight import draw
 from nurture.model.library import Library
 from nurture.model.story import Expectation
-from nurture.insight import draw
 from nurture.rehearse import simulate
 from nurture.rehearse.paths import allowed_per_week, paths
 from nurture.rehearse.single import story_of

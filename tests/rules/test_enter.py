@@ -196,6 +196,14 @@ def test_enrolling_by_hand_needs_no_trigger_but_keeps_every_other_rule() -> None
     assert not entry(plan, snapshot(consents=()), by_hand="list fair").enters
 
 
+def test_a_list_brings_somebody_back_only_when_put_on_it_again() -> None:
+    plan = campaign(send("a"), when=(Trigger("list", "fair"),), enter=Enter((Trigger("list", "fair"),), again="always"))
+    on_it = snapshot(lead={"lists": frozenset({"fair"})})
+    assert entry(plan, on_it).enters
+    assert not entry(plan, on_it, past=(past(),)).enters
+    assert entry(plan, on_it, event("list_added", "2026-11-22", touchpoint="fair"), past=(past(),)).enters
+
+
 def test_a_goal_counts_within_its_time() -> None:
     plan = drip(goal=Goal(fact("did", "booked-demo"), wait(30)))
     booked = snapshot(event("booked-demo", "2026-11-20"), consents=(Purpose.NURTURE_EMAIL,))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from nurture import pipeline
 from nurture.assembly import refresh
 from nurture.authoring import read_sources
+from nurture.rehearse.ahead import ahead
 from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.world import World as Rehearsal
 from nurture.stages import apply as applying
@@ -101,3 +102,24 @@ def until(world: Rehearsal, end: datetime, every: timedelta | None) -> None:
 @given(files(), happenings())
 def test_p8_a_simulation_tells_what_production_does(store: Store, file: list[S], happens: list[Happening]) -> None:
     assert produced(store, file, happens) == simulated(file, happens)
+
+
+def test_what_explain_says_will_come_is_what_comes(store: Store) -> None:
+    file = [S("s0", 0), S("s1", 3, "fork"), S("s2", 5), S("s3", 2, "score"), S("s4", 4)]
+    World(store, used=True)
+    made = draft(campaign_file(file, extra=LEAVES))
+    applying.apply(store, made, now=START, by="test")
+    world = Rehearsal(made.library, start=START, store=store)
+    refresh(world.parts)
+    consents = ["privacy_notice", "nurture_email", "click_tracking"]
+    lead = world.add_lead(email="a@example.org", fields={}, consents=consents, timezone="Europe/Berlin")
+    happen(world, lead, "form", "buyers-guide", {}, campaign=made.library.campaigns["drip"])
+    until(world, START + timedelta(days=2), timedelta(hours=7))
+    now = world.clock.now()
+    told, zone = ahead(world.parts, lead, now=now, until=END)
+    assert zone.key == "Europe/Berlin"
+    until(world, END, timedelta(hours=31))
+    with store.read() as conn:
+        came = {(m["step_id"], m["sent_at"]) for m in stories.read(conn, lead, until=END)["message"]}
+    assert {(m.who, m.at) for m in told if m.text.startswith("SEND")} == {(s, at) for s, at in came if at > now}
+    assert {m.who for m in told} >= {"s1", "s3", "s4"}
