@@ -172,7 +172,8 @@ def test_a_complaint_ends_marketing_mail_for_good(post: Post) -> None:
         "From: <staff@hotmail.example>\nTo: <fbl@example.com>\nSubject: complaint\nMessage-ID: <1@x>\n"
         'Content-Type: multipart/report; report-type=feedback-report; boundary="B"\n\n'
         "--B\nContent-Type: text/plain\n\nThis is an email abuse report.\n\n"
-        "--B\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\nVersion: 0.1\n"
+        "--B\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: SomeGenerator/1.0\n"
+        "Version: 0.1\n"
         "Original-Rcpt-To: redacted@redacted.invalid\n\n--B\nContent-Type: message/rfc822\n\n" + original + "\n--B--\n"
     )
     done = post.take(raw)
@@ -246,7 +247,8 @@ def reply(post: Post, lead: int = 1, **changes: str) -> str:
         **changes,
     }
     head = "\n".join(f"{k}: {v}" for k, v in fields.items() if v)
-    return f"{head}\nContent-Type: text/plain; charset=utf-8\n\nCan we talk on Tuesday?\n\nOn Monday, Ines wrote:\n> Hello Anna\n"
+    text = "Can we talk on Tuesday?\n\nOn Monday, Ines wrote:\n> Hello Anna\n"
+    return f"{head}\nContent-Type: text/plain; charset=utf-8\n\n{text}"
 
 
 def test_a_reply_wakes_the_lead_and_reaches_the_campaigns_owner(post: Post) -> None:

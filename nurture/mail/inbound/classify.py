@@ -11,7 +11,7 @@ import hashlib
 from datetime import date
 from typing import Final
 
-from nurture.mail.inbound import automatic, delivery, feedback, person
+from nurture.mail.inbound import automatic, delivery, feedback, person, prose
 from nurture.mail.inbound.message import Mail, addresses, body, mailbox
 from nurture.mail.inbound.traces import recipients, traces
 from nurture.model.inbound import Envelope, Incoming, Kind, Struck, Traces
@@ -57,6 +57,8 @@ def _no_report(mail: Mail, envelope: Envelope, base: dict[str, object], ours: Tr
     sender, subject, text = str(base["sender"]), str(base["subject"]), str(base["text"])
     if ours.stop:
         return _as(base, Kind.UNSUBSCRIBE, "sent to an unsubscribe address", traces=ours)
+    if prose.by_mail_system(mail):
+        return _as(base, Kind.REVIEW, "a mail system says something that we do not understand", traces=ours)
     machine = automatic.automatic(mail, envelope, sender)
     if machine is not None:
         back = automatic.back_on(f"{subject}\n{text}", seen=mail.date.date() if mail.date else EPOCH)

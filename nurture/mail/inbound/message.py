@@ -16,6 +16,7 @@ from email.header import decode_header
 from email.message import Message
 from email.parser import BytesHeaderParser
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Final
 
 from nurture.model.tokens import normal_address
@@ -26,6 +27,8 @@ DEEPEST: Final = 40
 """Parts within parts; beyond that a mail is a bomb, and only its first header is read."""
 MOST_PARTS: Final = 200
 MOST_BOUNDARIES: Final = 4000
+FIELDS: Final = 1000
+"""Header fields that are looked at."""
 VALUE: Final = 4000
 TEXT: Final = 200_000
 
@@ -56,7 +59,8 @@ class Mail:
         return values(self.root, name)
 
     def has(self, *names: str) -> bool:
-        return any(self.root.get(name) is not None for name in names)
+        asked = {name.lower() for name in names}
+        return any(key.lower() in asked for key, _ in islice(self.root.raw_items(), FIELDS))
 
     def of_type(self, *types: str) -> list[Message]:
         return [part for part in self.parts if part.get_content_type() in types]
@@ -143,7 +147,7 @@ def value(part: Message, name: str) -> str:
 def values(part: Message, name: str) -> list[str]:
     """Every field of that name, at most twenty. Taken raw: fields with eight-bit bytes come back unreadable else."""
     low = name.lower()
-    return [one_line(str(text)) for key, text in part.raw_items() if key.lower() == low][:20]
+    return [one_line(str(text)) for key, text in islice(part.raw_items(), FIELDS) if key.lower() == low][:20]
 
 
 def one_line(text: str) -> str:

@@ -32,6 +32,11 @@ def from_daemon(mail: Mail) -> bool:
     return any(words.DAEMON.match(mailbox(mail.header(name))[1] or mail.header(name)) for name in ("From", "Sender"))
 
 
+def by_mail_system(mail: Mail) -> bool:
+    """Whether a mail system itself wrote, whatever it wants to say."""
+    return mailbox(mail.header("From"))[1].partition("@")[0] in ("mailer-daemon", "postmaster", "mdaemon")
+
+
 def prose(mail: Mail, text: str, meant: list[str]) -> tuple[str, list[Struck]] | None:
     """What a mail without machine-readable blocks says of whom; None for one that is no bounce.
 
@@ -63,7 +68,10 @@ def _sign(mail: Mail, text: str) -> str | None:
     """By what it shows that a mail system speaks, and about a mail that did not arrive."""
     if mail.has("X-Failed-Recipients"):
         return "X-Failed-Recipients"
-    if words.BOUNCE_SUBJECT.match(mail.header("Subject")):
+    subject = mail.header("Subject")
+    # A person may answer a bounce, or ask about one; then it needs more than its subject.
+    answers = words.ANSWER_SUBJECT.match(subject) and not from_daemon(mail)
+    if words.BOUNCE_SUBJECT.match(subject) and (not answers or any(_flufl(mail))):
         return "subject of a bounce"
     report = (
         mail.root.get_content_type() == "multipart/report"

@@ -129,6 +129,8 @@ def _reason(code: str, said: str, around: str) -> Reason:
         worded = by_words(around)
     if coded is Reason.NO_ADDRESS or coded is Reason.NO_DOMAIN or coded is Reason.MOVED:
         # Some servers answer 5.1.1 to spam and to a full box alike; then the words excuse the address.
+        if coded is Reason.NO_DOMAIN and worded is Reason.NO_ADDRESS:
+            return worded
         excused = worded in (Reason.FULL, Reason.SPAM, Reason.DISABLED, Reason.SENDER, Reason.TOO_BIG)
         return worded if excused and not words.NO_ADDRESS.search(said) else coded
     if coded in VAGUE and worded is not Reason.UNKNOWN:

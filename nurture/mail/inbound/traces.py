@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from email.message import Message
+from itertools import islice
 from typing import Final
 
-from nurture.mail.inbound.message import Mail, body, value
+from nurture.mail.inbound.message import FIELDS, Mail, body, one_line, value
 from nurture.model.inbound import Envelope, Traces
 
 MOST: Final = 20
@@ -56,14 +57,15 @@ def _ids(mail: Mail, original: list[Message], inside: str) -> list[str]:
     found += _ID_LINE.findall(inside)
     for name in ("In-Reply-To", "References"):
         found += list(reversed(_ID.findall(mail.header(name))))
-    return found
+    own = mail.header("Message-ID")
+    return [number for number in found if number != own]
 
 
 def _words(mail: Mail, original: list[Message]) -> str:
     """Headers of the report and of what it returns, and every readable text in it."""
     said: list[str] = []
     for part in (mail.root, *original):
-        said += [f"{name}: {value(part, name)}" for name in dict.fromkeys(part.keys()) if len(name) < 80]
+        said += [f"{name}: {one_line(str(text))}" for name, text in islice(part.raw_items(), FIELDS) if len(name) < 80]
     for part in mail.parts:
         kind = part.get_content_type()
         if not part.is_multipart() and (kind.startswith(("text/", "message/"))):

@@ -129,7 +129,7 @@ OVER: Final = re.compile(
     re.IGNORECASE,
 )
 ADDRESS_LINE: Final = re.compile(
-    r"^[ \t>*]*(?:(?:final[- ]recipient|original[- ]recipient|recipient|failed recipient|intended recipient|rcpt to|to|unknown user|user|undeliverable address|an|do|komu|à|кому|адресат)[:;=]?\s*(?:rfc822;)?\s*)?"
+    r"^[ \t>*]*(?:(?:final[- ]recipient|original[- ]recipient|recipient|failed recipient|intended recipient|rcpt to|to|unknown user|user|undeliverable address|an|do|komu|à|кому|адресат)(?:\s*[:;=]\s*|\s+)(?:rfc822;\s*)?)?"
     r"[<\"'(\[]?([^\s<>\"'(),;:\[\]]{1,64}@[A-Za-z0-9._\u0080-\uffff-]{3,253})[>\"')\]]?(?=$|[\s:.,;>)])",
     re.IGNORECASE,
 )
@@ -138,7 +138,7 @@ AUTOMATIC_FIELDS: Final = (
     "X-FC-MachineGenerated", "X-Facebook-Notify", "Autosubmitted", "X-Vacation", "X-Amavis-Alert", "X-Auto-Submitted", "X-Loop-Autoreply",
 )
 AWAY_SUBJECT: Final = re.compile(
-    r"^\W*(auto(matic|matische|mated|matisk)?[- ]?(reply|response|re|antwort|svar|svar:|respond\w*|antwoord)\b|out[- ]of[- ](the[- ])?office|ooo\b|(i am |i'm )?(currently )?(away|out) (from|of) (the |my )?(office|desk|mail)|vacation (reply|message|notice|auto)|on (annual |maternity |parental )?leave\b"
+    r"^\W*(auto(matic|matische|mated|matisk)?[- ]?(reply|response|re|antwort|svar|svar:|respond\w*|antwoord)\b|out[- ]of[- ](the[- ])?office|ooo\b|(i am |i'm )?(currently )?(away|out) (from|of) (the |my )?(office|desk|mail)|[^\n:]{0,80}\bis (currently )?(out of|away from) (the |my )?office|vacation (reply|message|notice|auto)|on (annual |maternity |parental )?leave\b"
     r"|automatische antwort|abwesenheits|abwesend|abwesenheit\b|nicht im (büro|haus)|ich bin (derzeit |zurzeit |bis )?(nicht|abwesend|im urlaub)|im urlaub|eingangsbestätigung"
     r"|odpowied[źz] automatyczna|automatyczna odpowied[źz]|autoodpowied|nieobecn|poza biurem|jestem (na urlopie|nieobecn|poza)|urlop\b"
     r"|automatick[áa] odpov[ěe][ďd]|mimo kancel[áa][řr]|nep[řr][íi]tomn|dovolen[áa]|jsem (mimo|na dovolen)"
@@ -189,10 +189,10 @@ SPEAKS_OF_IT: Final = re.compile(rf"\b({STOP_WORDS.replace('|stop|', '|')})\b", 
 ANSWER_SUBJECT: Final = re.compile(r"^\s*((re|aw|odp|sv|antw|fwd?|wg|tr)(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 STOP_SUBJECT: Final = re.compile(rf"^\W*((please|bitte|proszę|prosím|пожалуйста)\W+)?({STOP_WORDS})(\W+(from )?(the |this |all )?(newsletter|list|mailing list|e-?mails?|mails?))?\W*([a-z2-7]{{45,60}})?\W*$", re.IGNORECASE)
 ORIGINAL_MARK: Final = re.compile(
-    r"^[ \t>]*(-{2,}[^\n]{0,20}(copy of|original|returned|message header|unsent|begin|headers? of|below this line)[^\n]{0,60}"
-    r"|(original|unsent|returned) message (follows|headers?|text|below)[^\n]{0,40}|[- ]*message header[^\n]{0,20}"
+    r"^[ \t>]{0,20}(-{2,60}[^\n]{0,20}(copy of|original|returned|message header|unsent|begin|headers? of|below this line)[^\n]{0,60}"
+    r"|(original|unsent|returned) message (follows|headers?|text|below)[^\n]{0,40}|[- ]{0,60}message header[^\n]{0,20}"
     r"|(return-path|received): [^\n]{0,200}"
-    r"|original message headers?:?|ursprüngliche nachricht[^\n]{0,20}|oryginalna wiadomość[^\n]{0,20}|message d'origine[^\n]{0,20})[ \t]*$",
+    r"|original message headers?:?|ursprüngliche nachricht[^\n]{0,20}|oryginalna wiadomość[^\n]{0,20}|message d'origine[^\n]{0,20})[ \t]{0,20}$",
     re.IGNORECASE | re.MULTILINE,
 )
 COMPLAINT_SUBJECT: Final = re.compile(r"^\W*(complaint about message from|(abuse|spam|fbl|feedback) (complaint|report)|email feedback report|junk mail report)", re.IGNORECASE)
