@@ -10,6 +10,8 @@ import dns.exception
 import dns.resolver
 import tldextract
 
+from nurture.mail import spf
+
 Lookup = Callable[[str], Sequence[str]]
 """TXT records of a name; empty where there are none. Raises `Unreachable` where nobody answers."""
 
@@ -33,10 +35,10 @@ _EXTRACT: Final = tldextract.TLDExtract(suffix_list_urls=())
 """With the list that ships with the library: asking a name server is enough network for one command."""
 
 
-def txt(name: str) -> Sequence[str]:
-    """TXT records from the name servers this machine uses."""
+def txt(name: str, resolver: dns.resolver.Resolver | None = None) -> Sequence[str]:
+    """TXT records from the name servers this machine uses, or from those `resolver` knows."""
     try:
-        answer = dns.resolver.resolve(name, "TXT", lifetime=5)
+        answer = (resolver or dns.resolver.get_default_resolver()).resolve(name, "TXT", lifetime=5)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return []
     except dns.exception.DNSException as away:
@@ -49,30 +51,37 @@ def ask(
 ) -> list[Finding]:
     """Findings in the order in which a receiver asks. `expected` is our own DKIM record, where we sign ourselves."""
     try:
-        spf = _spf(bounce_domain, lookup(bounce_domain))
+        sender = _spf(bounce_domain, lookup)
         key = _dkim(f"{selector}._domainkey.{domain}", lookup(f"{selector}._domainkey.{domain}"), expected)
         policy = _dmarc(domain, lookup)
     except Unreachable as away:
         return [Finding("name servers", False, f"no answer: {away}", "try again when the network answers")]
     aligned = organisation(bounce_domain) == organisation(domain)
-    return [spf, key, policy, _alignment(domain, bounce_domain, aligned=aligned, signed=key.good)]
+    return [sender, key, policy, _alignment(domain, bounce_domain, aligned=aligned, signed=key.good)]
 
 
 def organisation(domain: str) -> str:
-    """The organisational domain, by which DMARC aligns. An ending nobody lists counts as one label, as the list says."""
+    """The organisational domain, by which DMARC aligns. An ending nobody lists counts as one label, as lists do."""
     return _EXTRACT(domain).top_domain_under_public_suffix or ".".join(domain.split(".")[-2:])
 
 
-def _spf(domain: str, records: Sequence[str]) -> Finding:
-    found = [r for r in records if r.lower().split(" ")[0] == "v=spf1"]
+def _spf(domain: str, lookup: Lookup) -> Finding:
+    found = spf.records(lookup(domain))
     name = f"SPF of {domain}"
     if not found:
         return Finding(name, False, "none", f'TXT at {domain}: "v=spf1 include:<your relay> ~all"')
     if len(found) > 1:
         return Finding(name, False, f"{len(found)} records", "exactly one SPF record; several count as none")
-    if found[0].split()[-1] not in ("-all", "~all") and "redirect=" not in found[0]:
+    walk = spf.Walk(lookup)
+    walk.follow(domain, found[0])
+    if walk.faults:
+        return Finding(name, False, found[0], f"mend the record: {walk.faults[0]}")
+    if walk.asked > spf.MOST_QUESTIONS:
+        todo = f"ask less: receivers give up after {spf.MOST_QUESTIONS} questions (include, a, mx, redirect ...)"
+        return Finding(name, False, f"{found[0]} (more than {spf.MOST_QUESTIONS} questions)", todo)
+    if not walk.ends:
         return Finding(name, False, found[0], "end the record with ~all or -all")
-    return Finding(name, True, found[0])
+    return Finding(name, True, f"{found[0]} ({walk.asked} of {spf.MOST_QUESTIONS} questions)")
 
 
 def _dkim(name: str, records: Sequence[str], expected: str | None) -> Finding:

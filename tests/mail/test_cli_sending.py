@@ -101,7 +101,7 @@ def _json(ended: tuple[int, str]) -> Any:
 
 GOOD = {
     "example.com": ["v=spf1 include:relay.example -all"], "s1._domainkey.example.com": ["v=DKIM1; k=rsa; p=AAAA"],
-    "_dmarc.example.com": ["v=DMARC1; p=none"],
+    "_dmarc.example.com": ["v=DMARC1; p=none"], "relay.example": ["v=spf1 ip4:192.0.2.1 -all"],
 }  # fmt: skip
 
 
