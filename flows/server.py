@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from flows.logs import drain
 from nurture.errors import Unavailable
 
 START_SECONDS = 120.0
@@ -41,16 +42,16 @@ class PrefectServer:
     def start(self) -> None:
         """Start the child and return at once; it is healthy a few seconds later."""
         with self._lock:
-            self.log.parent.mkdir(parents=True, exist_ok=True)
-            with self.log.open("ab") as log:
-                self._child = subprocess.Popen(
-                    [sys.executable, "-m", "flows.server", str(self.port)],
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    env={**os.environ, **self.environment},
-                    start_new_session=True,
-                )
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "flows.server", str(self.port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+            assert self._child.stdout is not None
+            drain(self._child.stdout, self.log)
             self._started_at = time.monotonic()
 
     def healthy(self) -> bool:
