@@ -14,7 +14,7 @@ from nurture.model.consent import ConsentEntry, aged
 from nurture.model.tokens import address_hash
 from nurture.model.words import ActorKind, Channel, ConsentAction, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, consent, erasure, ledger, lifecycle, people, rights, visitors
+from nurture.store import Connection, calls, consent, erasure, inbound, ledger, lifecycle, people, rights, visitors
 from nurture.store.lifecycle import Actor
 
 KEEP_QUIET: Final = timedelta(days=730)
@@ -132,6 +132,8 @@ def retain(
     with parts.store.begin() as conn:
         found.networks = erasure.drop_networks(conn, before=now - networks)
         found.visitors = visitors.drop_stale(conn, before=now - KEEP_VISITORS)
+        inbound.forget_raw(conn, before=now - networks)
+        calls.forget(conn, before=now - networks)
         found.anchors = ledger.anchor(conn, parts.keys, now=now)
     return found
 

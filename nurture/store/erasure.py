@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, String, case, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nurture.store import outbox
+from nurture.store import inbound, outbox
 from nurture.store.consent import forget_proofs, without_network
 from nurture.store.engine import Store
 from nurture.store.tables import (
@@ -150,6 +150,7 @@ def forget(conn: Connection, lead_ids: Sequence[int], *, now: datetime) -> None:
     )
     outbox.forget_lead(conn, lead_ids)
     forget_proofs(conn, lead_ids)
+    inbound.forget_address(conn, addresses)
     _scrub(conn, addresses)
     conn.execute(update(_suppression).where(_suppression.c.lead_id.in_(lead_ids)).values(lead_id=None))
     conn.execute(

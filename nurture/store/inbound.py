@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.errors import Conflict, Refused
+from nurture.model.tokens import normal_address
 from nurture.model.words import EventKind, MessageState
 from nurture.store.tables import EventRow, InboundRow, LeadRow, MessageRow, SuppressionRow
 from nurture.store.tables.columns import core
@@ -22,6 +23,7 @@ _event = core(EventRow)
 _suppression = core(SuppressionRow)
 REVIEW: Final = "review"
 MERGES: Final = 5
+NEWEST: Final = 5000
 LEFT: Final = frozenset({MessageState.SENT, MessageState.UNKNOWN, MessageState.CLAIMED, MessageState.STARTED})
 """States of a message that may have reached somebody: a report can come before the server's answer is written down."""
 
@@ -148,7 +150,9 @@ def counts(conn: Connection) -> dict[str, int]:
 
 
 def made_since(conn: Connection, kind: str, since: datetime) -> int:
-    query = select(func.count()).select_from(_t).where(_t.c.kind == kind, _t.c.received_at >= since)
+    """How many of the newest mails are of this kind and no older: a look at the end of the table, not at all of it."""
+    newest = select(_t.c.kind, _t.c.received_at).order_by(_t.c.id.desc()).limit(NEWEST).subquery()
+    query = select(func.count()).select_from(newest).where(newest.c.kind == kind, newest.c.received_at >= since)
     return int(conn.execute(query).scalar_one())
 
 
@@ -239,6 +243,14 @@ def pause_mail(conn: Connection, lead_id: int, *, until: datetime) -> bool:
     shorter = or_(_lead.c.mail_paused_until.is_(None), _lead.c.mail_paused_until < until)
     done = conn.execute(update(_lead).where(_lead.c.id == lead_id, shorter).values(mail_paused_until=until))
     return bool(done.rowcount)
+
+
+def forget_address(conn: Connection, addresses: Iterable[str]) -> None:
+    """Erasure: mails from these addresses that were matched with nobody keep no words."""
+    known = [normal_address(a) for a in addresses]
+    if known:
+        sender = _t.c.summary["from"].as_string()
+        conn.execute(update(_t).where(sender.in_(known)).values(raw=None, summary={}))
 
 
 def forget_raw(conn: Connection, *, before: datetime) -> int:

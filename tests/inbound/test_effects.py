@@ -418,3 +418,37 @@ def test_an_unsubscribe_stops_the_mail_that_is_already_planned(post: Post) -> No
     post.take(f"From: x@y.example\nTo: {header.partition('<mailto:')[2].partition('?')[0]}\nSubject: unsubscribe\n\n")
     tally = send.run(post.parts, now=NOW, limit=10, owner="w")
     assert (tally.sent, tally.refused) == (0, 1)
+
+
+def test_erasure_leaves_no_word_of_a_mail(post: Post) -> None:
+    """C16: neither of those matched with the lead nor of those from their address that nobody could match."""
+    from nurture.stages.privacy import erase
+
+    post.take(reply(post))
+    post.take("X-Spam-Flag: YES\nFrom: LEAD1@example1.org\nSubject: secret\n\nvery secret\n")
+    post.take(post.dsn(2))
+    erase(post.parts, 1, by="Ines", now=NOW)
+    first, second, other = post.inbox()
+    assert first.raw is None and second.raw is None and first.summary == second.summary == {}
+    assert other.summary["is"] == "bounce"
+    assert all("secret" not in str(row) and "lead1@" not in str(row) for row in (*post.inbox(), *post.told()))
+
+
+def test_a_late_bounce_of_an_erased_person_changes_nothing(post: Post) -> None:
+    from nurture.stages.privacy import erase
+
+    erase(post.parts, 1, by="Ines", now=NOW)
+    before = post.changes()
+    assert post.take(post.dsn(1)).effect == "the person is no longer here" and post.changes() == before
+
+
+def test_a_complaint_after_somebody_lifted_one_counts_again(post: Post) -> None:
+    from nurture.store.tables import SuppressionRow
+
+    post.take(post.dsn(1))
+    table = core(SuppressionRow)
+    with post.store.begin() as conn:
+        conn.execute(update(table).values(lifted_at=NOW, lifted_by="Ines"))
+    assert post.suppressed() == []
+    post.take(post.dsn(1, number=2), now=NOW + timedelta(days=1))
+    assert post.suppressed() == ["hard_bounce"]
