@@ -6,6 +6,7 @@ import csv
 import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from json import dumps, loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     family.command("withdraw")(withdraw)
     family.command("import")(import_file)
     family.command("verify")(verify)
+    family.command("anchors")(anchors)
     family.command("export")(export)
     app.add_typer(family, name="consent")
 
@@ -261,13 +263,40 @@ def _entry(conn: Any, row: Mapping[str, str], *, by: str, now: datetime) -> Cons
     )
 
 
-def verify(json: Json = False) -> None:
-    """Walk every chain and every daily anchor: nothing altered, removed, put in or reordered."""
+def anchors() -> None:
+    """The daily anchors as JSON lines. Keep them elsewhere: `nurture consent verify --kept FILE` compares."""
     from nurture.store import ledger
 
     parts, _ = open_parts()
     with parts.store.read() as conn:
-        audit = ledger.verify(conn, parts.keys)
+        for one in ledger.anchors(conn):
+            typer.echo(dumps(one))
+
+
+def _kept(file: Path | None) -> dict[str, str]:
+    if file is None:
+        return {}
+    try:
+        rows = [loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return {str(row["day"]): str(row["hash"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UsageError(
+            f"{plain(file)} holds no anchors", fix="`nurture consent anchors > FILE` writes such a file"
+        ) from None
+
+
+def verify(
+    kept: Annotated[Path | None, typer.Option(help="Anchors that were kept elsewhere (`nurture consent anchors`).")]
+    = None,
+    json: Json = False,
+) -> None:
+    """Walk every chain and every daily anchor: nothing altered, removed, put in or reordered."""
+    from nurture.store import ledger
+
+    parts, _ = open_parts()
+    known = _kept(kept)
+    with parts.store.read() as conn:
+        audit = ledger.verify(conn, parts.keys, kept=known)
     if json:
         emit_json(
             {

@@ -12,12 +12,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.store.consent import line_hash, proof_digest
-from nurture.store.tables import ConsentAnchorRow, ConsentEntryRow, ConsentProofRow
+from nurture.store.tables import ConsentAnchorRow, ConsentEntryRow, ConsentProofRow, ConsentStateRow
 from nurture.store.tables.columns import core
 
 _entry = core(ConsentEntryRow)
 _proof = core(ConsentProofRow)
 _anchor = core(ConsentAnchorRow)
+_state = core(ConsentStateRow)
 
 GRACE = timedelta(minutes=10)
 """A transaction that began before midnight may commit a little after; anchors wait for it."""
@@ -43,8 +44,14 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
 
 
-def verify(conn: Connection, keys: Keys, *, lead_id: int | None = None) -> Audit:
-    """Walk every chain and every anchor. Finds rows altered, removed, inserted or reordered, and lost proofs."""
+def verify(
+    conn: Connection, keys: Keys, *, lead_id: int | None = None, kept: Mapping[str, str] | None = None
+) -> Audit:
+    """Walk every chain and every anchor. Finds rows altered, removed, inserted or reordered, and lost proofs.
+
+    `kept` are anchors (day -> hash) that somebody wrote down elsewhere: who can rewrite the database and its anchors
+    cannot rewrite those. Lines of today have no anchor yet; of them a removed last one shows by the state it left.
+    """
     audit = Audit()
     erased = _erased(conn)
     lead, seq, before = -1, 0, ""
@@ -65,8 +72,27 @@ def verify(conn: Connection, keys: Keys, *, lead_id: int | None = None) -> Audit
         _check_proof(row, where, erased, audit)
         before = row["hash"]
     if lead_id is None:
-        _check_anchors(conn, keys, audit)
+        _check_states(conn, audit)
+        _check_anchors(conn, keys, audit, kept or {})
     return audit
+
+
+def _check_states(conn: Connection, audit: Audit) -> None:
+    """What people stand on was made from a line; where that line is not, it was removed."""
+    query = (
+        select(_state.c.lead_id, _state.c.purpose, _state.c.channel)
+        .join(_entry, _entry.c.id == _state.c.entry_id, isouter=True)
+        .where(_state.c.entry_id.is_not(None), _entry.c.id.is_(None))
+    )
+    for row in conn.execute(query.order_by(_state.c.lead_id)):
+        text = f"the line behind {row.purpose} by {row.channel} is not there"
+        audit.findings.append(Finding(f"lead {row.lead_id}", "removed", text))
+
+
+def anchors(conn: Connection) -> list[dict[str, Any]]:
+    """Every daily anchor, to be kept where nobody who can change the database can change it."""
+    rows = conn.execute(select(_anchor.c.day, _anchor.c.hash, _anchor.c.heads, _anchor.c.last_entry_id))
+    return sorted((dict(row._mapping) for row in rows), key=lambda a: str(a["day"]))
 
 
 def _lines(conn: Connection, lead_id: int | None) -> Iterator[Mapping[str, Any]]:
@@ -147,12 +173,17 @@ def _day_end(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), UTC)
 
 
-def _check_anchors(conn: Connection, keys: Keys, audit: Audit) -> None:
+def _check_anchors(conn: Connection, keys: Keys, audit: Audit, kept: Mapping[str, str]) -> None:
     before = ""
+    missing = dict(kept)
     for row in conn.execute(select(_anchor).order_by(_anchor.c.day)).all():
         audit.anchors += 1
         made = _sum_up(conn, keys, date.fromisoformat(row.day), before)
         if (made["hash"], made["heads"], made["last_entry_id"]) != (row.hash, row.heads, row.last_entry_id):
             text = "the lines of this day are not those it was made from: something was removed, altered or put in"
             audit.findings.append(Finding(f"anchor {row.day}", "anchor", text))
+        if missing.pop(row.day, row.hash) != row.hash:
+            audit.findings.append(Finding(f"anchor {row.day}", "anchor", "is not the one that was kept elsewhere"))
         before = row.hash
+    for day in sorted(missing):
+        audit.findings.append(Finding(f"anchor {day}", "anchor", "was kept elsewhere and is not here any more"))
