@@ -7,7 +7,6 @@ turns so that both meet the same noise; the ratio of the sums counts.
 from __future__ import annotations
 
 import asyncio
-import resource
 import tempfile
 import time
 from collections import deque
@@ -16,61 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import aiosmtplib
-import uvloop
 
-from nurture.mail.smtp import SmtpTransport
-from nurture.mail.transport import Route
 from nurture.model.delivery import Delivery, Outgoing
-from nurture.model.template import Copy
-from nurture.stages import send
-from nurture.store import open_store
-from tests.bench import letter, naive
+from tests.bench import naive
+from tests.bench.crowd import CONNECTIONS, cpu, drain, fill, person, transport, world
 from tests.bench.sink import sink
-from tests.mail.world import NOW, World, library, template
 from tests.postgres import NoPostgres, cluster, make_database
 
-NAMES = ("Anna", "José", "Zoë", "John", "Mary", "Łukasz", "Priya", "Chen", "Fatima", "Kim", "Søren", "Olga")
-COMPANIES = ("Müller & Söhne", "Nordwind", "Example Ltd", "Acme Sample", "O'Hara \"Best\" Tools", "")
-CONNECTIONS = 10
 TURNS = 4
 OURS, THEIRS = 3000, 250
 """Messages per turn."""
 Entry = dict[str, Any]
-
-
-def cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def person(i: int) -> dict[str, Any]:
-    r = i * 2654435761 & 0xFFFFFFFF
-    return {
-        "first_name": NAMES[r % len(NAMES)], "last_name": "Doe", "company": COMPANIES[r // 13 % len(COMPANIES)],
-        "interest": "reporting", "city": ("Berlin", "", "Kraków")[r // 3 % 3], "team_size": 3 + r % 40,
-    }
-
-
-def world(url: str, port: int, connections: int = CONNECTIONS) -> World:
-    store = open_store(url)
-    store.create()
-    copy = Copy("en", letter.SUBJECT, "Ten minutes, one plan", letter.HTML, "html", letter.TEXT)
-    transport = SmtpTransport([Route("main", "127.0.0.1", port, connections=connections)], loop=uvloop.new_event_loop)
-    return World(store, transport, library(templates={"awareness/guide": template(copies={"en": copy})}))
-
-
-def fill(made: World, n: int, first: int) -> None:
-    """n leads with a message due each, no two leads' profiles alike in order."""
-    leads = [{"fields": {k: {"v": v} for k, v in person(i).items()}} for i in range(first, first + n)]
-    made.add(n, first=first, each=leads)
-
-
-def drain(made: World) -> int:
-    sent = 0
-    while (tally := send.run(made.parts, now=NOW, limit=1000, owner="bench")).due:
-        assert tally.sent == tally.due and tally.balanced()
-        sent += tally.sent
-    return sent
 
 
 def whole_job(name: str, url: str, target: float) -> Entry:
@@ -83,7 +38,7 @@ def whole_job(name: str, url: str, target: float) -> Entry:
         for turn in range(TURNS + 1):
             n = OURS if turn else 200
             fill(made, n, first=1 + turn * OURS)
-            for who, job in (("naive", lambda: asyncio.run(theirs.run(THEIRS))), ("ours", lambda: drain(made))):
+            for who, job in (("naive", lambda: asyncio.run(theirs.run(THEIRS))), ("ours", lambda: drain(made.parts))):
                 began, at = cpu(), time.perf_counter()
                 done = job()
                 if turn:
@@ -148,11 +103,11 @@ async def _pool(port: int, raw: bytes, n: int) -> None:
 
 
 def _ours(port: int, raw: bytes, n: int) -> None:
-    transport = SmtpTransport([Route("main", "127.0.0.1", port, connections=CONNECTIONS)], loop=uvloop.new_event_loop)
+    ours = transport(port)
     waiting = deque(Outgoing(i, raw, "b@example.com", f"lead{i}@example.org") for i in range(n))
     answers: list[Delivery] = []
-    transport.pump(lambda k: [waiting.popleft() for _ in range(min(k, len(waiting)))], answers.append)
-    transport.close()
+    ours.pump(lambda k: [waiting.popleft() for _ in range(min(k, len(waiting)))], answers.append)
+    ours.close()
     assert len(answers) == n and all(a.reply.code == 250 for a in answers)
 
 

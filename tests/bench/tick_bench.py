@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from nurture import pipeline
 from nurture.store.tables import EnrollmentRow, LeadRow, MessageRow
-from tests.bench.send_bench import cpu, drain, fill, world
+from tests.bench.crowd import cpu, drain, fill, world
 from tests.bench.sink import sink
 from tests.mail.world import NOW, World
 
@@ -46,12 +46,12 @@ def cost(stored: int) -> float:
     with tempfile.TemporaryDirectory() as folder, sink() as port:
         made = world(f"sqlite:///{folder}/tick.db", port)
         fill(made, 200, first=1)
-        drain(made)
+        drain(made.parts)
         fill(made, DUE, first=1001)
         store_more(made, max(stored - DUE, 0), first=1_000_001)
         began = cpu()
         pipeline.due_now(made.parts, now=NOW)
-        sent = drain(made)
+        sent = drain(made.parts)
         pipeline.due_now(made.parts, now=NOW)
         used = cpu() - began
         made.transport.close()
