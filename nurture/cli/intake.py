@@ -35,6 +35,8 @@ DESK = frozenset({"converted", "customer"})
 
 _FILE = typer.Argument(help="The file, or - for standard input.")
 _MAP = typer.Option(None, "--map", help="What the columns mean: a *.map.yaml file.")
+_START_MAP = typer.Option(None, "--start-map", help="Write a first map there from the file's header, import nothing.")
+_HOW_TO_MAP = "say --map FILE.map.yaml; nurture import FILE --start-map FILE.map.yaml writes a first one"
 _DRY = typer.Option(False, "--dry-run", help="Only say what would happen.")
 _YES = typer.Option(False, "--yes", "-y", help="Do not ask.")
 _BY = typer.Option("command line", "--by", help="Whose import it is, for the record.")
@@ -51,23 +53,30 @@ def register(app: typer.Typer) -> None:
 def import_people(
     file: str = _FILE,
     map_path: Path | None = _MAP,
+    start_map: Path | None = _START_MAP,
     dry_run: bool = _DRY,
     yes: bool = _YES,
     by: str = _BY,
     as_json: bool = _JSON,
 ) -> None:
     """Bring people in from a CSV file. Who is new and who may be mailed is said before anything is written."""
+    from nurture.intake.first_map import fit_to
     from nurture.intake.people import PeopleImport
-    from nurture.model.tokens import Keys
+    from nurture.model.company import BUILT_IN_FIELDS
 
-    chosen = settings()
+    if start_map is not None:
+        write_first_map(file, start_map)
+        raise typer.Exit(FINE)
     rules = load_map(map_path)
     with opened(file) as source:
-        store = open_database(chosen)
-        keys = Keys.from_secrets(chosen.secrets())
-        work = PeopleImport(store, source, rules, keys=keys, now=chosen.clock().now())
+        parts, clock = open_parts()
+        strange: list[str] = []
+        if parts.applied:
+            rules, strange = fit_to(rules, {**BUILT_IN_FIELDS, **parts.library.company.lead_fields})
+        work = PeopleImport(parts.store, source, rules, keys=parts.keys, now=clock.now())
         with progress("reading", source.size) as step:
             forecast = work.forecast(step)
+        forecast.notes += strange
         if not as_json:
             show_forecast(forecast, source.name)
         if dry_run:
@@ -203,7 +212,7 @@ def load_map(path: Path | None) -> ImportMap:
     from nurture.intake.map_file import MapMistakes, read_map
 
     if path is None:
-        raise UsageError("no map", fix="say what the columns mean: --map campaigns/imports/NAME.map.yaml")
+        raise UsageError("no map: what do the columns mean?", fix=_HOW_TO_MAP)
     try:
         return read_map(path)
     except MapMistakes as wrong:
@@ -211,6 +220,28 @@ def load_map(path: Path | None) -> ImportMap:
             head, *fix = str(problem).splitlines()
             err.print(Text("\n    ".join(plain(line.strip()) for line in (head, *fix))), soft_wrap=True)
         raise
+
+
+def write_first_map(file: str, to: Path) -> None:
+    """A map to begin with, from the header of `file`. Raises UsageError where `to` is there already."""
+    from nurture.intake.first_map import propose
+    from nurture.intake.text import open_table
+    from nurture.model.company import BUILT_IN_FIELDS
+
+    parts, _ = open_parts()
+    with opened(file) as source:
+        header = [name for name in open_table(source.content, columns=())[0].header if name]
+    fields = {**BUILT_IN_FIELDS, **parts.library.company.lead_fields}
+    begun = propose(header, name=Path(file).stem if file != "-" else "people", fields=fields)
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with to.open("x", encoding="utf-8") as written:
+            written.write(begun)
+    except FileExistsError:
+        raise UsageError(f"{plain(to)} is there already", fix="choose another name; nothing is written over") from None
+    except OSError as wrong:
+        raise UsageError(f"{plain(to)} cannot be written: {wrong.strerror}") from None
+    out.print(Text(f"{plain(to)}: look at every line, then nurture import {plain(file)} --map {plain(to)} --dry-run"))
 
 
 @contextmanager
