@@ -13,6 +13,9 @@ from nurture.model.inbound import Envelope
 _RE: Final = re.compile(r"^\s*(re|aw|odp|sv|tr|antw)\s*:", re.IGNORECASE)
 
 
+AWAY_WITHIN: Final = 400
+
+
 def receipt(mail: Mail) -> str | None:
     """By what it is a disposition notice (RFC 8098), or None."""
     if mail.of_type("message/disposition-notification"):
@@ -25,7 +28,7 @@ def receipt(mail: Mail) -> str | None:
     return None
 
 
-def automatic(mail: Mail, envelope: Envelope, sender: str) -> str | None:
+def automatic(mail: Mail, envelope: Envelope, sender: str, text: str) -> str | None:
     """By what a mail shows that no person wrote it to us (RFC 3834 and what was there before it), or None."""
     submitted = mail.header("Auto-Submitted").lower().split(";")[0].strip()
     if submitted and submitted != "no":
@@ -44,6 +47,8 @@ def automatic(mail: Mail, envelope: Envelope, sender: str) -> str | None:
     subject = mail.header("Subject")
     if words.AWAY_SUBJECT.match(subject) and not _RE.match(subject):
         return "subject of an automatic answer"
+    if words.AWAY_TEXT.search(text[:AWAY_WITHIN]) and not words.ANSWER_SUBJECT.match(subject):
+        return "its first words say that it is automatic"
     if envelope.sender == "" or mail.header("Return-Path") == "<>":
         return "null sender"
     return "nobody reads its sender" if words.NOBODY.match(sender) else None

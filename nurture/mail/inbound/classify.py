@@ -59,7 +59,7 @@ def _no_report(mail: Mail, envelope: Envelope, base: dict[str, object], ours: Tr
         return _as(base, Kind.UNSUBSCRIBE, "sent to an unsubscribe address", traces=ours)
     if prose.by_mail_system(mail):
         return _as(base, Kind.REVIEW, "a mail system says something that we do not understand", traces=ours)
-    machine = automatic.automatic(mail, envelope, sender)
+    machine = automatic.automatic(mail, envelope, sender, text)
     if machine is not None:
         back = automatic.back_on(f"{subject}\n{text}", seen=mail.date.date() if mail.date else EPOCH)
         return _as(base, Kind.AUTO_REPLY, machine, traces=ours, back_on=back)

@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from nurture.mail.inbound import words
+from nurture.mail.inbound.message import ADDRESS
 from nurture.model.inbound import Action, Reason, Struck
 
 ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.([0-7])\.(\d{1,3})(?!\d|\.\d)")
@@ -69,7 +70,8 @@ _ORDER: Final = (
 
 def by_words(text: str) -> Reason:
     """What the words alone say."""
-    text = " ".join(text[:4000].split())
+    # An address has dots and words of its own; here it only matters that it is one.
+    text = ADDRESS.sub("somebody", " ".join(text[:4000].split()))
     for reason, pattern in _ORDER:
         if pattern.search(text):
             if reason is Reason.NO_DOMAIN and words.TRY_AGAIN.search(text):

@@ -27,13 +27,13 @@ TOO_BIG: Final = _any(
     r"message size exceed", r"exceed(s|ed)? (the )?(maximum|max|size|fixed) [\w ]{0,20}(message )?(size|limit)", r"message file too big",
 )
 SPAM: Final = _any(
-    r"\bspam\b", r"spamhaus|spamcop|barracudacentral|\bsorbs\b|\bdnsbl\b|\brbl\b|\buribl\b|\bsurbl\b", r"black.?list|block.?list|deny.?list",
-    r"reputation", r"junk (mail|e-?mail)", r"unsolicited", r"content (was )?rejected", r"virus", r"listed (in|at|by|on) ",
+    r"\bspam", r"spamhaus|spamcop|barracudacentral|\bsorbs\b|\bdnsbl\b|\brbl\b|\buribl\b|\bsurbl\b", r"black.?list|block.?list|deny.?list",
+    r"reputation", r"junk (mail|e-?mail)", r"unsolicited", r"content (was )?rejected", r"virus", r"(?<!not )listed (in|at|by|on) ",
 )
 POLICY: Final = _any(
     r"polic(y|ies)", r"\bdmarc\b|\bspf\b|\bdkim\b|unauthenticated", r"not authori[sz]ed|not permitted|not allowed to|access denied|permission denied",
     r"(has been |was |are |is |been )blocked", r"rate.?limit|too many|throttl|grey.?list|gray.?list", r"authentication required",
-    r"restricted|only accepts? (mail|messages)|members? only|not accepting (mail|messages) from", r"administrative(ly)? prohibit",
+    r"white ?list|requires? confirmation|restricted|only accepts? (mail|messages)|members? only|not accepting (mail|messages) from", r"administrative(ly)? prohibit",
     r"tls (is )?required|must issue a starttls", r"client host rejected|sender verify failed|sender (address )?rejected",
     r"RESOLVER\.RST", r"transport rules?",
 )
@@ -48,15 +48,15 @@ DISABLED: Final = _any(
 NO_ADDRESS: Final = _any(
     r"user[^.\n]{0,40}\bunknown\b", r"unknown (local[- ]?part|user|recipient|address|mailbox|account|to address|alias|virtual)",
     r"no such (user|recipient|mailbox|address|person|account|local|email|id|name|alias|mail ?drop)",
-    r"(user|mailbox|recipient|address|account|e-?mail|alias|name|inbox|box|login)\b[^.\n]{0,120}"
+    r"(user|mailbox|recipient|address|account|e-?mail|alias|name|inbox|box|login|rcpt|somebody)\b[^.\n]{0,120}"
     r"(does(n't| not) exist|doesnt exist|not exist|could ?n[o']t be found|(was |is |were )?not found|can(no|')t be found|does not appear"
     r"|is (not |no longer |in)valid|not (be )?recogni[sz]ed|(is )?no longer (available|valid|exists|in use|here)|not (a )?known|unavailable: not found|is unknown|not listed)",
     r"invalid (recipient|mailbox|user|address|final delivery|account|local)", r"(recipient|address|mailbox)[^.\n]{0,30}\binvalid\b",
     r"recipient[^.\n]{0,20}(unknown|not found|rejected: undeliverable)", r"(address|mailbox|recipient) (unknown|not found)",
     r"not a (known|valid|local|registered) (user|recipient|mailbox|address|account)|not a valid mailbox", r"unrouteable address|unroutable address",
-    r"no (mailbox|account|user|valid recipient|one)\b[^.\n]{0,30}(here|by that name|with that name|found)", r"there is no (user|account|mailbox|such)",
+    r"no (mail ?box|account|user|valid recipient|one)\b[^.\n]{0,30}(here|by that name|with that name|found|available)", r"there is no (user|account|mailbox|such)",
     r"not (our|one of our|my) (customer|user)", r"recipientnotfound|RecipNotFound|RESOLVER\.ADR\.(RecipNotFound|ExRecipNotFound|RecipientNotFound|InvalidSmtp|BadPrimary)",
-    r"bad (destination|recipient|address)( email)?( address)?|bad destination mailbox", r"(no|not a) match(ing)? (in|for)|not (listed )?in [\w ]{0,30}directory|not found in directory",
+    r"bad[ _](destination|recipient|address)( email)?( address)?|bad destination mailbox", r"(no|not a) match(ing)? (in|for)|not (listed )?in [\w ]{0,30}directory|not found in directory",
     r"destination (mailbox )?address (rejected|invalid|unknown)", r"user (is )?not (found|known|listed)|user name is unknown|unknown name",
     r"requested action not taken: mailbox unavailable", r"mailbox unavailable( or access denied)?( -|$| \()", r"no longer (works|employed|with)",
     r"AS\(2018062[78]\d", r"has left the (company|organi[sz]ation)", r"isn't (a |one )?\w* ?user|is not a (\w+ )?user|couldn't be delivered[^.\n]{0,60}wasn't found",
@@ -70,8 +70,8 @@ NO_ADDRESS: Final = _any(
     r"宛先不明|ユーザーが見つかりません|不明",
 )
 NO_DOMAIN: Final = _any(
-    r"(host|domain|server)( name| or domain name|name)?[^.\n]{0,60}(not (be )?found|unknown|does(n't| not) exist|couldn't be found|no such|nicht gefunden|unresolvable)",
-    r"(unknown|no such|invalid|bad|illegal) (host|domain|mail host)(?! name syntax)", r"nxdomain", r"null ?mx", r"no (mx|mail exchange|mail exchanger|a|dns)[^.\n]{0,30}(record|host|found|data)",
+    r"(host|domain)( name| or domain name|name)?[^.:\n]{0,40}(not (be )?found|unknown|does(n't| not) exist|couldn't be found|nicht gefunden|unresolvable)",
+    r"name or service not known|(unknown|no such|invalid|bad|illegal) (host|domain|mail host)(?! name syntax)", r"nxdomain", r"null ?mx", r"no (mx|mail exchange|mail exchanger|a|dns)[^.\n]{0,30}(record|host|found|data)",
     r"name (service|server) error[^.\n]{0,80}(host not found|type=)", r"unrouteable (mail )?domain|all relevant mx records point to non-?existent",
     r"couldn'?t find any host (named|by that name)", r"unable to (resolve|find|lookup)[^.\n]{0,20}(host|domain|mx|dns)", r"domain (is )?(not (valid|accept)|invalid|expired)",
     r"does not accept mail", r"address lookup failed", r"cannot find your (hostname|domain)", r"there is no host", r"domaine? introuvable|domain existiert nicht|domena nie istnieje|doména neexistuje",
@@ -85,7 +85,7 @@ EXPIRED: Final = _any(
 )
 NETWORK: Final = _any(
     r"not reachable|unreachable|connection (refused|timed? ?out|reset|lost|closed|died|failed)|conversation with|no route to host|network (is )?unreachable|host (is )?(down|unreachable)",
-    r"unable to connect|couldn't connect|could not connect|connect to|timed out|no answer from host|server (is )?(busy|unavailable|down)|service (is )?unavailable",
+    r"unable to connect|couldn't connect|could not connect|connect to|timed out|no answer from host|server (is )?(busy|unavailable|down)|service (is |currently )?unavailable",
     r"bad connection|deferred: |i/o error|system error|local error|configuration (error|problem)|can(no|')t create output|unable to open",
 )
 CONTENT: Final = _any(r"attachment|(message|mail|content)[^.\n]{0,30}(malformed|not rfc|invalid header|8 ?bit)|bare lf|header (is )?(missing|invalid)|media type")
@@ -196,3 +196,8 @@ ORIGINAL_MARK: Final = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 COMPLAINT_SUBJECT: Final = re.compile(r"^\W*(complaint about message from|(abuse|spam|fbl|feedback) (complaint|report)|email feedback report|junk mail report)", re.IGNORECASE)
+AWAY_TEXT: Final = re.compile(
+    r"\b(this is an? )?(auto(mated|matic|matically|generated)|system)[- ](generated )?(response|reply|answer|message)\b|^\W*(hello|hi|dear \w+|thank you[^.\n]{0,60})?\W*i('m| am| will be) (currently )?(out of (the )?office|on (annual |parental |maternity |sick )?leave|on vacation|on holidays?)\b"
+    r"|automatische (antwort|nachricht|e-?mail)|automatisch (generiert|erstellt)|wiadomość (została )?(wygenerowana )?automatyczn|automatická (zpráva|odpověď)|(réponse|message) (automatique|généré automatiquement)|автоматическ\w+ (ответ|сообщени)",
+    re.IGNORECASE,
+)
