@@ -59,6 +59,7 @@ class Clockwork:
         self.lost = threading.Event()
         self._scheduler: BackgroundScheduler | None = None
         self._said = ""
+        self._failing = False
 
     def take(self, mode: str = "embedded") -> None:
         """Become this database's clock. Raises Refused where another one is alive."""
@@ -87,6 +88,7 @@ class Clockwork:
         books: dict[str, Tally] = {}
         if self.lost.is_set():
             return books
+        self._failing = False
         applied = refresh(self.work.parts)
         self._look_at_files(again=applied)
         due = self._due(None)
@@ -98,7 +100,8 @@ class Clockwork:
             try:
                 found = self.engine.run(job)
             except RunFailed as failed:
-                log.error("%s: %s; it is tried again with the next tick", job.name, failed)
+                self._failing = True
+                self._say_once(f"{job.name} is tried again with each tick: {failed.told}")
                 continue
             due = self._due(None)  # what one job did may be work for the next
             if self.observer is not None:
@@ -155,7 +158,8 @@ class Clockwork:
     def _guarded_tick(self) -> None:
         try:
             self.tick()
-            self._said = ""
+            if not self._failing:
+                self._said = ""
         except ClockJumpedBack as back:
             self._say_once(back.message)
         except NurtureError as known:

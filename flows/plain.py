@@ -17,11 +17,17 @@ Chunk = Callable[[str, int, str | None], dict[str, int]]
 
 
 class RunFailed(RuntimeError):
-    """Says which stage failed and how, and no more: Prefect keeps this text, our own log has the details."""
+    """Says which stage failed and how, and no more: Prefect keeps this text, our own log has the details.
+
+    `told` is for whoever runs this: the sentence of an error we know, with how to mend it.
+    """
 
     def __init__(self, stage: str, error: Exception) -> None:
         super().__init__(f"{stage}: {type(error).__name__}; the log of this process says more")
         self.retry = isinstance(error, NurtureError) and error.retry
+        self.told = str(self)
+        if isinstance(error, NurtureError):
+            self.told = f"{error.message.rstrip('.')}. {error.fix}".strip()
 
 
 def chunk(work: Work, stage: str, funnel_stage: str | None) -> dict[str, int]:
@@ -30,6 +36,8 @@ def chunk(work: Work, stage: str, funnel_stage: str | None) -> dict[str, int]:
         tally = run_stage(
             work.parts, stage, now=work.clock.now(), owner=work.owner, funnel_stage=funnel_stage, limit=work.limit
         )
+    except NurtureError as known:
+        raise RunFailed(stage, known) from None
     except Exception as error:
         # The details may name people; they stay in our log.
         log.exception("stage %s failed", stage)
