@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,6 +167,7 @@ def simulate(
     campaigns: Folder = None,
     most: Annotated[int, typer.Option(help="Leads to list on each side.")] = 20,
     save: Annotated[bool, typer.Option(help="Keep the report beside the agreement.")] = True,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Replay up to this day instead of today.")] = None,
     as_json: Json = False,
 ) -> None:
     """Replay the last days under the proposed rules: who would newly qualify, who would drop, how many a day.
@@ -177,10 +178,9 @@ def simulate(
 
     library = _proposed(campaigns)
     parts, clock = open_parts()
-    made = forecast(parts.store, parts.library, library, now=clock.now(), days=days)
-    document = {
-        "from": _address(parts.library), "to": _address(library), "at": clock.now().isoformat(), **made.as_dict(),
-    }
+    now = datetime.combine(_day(as_of), time(), UTC) if as_of else clock.now()
+    made = forecast(parts.store, parts.library, library, now=now, days=days)
+    document = {"from": _address(parts.library), "to": _address(library), "at": now.isoformat(), **made.as_dict()}
     if save:
         path = _report(campaigns, document["to"]["content"])
         path.parent.mkdir(parents=True, exist_ok=True)

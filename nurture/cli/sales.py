@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
@@ -38,10 +39,22 @@ def _done(decided: Decided, as_json: bool) -> None:
         return
     again = " (was decided already)" if decided.repeated else ""
     reason = f", {decided.reason}" if decided.reason else ""
-    out.print(Text(plain(f"{decided.decision}{reason}: lead {decided.lead_id} is {decided.stage}{again}")))
+    what = f"hand-off {decided.handoff_id}, lead {decided.lead_id} is {decided.stage}"
+    out.print(Text(plain(f"{decided.decision}{reason}: {what}{again}")))
     for name, value in decided.more.items():
         if value not in (None, [], {}, "", False) and name not in ("type", "lead", "cycle"):
-            out.print(Text(plain(f"  {name.replace('_', ' ')}: {value}")))
+            out.print(Text(plain(f"  {name.replace('_', ' ')}: {_said(value)}")))
+
+
+def _said(value: Any) -> str:
+    """A part of a report as a person reads it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_said(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(_said(one) for one in value)
+    if isinstance(value, str) and value[10:11] == "T":
+        return f"{datetime.fromisoformat(value):%d %b %Y}"
+    return str(value)
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -53,7 +66,7 @@ def _day(text: str | None, option: str) -> date | None:
         raise UsageError(f"`{text}` is not a date", fix=f"{option} 2027-03-01") from None
 
 
-def _pairs(given: list[str], option: str) -> dict[str, str]:
+def pairs(given: list[str], option: str) -> dict[str, str]:
     pairs = {}
     for one in given:
         name, sign, value = one.partition("=")
@@ -78,17 +91,17 @@ def list_(
     states = ("open", "accepted", "rejected", "recycled", "expired", "revoked", "converted")
     with parts.store.read() as conn:
         found = handoffs.listing(conn, queue=queue, owner=owner, states=states if everything else states[:2])
-    now = clock.now()
+    now, zone = clock.now(), parts.library.agreement.calendar.zone
     rows = [
         {
             "handoff": h["id"],
             "lead": h["lead_id"],
             "who": _name(h),
             "cell": h["cell"],
-            "fast": h["fast"],
+            "fast": h["fast"] if as_json else "fast" if h["fast"] else "",
             "state": h["state"],
             "owner": h["owner"],
-            "due": _when(h["due_at"]),
+            "due": h["due_at"] if as_json else _when(h["due_at"], zone),
             "late": _late(h, now),
         }
         for h in found
@@ -96,7 +109,7 @@ def list_(
     said = review_text(parts.library.agreement, now)
     if said is not None and not as_json:
         out.print(Text(plain(said[1]), style="yellow"))
-    show(rows, as_json=as_json, title="Hand-offs")
+    show(rows, as_json=as_json, title=f"Hand-offs (times of {zone})")
 
 
 def _late(handoff: dict[str, Any], now: datetime) -> str:
@@ -110,8 +123,8 @@ def _name(handoff: dict[str, Any]) -> str:
     return f"{name}, {fields['company']}" if fields.get("company") else str(name or handoff["lead_id"])
 
 
-def _when(at: datetime | None) -> str:
-    return f"{at:%a %d %b %H:%M} UTC" if at is not None else ""
+def _when(at: datetime | None, zone: str) -> str:
+    return f"{at.astimezone(ZoneInfo(zone)):%a %d %b %H:%M}" if at is not None else ""
 
 
 @sales.command("show")
@@ -133,19 +146,20 @@ def show_(handoff: Handoff, as_json: Json = False) -> None:
         emit_json({"handoff": found, "decisions": decided, "timers": running, "activities": done, "bant": bant})
         return
     link = handoff_link(parts.public_url, parts.keys, found.id)
+    zone = parts.library.agreement.calendar.zone
     out.print(Text("\n".join(plain(line) for line in packet.text(found.packet, link=link).splitlines())))
     out.print()
     out.print(Text(plain(f"{found.state}, owner {found.owner or 'nobody yet'}, queue {found.queue}, agreement "
                          f"{found.agreement_version} {(found.agreement_sha or '')[:12]}")))
     rows = [
-        {"for": DEADLINES.get(t["kind"], t["kind"]), "due": _when(t["due_at"]), "met": _when(t["met_at"]),
-         "missed": _when(t["breached_at"])} for t in running
+        {"for": DEADLINES.get(t["kind"], t["kind"]), "due": _when(t["due_at"], zone), "met": _when(t["met_at"], zone),
+         "missed": _when(t["breached_at"], zone)} for t in running
     ]
-    show(rows, as_json=False, title="Deadlines")
+    show(rows, as_json=False, title=f"Deadlines (times of {zone})")
     show(
         [
             {
-                "when": _when(d["at"]),
+                "when": _when(d["at"], zone),
                 "who": d["actor_id"],
                 "what": d["decision"],
                 "reason": d["reason"],
@@ -216,8 +230,8 @@ def qualify(
     from nurture.stages import desk
 
     parts, clock = open_parts()
-    _done(desk.qualify(parts, handoff, bant=_pairs(bant or [], "--bant"), by=by, now=clock.now(), note=note,
-                       notes=_pairs(bant_note or [], "--bant-note")), as_json)
+    _done(desk.qualify(parts, handoff, bant=pairs(bant or [], "--bant"), by=by, now=clock.now(), note=note,
+                       notes=pairs(bant_note or [], "--bant-note")), as_json)
 
 
 @sales.command()
@@ -250,6 +264,18 @@ def level(
     _done(worked.reach(parts, handoff, level=level, by=by, now=clock.now(), note=note), as_json)
 
 
+@sales.command("pass")
+def pass_(
+    handoff: Handoff, to: Annotated[str, typer.Option(help="Another seller of sales.yaml.")], by: As,
+    note: Note = None, as_json: Json = False,
+) -> None:
+    """Pass an accepted lead on to another seller: to the account executive, say."""
+    from nurture.stages import worked
+
+    parts, clock = open_parts()
+    _done(worked.hand_on(parts, handoff, to=to, by=by, now=clock.now(), note=note), as_json)
+
+
 @sales.command()
 def take(
     lead: Annotated[str, typer.Argument(help="A lead's number, e-mail address or external id.")], by: As,
@@ -262,7 +288,7 @@ def take(
 
     parts, clock = open_parts()
     _done(desk.take(parts, find_lead(parts.store, lead), by=by, reason=reason or "", now=clock.now(), queue=queue,
-                    overrides=_pairs(override or [], "--override")), as_json)
+                    overrides=pairs(override or [], "--override")), as_json)
 
 
 @sales.command()
@@ -322,7 +348,7 @@ def convert(
         raise UsageError(f"`{affiliation}` is not an affiliation", fix="--affiliation move or --affiliation second")
     choice = conversion.Choice(
         account=_number_or_new(account, "--account"), contact=_number_or_new(contact, "--contact"),
-        deal=_deal(deal, amount, currency, _day(close_on, "--close-on")), overrides=_pairs(field or [], "--field"),
+        deal=_deal(deal, amount, currency, _day(close_on, "--close-on")), overrides=pairs(field or [], "--field"),
         confirm_duplicate=confirm_duplicate, affiliation=affiliation,  # type: ignore[arg-type]  # checked above
     )
     _done(conversion.convert(parts, handoff, choice, by=by, now=clock.now(), note=note), as_json)

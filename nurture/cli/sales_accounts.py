@@ -16,6 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 def register(sales: typer.Typer) -> None:
     sales.command("account")(account)
+    sales.command("contact")(contact)
     sales.command("results")(results)
 
 
@@ -42,9 +43,32 @@ def account(
     out.print(
         Text(plain(f"{view['name']}: engagement {view['engagement'] / 1000:.1f}, owner {view['owner'] or 'nobody'}"))
     )
-    show(view["people"], as_json=False, title="People")
+    people = [{**p, "engagement": f"{p['engagement'] / 1000:.1f}"} for p in view["people"]]
+    show(people, as_json=False, title="People")
+    deal = view["open_deal"]
+    if deal is not None:
+        out.print(Text(plain(f"Open deal: {deal['name']}")))
     if view["roles"]:
         out.print(table("Roles", ("role", "covered"), [(r, "yes" if c else "no") for r, c in view["roles"].items()]))
+
+
+def contact(
+    number: Annotated[int, typer.Argument(help="The account's number.")],
+    email: Annotated[str, typer.Option(help="The person's address.")],
+    by: Annotated[str, typer.Option("--as", help="Who adds it: a seller of sales.yaml.", envvar="NURTURE_SELLER")],
+    field: Annotated[list[str] | None, typer.Option(help="first_name=Anna, role=partner ...; several times.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add somebody you know at an organisation who never was a lead. Nothing is sent to them."""
+    from nurture.cli.sales import pairs
+    from nurture.stages import contacts
+
+    parts, clock = open_parts()
+    made, new = contacts.add(parts, number, email=email, fields=pairs(field or [], "--field"), by=by, now=clock.now())
+    if as_json:
+        emit_json({"contact": made, "account": number, "new": new})
+        return
+    out.print(Text(f"contact {made} at account {number}{'' if new else ' (was known already)'}"))
 
 
 def results(

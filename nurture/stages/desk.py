@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from nurture.decide import recycle as recycling
 from nurture.decide import sla
@@ -102,7 +103,8 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
         if fields:
             people.learn(conn, handoff.lead_id, {"wanted_fields": list(fields)}, origin="sales",
                          source=f"hand-off {handoff.id}", now=now)
-        until = back.cool_off_until.isoformat() if back.cool_off_until else None
+        zone = ZoneInfo(agreement.calendar.zone)
+        until = back.cool_off_until.astimezone(zone).isoformat() if back.cool_off_until else None
         return desk.keep(cool_off_until=until, mode=back.mode, track=back.track, fields=list(fields))
 
 

@@ -210,8 +210,9 @@ def account_points(people: Iterable[Mapping[str, Any]]) -> int:
 def person_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """One colleague as sales sees them."""
     fields = {name: held.get("v") for name, held in row["fields"].items()}
-    return {"lead": row["id"], "role": fields.get("role"), "stage": row["stage"], "engagement": row["engagement"],
-            "cell": row["cell"], "handoff": row["handoff"], "owner": row["owner"]}
+    name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part))
+    return {"lead": row["id"], "name": name, "role": fields.get("role"), "stage": row["stage"],
+            "engagement": row["engagement"], "cell": row["cell"], "handoff": row["handoff"], "owner": row["owner"]}
 
 
 def _trip(conn: Connection, handoff: Handoff) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Final
 from nurture.errors import Refused
 from nurture.model.words import Stage
 from nurture.parts import Parts
+from nurture.stages import opening
 from nurture.stages.desk import Decided, Desk, key_of, who
 from nurture.store import handoffs, lifecycle, timers
 
@@ -58,3 +59,29 @@ def reach(parts: Parts, handoff_id: int, *, level: str, by: str, now: datetime, 
                 "note": note, "content": level, "actor_id": seller.id, "at": now,
             })
         return Decided("level", handoff.id, handoff.lead_id, desk.stage.value, level, repeated=not new)
+
+
+def hand_on(parts: Parts, handoff_id: int, *, to: str, by: str, now: datetime, note: str | None = None,
+            key: str | None = None, expected_version: int | None = None) -> Decided:
+    """Give a lead one works on to another seller: an SDR to the account executive. Clocks run on, theirs now.
+
+    Raises:
+        Refused: `needs_human` for somebody who is no seller, `not_from_here` for a hand-off nobody has accepted.
+    """
+    seller, other = who(parts, by), who(parts, to)
+    with parts.store.begin() as conn:
+        desk = Desk(parts, conn, handoff_id, seller, "hand_on", key, now, note=note, unique=now.isoformat())
+        handoff = desk.still_open(expected_version)
+        if handoff.state != "accepted":
+            raise Refused("Nobody has accepted this hand-off yet.", code="not_from_here", fix="accept it first")
+        if handoff.owner == other.id:
+            return Decided("hand_on", handoff.id, handoff.lead_id, desk.stage.value, other.id, repeated=True)
+        handoffs.log_activity(conn, {
+            "key": desk.key, "lead_id": handoff.lead_id, "handoff_id": handoff.id, "kind": "hand_on",
+            "note": note, "content": other.id, "actor_id": seller.id, "at": now,
+        })
+        changed = handoffs.change(conn, handoff, owner=other.id, previous_owner=handoff.owner)
+        timers.hand_over(conn, handoff.id, other.id)
+        said = f"{seller.name} passes this lead on to you.{' ' + note if note else ''}"
+        opening.tell(parts, conn, changed, "A lead was passed on to you", said, key=f"hand_on/{desk.key}", now=now)
+        return Decided("hand_on", handoff.id, handoff.lead_id, desk.stage.value, other.id)

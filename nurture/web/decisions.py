@@ -63,6 +63,7 @@ class Choice(BaseModel):
     bant: dict[str, str] = Field(default_factory=dict, max_length=4)
     kind: str = Field(default="call", max_length=32)
     outcome: str | None = Field(default=None, max_length=200)
+    to: str | None = Field(default=None, max_length=64)
     level: str | None = Field(default=None, max_length=64)
     content: str | None = Field(default=None, max_length=200)
     fields: tuple[str, ...] = Field(default=(), max_length=20)
@@ -93,6 +94,7 @@ ACTS: Mapping[str, Act] = {
         p, i, kind=c.kind, outcome=c.outcome, note=c.note, content=c.content, **m
     ),
     "level": lambda p, i, c, m: worked.reach(p, i, level=c.level or "", note=c.note, expected_version=c.version, **m),
+    "pass": lambda p, i, c, m: worked.hand_on(p, i, to=c.to or "", note=c.note, expected_version=c.version, **m),
     "undo": lambda p, i, c, m: desk.undo(p, i, note=c.note, **m),
 }
 

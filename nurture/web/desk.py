@@ -15,6 +15,7 @@ from nurture.decide import recycle as reasons
 from nurture.errors import Conflict, NurtureError, Refused
 from nurture.model.tokens import TokenPurpose
 from nurture.model.words import Stage
+from nurture.parts import Parts
 from nurture.stages import conversion, desk
 from nurture.store import board, handoffs, timers
 from nurture.store.handoffs import Handoff
@@ -27,6 +28,7 @@ from nurture.web.signin import SignedIn, check_post, need
 from nurture.web.staff import zone_of
 
 TOUCHES: Final = {"call": "a call", "mail": "a mail", "meeting": "a meeting", "sales_assist": "material I sent"}
+WORDS: Final = TOUCHES | {"level": "now at", "hand_on": "passed on to"}
 
 
 def routes(house: House) -> APIRouter:
@@ -88,6 +90,7 @@ def _choice(name: str, typed: Mapping[str, str]) -> Choice:
         outcome=typed.get("outcome"),
         content=typed.get("content"),
         level=typed.get("level"),
+        to=typed.get("to"),
         fields=tuple(f.strip() for f in typed.get("fields", "").split(",") if f.strip()),
         revisit_on=_day(typed.get("revisit_on")),
         version=int(typed["version"]) if typed.get("version", "").isdigit() else None,
@@ -135,10 +138,17 @@ def _show(
         request, house, "handoff.html", status=status, user=user, here="queue", csrf=request.state.csrf,
         handoff=handoff, lead=lead, packet=handoff.packet, story=_story(decisions, touches), told=told,
         typed=typed or {}, bant=bant, running=running, now=now, zone=zone_of(house, user), read=_moment,
+        others=_others(parts, handoff),
         levels=parts.library.agreement.levels, level=level, letters=handoffs.LETTERS, answers=desk.ANSWERS,
         kinds=TOUCHES, converts=converts, may_act=may_act, undo=_may_undo(house, user, handoff, decisions, now),
         into=conversion.candidates(parts, handoff.lead_id, now=now) if converts else None, **_reasons(house),
     )
+
+
+def _others(parts: Parts, handoff: Handoff) -> list[tuple[str, str]]:
+    """Sellers a lead may be passed on to."""
+    sellers = parts.library.sales.sellers.values()
+    return [(s.id, s.name) for s in sellers if s.role != "marketing" and s.id != handoff.owner]
 
 
 def _story(
@@ -148,7 +158,7 @@ def _story(
     told: list[tuple[datetime, tuple[str | None, ...], Mapping[str, Any]]] = [
         (d["at"], (d["decision"], d["reason"]), d) for d in decisions
     ]
-    told += [(t["at"], (TOUCHES.get(t["kind"], t["kind"]), t["outcome"], t["content"]), t) for t in touches]
+    told += [(t["at"], (WORDS.get(t["kind"], t["kind"]), t["outcome"], t["content"]), t) for t in touches]
     return [
         (at, f"{', '.join(w for w in words if w)} by {one['actor_id']}{': ' + one['note'] if one['note'] else ''}")
         for at, words, one in sorted(told, key=lambda row: row[0])

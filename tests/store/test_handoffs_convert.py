@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from nurture.errors import Conflict, Refused
 from nurture.model.consent import ConsentEntry
 from nurture.model.words import ConsentAction, ConsentStatus, Purpose, Stage
-from nurture.stages import conversion, desk, results
+from nurture.stages import contacts, conversion, desk, results, worked
 from nurture.stages.conversion import Choice, Deal
-from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store, snapshots
+from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store, snapshots, timers
 from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow, MessageRow
 from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
@@ -259,3 +259,51 @@ def test_a_migrated_database_holds_the_same_triggers(tmp_path: Path) -> None:
     with opened.read() as conn:
         names = set(conn.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars())
     assert {"frozen_handoff", "frozen_transition", "frozen_sales_decision"} <= names
+
+
+def test_a_contact_needs_no_lead_to_be_converted_and_nothing_is_sent_to_it(store: Store) -> None:
+    """S4-10, S4-19: a referral partner, or a colleague a seller met."""
+    _, number = qualified(store)
+    world = parts(store)
+    account = conversion.convert(world, number, Choice(), by="jana", now=NOW).more["account"]
+    fields = {"first_name": "Rita", "role": "partner"}
+    made, new = contacts.add(world, account, email="Rita@partner.example", fields=fields, by="jana", now=NOW)
+    again = contacts.add(world, account, email="rita@partner.example", fields={}, by="piotr", now=NOW)
+    assert new and again == (made, False)
+    with store.read() as conn:
+        held = {c["id"]: c for c in accounts.contacts_of(conn, account)}
+    assert len(held) == 2 and held[made]["role"] == "partner" and held[made]["created_by"] == "jana"
+    person = row(store, held[made]["lead_id"])
+    assert person.stage == Stage.IDENTIFIED and person.account_id == account
+    tick(world, now=NOW)
+    assert row(store, held[made]["lead_id"]).track is None
+    for wrong, code in ((lambda: contacts.add(world, 999, email="a@b.example", fields={}, by="jana", now=NOW),
+                         "which_account"),
+                        (lambda: contacts.add(world, account, email="a@b.example", fields={}, by="ines", now=NOW),
+                         "needs_human")):
+        with pytest.raises(Refused) as refused:
+            wrong()
+        assert refused.value.code == code
+
+
+def test_outbound_from_a_seller_to_a_converted_lead(store: Store) -> None:
+    """S4-18: a seller pulls a lead the score has not handed over, works it, and hands the deal to an executive."""
+    who = add_lead(store, now=NOW, email="cold@acme.example")
+    world = parts(store)
+    taken = desk.take(world, who, by="jana", reason="met at a fair", now=NOW)
+    desk.accept(world, taken.handoff_id, by="jana", now=NOW)
+    bant = dict.fromkeys(("budget", "authority", "need", "timeline"), "yes")
+    desk.qualify(world, taken.handoff_id, bant=bant, by="jana", now=NOW)
+    with pytest.raises(Refused) as stays:
+        worked.hand_on(world, taken.handoff_id, to="ines", by="jana", now=NOW)
+    assert stays.value.code == "needs_human"
+    worked.hand_on(world, taken.handoff_id, to="marek", by="jana", now=NOW)
+    with store.read() as conn:
+        assert handoffs.get(conn, taken.handoff_id).owner == "marek"
+        assert handoffs.get(conn, taken.handoff_id).previous_owner == "jana"
+        assert {t["owner"] for t in timers.of_handoff(conn, taken.handoff_id) if t["met_at"] is None} == {"marek"}
+    done = conversion.convert(world, taken.handoff_id, Choice(deal=Deal()), by="marek", now=NOW)
+    with store.read() as conn:
+        assert accounts.deal(conn, done.more["deal"])["owner"] == "marek"
+        assert handoffs.get(conn, taken.handoff_id).via == "manual_pull"
+        assert set(handoffs.bant(conn, who, 1)) == set(bant), "all four are kept (S0-12)"
