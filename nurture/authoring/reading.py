@@ -105,6 +105,8 @@ def read_folder(campaigns: Path, templates: Path) -> Reading:
     for root, name in ((campaigns, "campaigns"), (templates, "templates")):
         for path in sorted(root.rglob("*")) if root.is_dir() else ():
             relative = f"{name}/{path.relative_to(root).as_posix()}"
+            stray = _stray(relative, a_file=path.is_file())
+            unread += [stray] if stray is not None else []
             if kind_of(relative) is None or not path.is_file():
                 continue
             content = _bytes_of(path, root, relative, unread)
@@ -115,7 +117,21 @@ def read_folder(campaigns: Path, templates: Path) -> Reading:
 
 def read_bytes(raw: Mapping[str, bytes]) -> Reading:
     """The same from bytes as they came (an upload, an archive): what is not UTF-8 is noted."""
-    return _decoded({name: raw[name] for name in sorted(raw) if kind_of(name) is not None}, [])
+    strays = [found for name in sorted(raw) if (found := _stray(name)) is not None]
+    return _decoded({name: raw[name] for name in sorted(raw) if kind_of(name) is not None}, strays)
+
+
+def _stray(name: str, *, a_file: bool = True) -> Problem | None:
+    """What looks like ours and is not read is said; a campaign that silently never runs is the worst of mistakes."""
+    path = PurePosixPath(name)
+    if kind_of(name) is not None:
+        return None if a_file else problem("not-read", Place(name), "this is no file", "put a file here, or nothing")
+    hidden = any(part.startswith(".") for part in path.parts)
+    aside = hidden or "imports" in path.parts
+    if aside or path.parts[0] != "campaigns" or path.suffix.lower() not in (".yaml", ".yml"):
+        return None
+    fix = f"name it {path.with_suffix('.yaml')}" if path.suffix != ".yaml" else f"move it to campaigns/{path.name}"
+    return problem("not-read", Place(name), "this file is not read", fix)
 
 
 def _decoded(raw: Mapping[str, bytes], unread: list[Problem]) -> Reading:

@@ -34,7 +34,7 @@ _KIND = typer.Argument(None, help="campaign, company, tracks, scoring, agreement
 _WRITE = typer.Option(None, "--write", metavar="FOLDER", help="Write every schema into this folder (campaigns/).")
 _FILES = typer.Argument(None, help="Files or folders; without any: the campaigns folder.")
 _DIFF = typer.Option(False, "--check", help="Change nothing; end with 1 when something would change.")
-_STAGE = typer.Argument(None, help="awareness, consideration, decision or recycled.")
+_STAGE = typer.Argument(None, help="awareness, consideration, decision or recycled; or company.")
 _ID = typer.Argument(None, help="The new campaign's id.")
 _TRACK = typer.Option(None, "--track", help="The track it serves.")
 _STORY = typer.Option(None, "--story", metavar="CAMPAIGN", help="Write a story for a campaign that has none.")
@@ -244,13 +244,20 @@ def new(
     story: str | None = _STORY,
     into: Path | None = _INTO,
 ) -> None:
-    """Write a commented campaign for a stage of the funnel, with its mails and its story."""
+    """Write a commented campaign for a stage of the funnel, with its mails and its story.
+
+    `nurture new company` writes what a folder needs before that: the five company files, a form with its consent
+    texts, two campaigns. Nothing that exists is overwritten.
+    """
     from nurture.authoring import read_folder
     from nurture.authoring.draft import draft_for, files, story_for
 
     campaigns, templates, _ = folders([into] if into else [])
     if into is not None:
         campaigns, templates = into / "campaigns", into / "templates"
+    if stage == "company":
+        _begin(campaigns, templates)
+        return
     library = read_folder(campaigns, templates).draft
     assert library is not None
     if story is not None:
@@ -265,6 +272,22 @@ def new(
         draft = draft_for(library, _new_id(name or f"{chosen}-campaign"), chosen, track)
         made = files(draft, layouts=not library.layouts)
     _write({_target(path, campaigns, templates): text for path, text in made.items()})
+
+
+def _begin(campaigns: Path, templates: Path) -> None:
+    from nurture.authoring.reading import COMPANY_FILES, kind_of
+    from nurture.authoring.starter import starter
+
+    made = starter(settings().clock().now().date())
+    old = next(campaigns.glob("*.yaml"), None) is not None
+    company = {f"campaigns/{kind}.yaml" for kind in COMPANY_FILES}
+    wanted = {p: t for p, t in made.items() if not old or p in company or kind_of(p) == "layout" or p.endswith(".json")}
+    places = {_target(name, campaigns, templates): text for name, text in wanted.items()}
+    missing = {path: text for path, text in places.items() if not path.exists()}
+    if not missing:
+        raise UsageError("there is nothing to add: all of it exists already", fix="`nurture check` says what is wrong")
+    _write(missing)
+    err.print("Change every line that says Example, then: nurture check, nurture test, nurture plan.")
 
 
 def _stage(said: str | None) -> FunnelStage:

@@ -61,6 +61,9 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     return tally
 
 
+CUT_SHORT = "its step was taken out of the campaign, and nothing follows it"
+
+
 @dataclass(slots=True)
 class _Writes:
     """What a batch will write, kind by kind, so that each kind is one statement."""
@@ -129,6 +132,9 @@ class _Batch:
             return
         sends = self.sends.get(enrolled.id, {})
         position, version = rebase.place(self.parts, self.conn, enrolled, campaign)
+        if position.step_id is None:
+            self._cut_short(enrolled, campaign, snapshot, tally)
+            return
         while True:
             outcome = self._look(enrolled, campaign, position, snapshot, sends)
             refused = self._act(enrolled, campaign, snapshot, outcome)
@@ -140,6 +146,13 @@ class _Batch:
             position = outcome.position or position
         tally.count("planned", sum(isinstance(i, SendIntent) for i in outcome.intents))
         self._settle(enrolled, campaign, snapshot, outcome, version, tally)
+
+    def _cut_short(self, enrolled: Enrolled, campaign: Campaign, snapshot: Snapshot, tally: Tally) -> None:
+        """An edit took out the step and all that followed. That is leaving: nobody went through anything."""
+        self.writes.ends[EnrollmentState.LEFT, CUT_SHORT].append(enrolled.id)
+        self._tell(enrolled, "left", CUT_SHORT, None)
+        self.writes.exhausted.append((snapshot, campaign))
+        tally.count("left")
 
     def _look(
         self,

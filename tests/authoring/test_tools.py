@@ -18,6 +18,7 @@ from nurture.authoring.format import formatted
 from nurture.authoring.report import as_github, as_sarif, as_text
 from nurture.authoring.rulebook import RULES
 from nurture.authoring.schema import FILES
+from nurture.authoring.starter import starter
 from nurture.authoring.tree import read_tree
 from nurture.cli import build
 from nurture.errors import UsageError
@@ -207,3 +208,11 @@ def test_a_missing_folder_is_an_empty_one(tmp_path: Path) -> None:
 def test_checking_twice_says_the_same(case: str) -> None:
     reading, before = wrong(case)
     assert check(reading, today=TODAY, before=before) == check(reading, today=TODAY, before=before)
+
+
+def test_a_folder_to_begin_with_checks_clean_and_is_formatted() -> None:
+    made = starter(TODAY)
+    assert check(read_sources(made), today=TODAY) == ()
+    for name, text in made.items():
+        if name.endswith(".yaml") and not name.endswith(".test.yaml"):
+            assert formatted(text) == text, name

@@ -7,7 +7,7 @@ from datetime import timedelta
 from threading import Thread
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from nurture.errors import Conflict, Refused, UsageError
 from nurture.model.words import Purpose
@@ -155,6 +155,17 @@ def test_a_mail_planned_for_a_step_that_was_taken_out_does_not_leave(world: Worl
 
 
 # -- finish -------------------------------------------------------------------------------------------------------
+
+
+def test_who_stood_on_the_last_step_when_it_was_taken_out_leaves_and_completed_nothing(world: World) -> None:
+    world.people([("s3", 0)])
+    world.apply(draft(campaign_file(DRIP[:-1])))
+    world.run("rebase", "plan")
+    with world.store.read() as conn:
+        run = conn.execute(text("select state, end_reason from enrollment")).one()
+        assert conn.execute(text("select count(*) from event where kind = 'track_completed'")).scalar_one() == 0
+    assert run.state == "left"
+    assert "taken out" in run.end_reason
 
 
 def test_finish_pins_people_inside_and_new_people_take_the_new_version(world: World) -> None:

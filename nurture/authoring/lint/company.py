@@ -22,7 +22,7 @@ def company(folder: Folder) -> Iterator[Problem]:
         if kind not in folder.has and name not in lost:
             yield problem("missing-file", Place(name),
                           f"there is no {kind}.yaml to say {_NEEDED[kind]}; defaults stand in",
-                          f"write campaigns/{kind}.yaml")
+                          "`nurture new company` writes what is missing")
     yield from _names_of_files(folder)
     yield from _tracks(folder)
     yield from _sales(folder)
