@@ -43,10 +43,11 @@ test: $(READY) lint  ## lint and every test that fits into five minutes
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow'
 
 test-fast: $(READY)  ## rules, language and architecture only: under half a minute
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow and not prefect and not postgres and not browser and not process'
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow and not prefect and not postgres and not browser and not process' \
+		tests/rules tests/authoring tests/layout
 
-test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each) and what takes minutes
-	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile -m slow
+test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each), every example of each property
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile -m 'slow or hypothesis'
 
 lint: $(READY)  ## ruff, mypy --strict, the import contract
 	@$(BIN)/ruff check .

@@ -30,6 +30,7 @@ if os.environ.get("CI"):
 EVERYTHING = bool(os.environ.get("NURTURE_TEST_ALL"))
 """`make test-all` tries every example of a property, `make test` a part of them."""
 PART = 3
+FEW = 20
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """A Monday morning."""
@@ -46,7 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not EVERYTHING and is_hypothesis_test(test) and id(test := getattr(test, "__func__", test)) not in tried:
             tried.add(id(test))
             asked = test._hypothesis_internal_use_settings
-            test._hypothesis_internal_use_settings = settings(asked, max_examples=-(-asked.max_examples // PART))
+            if asked.max_examples > FEW:
+                test._hypothesis_internal_use_settings = settings(asked, max_examples=asked.max_examples // PART)
         fixtures = getattr(item, "fixturenames", ())
         if "postgres" in item.name.partition("[")[2] or {"postgres", "postgres_url"} & set(fixtures):
             item.add_marker(pytest.mark.postgres)
