@@ -13,7 +13,7 @@ ROW = re.compile(r"^\| ([A-Z]\d+(?:-\d\d)?) \|(.*)\|$")
 NAMED = re.compile(r"`([\w/]+\.py)::(\w+)(?:\[([\w-]+)\])?`")
 SHOWN = re.compile(r"`[\w/]+\.py::\w+|`(?:nurture|make) |missing: ")
 REQUIREMENTS = {0: 33, 1: 26, 2: 23, 3: 16, 4: 20}
-OTHERS = {"V": 22, "C": 22, "U": 14, "G": 7, "F": 1, "H": 9, "A": 3, "P": 10}
+OTHERS = {"V": 22, "C": 22, "U": 14, "G": 7, "F": 1, "H": 9, "A": 3, "D": 10, "P": 10}
 
 
 def rows() -> list[tuple[str, str]]:
