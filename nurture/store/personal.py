@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from nurture.store.tables import (
     ActivityRow,
@@ -96,16 +96,22 @@ DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d"
 
 
 def collect(conn: Connection, lead_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Section -> rows, `person` first. Moments are ISO text; documents stay documents."""
+    """Section -> rows, `person` first, with those of records that were merged into this one.
+
+    Moments are ISO text; documents stay documents.
+    """
     lead = core(LeadRow)
-    row = conn.execute(select(lead).where(lead.c.id == lead_id)).mappings().one()
-    found: dict[str, list[dict[str, Any]]] = {"person": [_shown(row)]}
+    own = or_(lead.c.id == lead_id, lead.c.merged_into == lead_id)
+    people = conn.execute(select(lead).where(own).order_by(lead.c.merged_into.is_not(None), lead.c.id)).mappings().all()
+    ids = [row["id"] for row in people]
+    found: dict[str, list[dict[str, Any]]] = {"person": [_shown(row) for row in people]}
     for name, model in SECTIONS.items():
         table = model.__table__
-        query = select(table).where(table.c.lead_id == lead_id).order_by(*table.primary_key.columns)
+        query = select(table).where(table.c.lead_id.in_(ids)).order_by(*table.primary_key.columns)
         found[name] = [_shown(r) for r in conn.execute(query).mappings()]
     suppression = core(SuppressionRow)
-    query = select(suppression).where(suppression.c.address_hash == row["email_hash"]).order_by(suppression.c.id)
+    hashes = [row["email_hash"] for row in people if row["email_hash"]]
+    query = select(suppression).where(suppression.c.address_hash.in_(hashes)).order_by(suppression.c.id)
     found["suppressions"] = [_shown(r) for r in conn.execute(query).mappings()]
     return found
 

@@ -131,14 +131,14 @@ def _stop(
         person = rights.person(conn, lead_id)
         if person is None:
             return None
-        entries = choices.stop(
-            lead_id, purposes, consent.states(conn, [lead_id]).get(lead_id, {}), now=now, proof=proof
-        )
+        # A link in a mail to a record that was merged since ends what the person gets today.
+        states = consent.states(conn, [person.id]).get(person.id, {})
+        entries = choices.stop(person.id, purposes, states, now=now, proof=proof)
         if entries:
             consent.append(conn, entries, now=now, keys=house.parts.keys)
             events.record(
                 conn,
-                [NewEvent(EventKind.UNSUBSCRIBE, now, lead_id, message_id=message_id or None, channel="email")],
+                [NewEvent(EventKind.UNSUBSCRIBE, now, person.id, message_id=message_id or None, channel="email")],
                 now=now,
             )
         return person

@@ -76,6 +76,10 @@ class House:
                             "n": words,
                             "take": words,
                             "lang": words,
+                            "track": words,
+                            "kind": words,
+                            "state": words,
+                            "code": words,
                         },
                         data={"email": words, "decision": words, "note": words} if method == "POST" else None,
                     )
@@ -147,7 +151,7 @@ def _furnish(world: World, address: str) -> House:
         sessions.put_user(conn, "iva", address="iva@example.com", name="Iva", roles=["sales", "marketing"], now=now)
         sessions.open_session(conn, "iva", "attack-session", now=now)
         sessions.open_session(conn, "iva", "attack-token", now=now, kind="api")
-    paths = ["/", "/campaigns", "/queue", "/queue/1", "/leads", f"/leads/{lead}", "/forms/call", "/sign-in"]
+    paths = ["/", "/campaigns", "/queue", "/queue/1", "/leads", f"/leads/{lead}", "/reports", "/forms/call", "/sign-in"]
     paths += [world.url(k, message, lead) for k in ("preferences", "click")]
     house = House(
         address,
@@ -156,7 +160,10 @@ def _furnish(world: World, address: str) -> House:
         "attack-session",
         paths,
         [
-            ("/leads?q=ada&stage=early&n=0", ""),
+            ("/leads?q=ada&stage=early&track=x&n=0", ""),
+            (f"/leads/{lead}?kind=all&n=0", ""),
+            ("/reports?kind=funnel&days=90", ""),
+            ("/campaigns?q=a&state=live", ""),
             ("/queue?done=true", ""),
             ("/campaigns/x", ""),
             ("/forms/guide?t=x", ""),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nurture.decide.choices import agree, everything, stop, unsubscribed
 from nurture.decide.consent import OBJECTION, fold, may_score, merge, missing_proof, permits
 from nurture.model.consent import Basis, ConsentEntry, add_months
-from nurture.model.facts import ConsentState, Lead, Snapshot
+from nurture.model.facts import ConsentState, Lead, Snapshot, Value
 from nurture.model.intents import Permit, Refusal
 from nurture.model.words import MAIL_PURPOSES, Channel, ConsentAction, ConsentStatus, Purpose, Stage
 
@@ -85,6 +85,26 @@ def test_c3_legitimate_interest_never_suffices_for_mail_in_pl_cz_de_companies_in
     country: str, ground: Basis
 ) -> None:
     assert not may_mail(country, basis(ground))
+
+
+COMPANIES: tuple[dict[str, Any], ...] = (
+    {"fields": {"company": Value("Example Ltd", "declared"), "is_company": Value(True, "declared")}},
+    {"email": "office@example.com", "fields": {"role": Value("purchasing department", "declared")}},
+    {"account_id": 7, "tags": frozenset({"company", "b2b"})},
+)
+
+
+@pytest.mark.parametrize("country", ["PL", "CZ", "DE", "IT", None, "XX"])
+@pytest.mark.parametrize("ground", [Basis.LEGIT_INTEREST, Basis.CANSPAM_OPTOUT])
+@pytest.mark.parametrize("company", COMPANIES)
+def test_c3_a_company_is_asked_like_anybody(country: str | None, ground: Basis, company: dict[str, Any]) -> None:
+    """Nothing that says "this is a company" opens a way around the ground: neither fields, nor account, nor address."""
+    states = fold([basis(ground)], now=T0 + timedelta(days=1))
+    lead = Lead(1, Stage.NURTURING, country=country, **company)
+    answer = permits(Snapshot(lead, consents=states), NURTURE, now=T0 + timedelta(days=1))
+    assert isinstance(answer, Refusal) and "no ground" in answer.text
+    given = fold([entry(ConsentAction.GRANT)], now=T0 + timedelta(days=1))
+    assert isinstance(permits(Snapshot(lead, consents=given), NURTURE, now=T0 + timedelta(days=1)), Permit)
 
 
 def test_c4_consent_is_per_purpose_and_channel_and_never_spreads() -> None:

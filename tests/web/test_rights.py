@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from nurture.model.words import ConsentStatus, Purpose
 from nurture.stages import privacy
-from nurture.store import consent, ledger, personal
+from nurture.store import consent, everywhere, ledger, personal
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,
@@ -423,3 +423,26 @@ def test_the_link_to_ones_own_data_runs_out(world: World) -> None:
     assert world.client.get(link).status_code == 404
     assert world.client.post(link).status_code == 404
     assert CANARY in everything_in(world)
+
+
+def test_c20_what_a_merged_record_agreed_to_stays_proven_is_exported_and_is_erased_with_the_person(
+    world: World,
+) -> None:
+    kept, gone = world.lead(), world.lead("ada.old@example.com", fields={"company": "Former Employer"})
+    world.grant(kept, Purpose.NEWSLETTER)
+    world.grant(gone, Purpose.NURTURE_EMAIL)
+    with world.store.begin() as conn:
+        conn.execute(text("update lead set merged_into = :k where id = :g"), {"k": kept, "g": gone})
+    with world.store.read() as conn:
+        found = personal.collect(conn, kept)
+    assert [p["email"] for p in found["person"]] == ["ada@example.com", "ada.old@example.com"]
+    assert {c["purpose"] for c in found["consents"]} == {"newsletter", "nurture_email"}
+    assert len(found["consent_proofs"]) == 2
+    # A link in a mail to the merged record still ends what the person gets.
+    assert world.client.post(world.url("unsubscribe", 0, gone, purpose=Purpose.NEWSLETTER)).status_code == 200
+    assert world.status(kept, Purpose.NEWSLETTER) is ConsentStatus.WITHDRAWN
+    privacy.erase(world.parts, kept, by="person", now=world.clock.now())
+    with world.store.read() as conn:
+        audit = ledger.verify(conn, world.keys)
+        left = list(everywhere.columns_with(conn, "ada.old")) + list(everywhere.columns_with(conn, "Former Employer"))
+    assert audit.findings == [] and audit.erased == audit.lines and left == []

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 
 from nurture.model.words import ConsentStatus, Purpose
+from nurture.web.language import NAMES as SPOKEN
+from nurture.web.language import catalogue
 from tests.web.conftest import World
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -79,12 +84,44 @@ def test_a_token_for_opening_does_not_unsubscribe(mailed: tuple[World, int, str]
     assert world.status(lead, Purpose.NURTURE_EMAIL) is ConsentStatus.GRANTED
 
 
-def test_the_confirmation_names_what_was_stopped_in_the_persons_language(world: World) -> None:
-    lead = world.lead("jan@example.com", language="pl")
+NAMES = {
+    Purpose.NURTURE_EMAIL: "Guides and articles by e-mail",
+    Purpose.NEWSLETTER: "The newsletter",
+    Purpose.COMMERCIAL_OFFERS: "Offers and prices by e-mail",
+}
+
+
+@pytest.mark.parametrize("language", sorted(SPOKEN))
+def test_c7_the_confirmation_names_what_was_stopped_and_only_that(world: World, language: str) -> None:
+    said = catalogue(language).gettext
+    lead = world.lead(f"{language}@example.com", language=language)
+    world.grant(lead, *NAMES)
+    for purpose, name in NAMES.items():
+        url = world.url("unsubscribe", world.mail(lead), lead, purpose=purpose)
+        answer = world.client.post(url, data=ONE_CLICK)
+        assert answer.headers["content-language"] == language and f'lang="{language}"' in answer.text
+        listed = re.findall(r"<li>\s*(.*?)\s*</li>", answer.text)
+        assert [html.unescape(one) for one in listed] == [said(name)]
+        assert world.status(lead, purpose) is ConsentStatus.WITHDRAWN
+    world.grant(lead, *NAMES, at=world.after(minutes=1))
+    everything = world.client.post(world.url("unsubscribe", 1, lead), data={"all": "1"}).text
+    assert {html.unescape(one) for one in re.findall(r"<li>\s*(.*?)\s*</li>", everything)} == {
+        said(name) for name in NAMES.values()
+    }
+
+
+def test_c7_leaving_takes_no_more_steps_than_joining_and_coming_back_needs_a_new_grant(world: World) -> None:
+    lead = world.lead()
     world.grant(lead, Purpose.NURTURE_EMAIL)
-    answer = world.client.post(world.url("unsubscribe", world.mail(lead), lead), data=ONE_CLICK)
-    assert answer.headers["content-language"] == "pl"
-    assert 'lang="pl"' in answer.text
+    url = world.url("unsubscribe", world.mail(lead), lead)
+    page = world.client.get(url).text
+    assert page.count("<button") == 1 and "password" not in page and 'type="email"' not in page
+    world.client.post(url, data=ONE_CLICK)
+    for again in (world.client.get(url), world.client.post(url, data=ONE_CLICK)):
+        assert again.status_code == 200
+    assert world.status(lead, Purpose.NURTURE_EMAIL) is ConsentStatus.WITHDRAWN
+    world.grant(lead, Purpose.NURTURE_EMAIL, at=world.after(minutes=1))
+    assert world.status(lead, Purpose.NURTURE_EMAIL) is ConsentStatus.GRANTED
 
 
 def test_u10_a_link_from_before_a_key_rotation_still_works(mailed: tuple[World, int, str]) -> None:
