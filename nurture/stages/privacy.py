@@ -57,9 +57,13 @@ def erase(parts: Parts, lead_id: int, *, by: str, now: datetime, reason: str = "
 
 
 def _erase_in(conn: Connection, parts: Parts, person: rights.Person, *, by: str, now: datetime, reason: str) -> None:
+    records = [person.id, *rights.merged_into(conn, person.id)]
     consent.append(
         conn,
-        [ConsentEntry(person.id, Purpose.PRIVACY_NOTICE, ConsentAction.ERASE, now, by, proof={"source": reason})],
+        [
+            ConsentEntry(record, Purpose.PRIVACY_NOTICE, ConsentAction.ERASE, now, by, proof={"source": reason})
+            for record in records
+        ],
         now=now,
         keys=parts.keys,
         wake=False,
@@ -73,9 +77,9 @@ def _erase_in(conn: Connection, parts: Parts, person: rights.Person, *, by: str,
         now=now,
         reason="erasure_request",
     )
-    if person.email:
-        erasure.suppress(conn, address_hash(parts.keys, person.email), reason="erased", source=by, now=now)
-    erasure.forget(conn, [person.id, *rights.merged_into(conn, person.id)], now=now)
+    for address in rights.addresses(conn, records):
+        erasure.suppress(conn, address_hash(parts.keys, address), reason="erased", source=by, now=now)
+    erasure.forget(conn, records, now=now)
 
 
 def compact(parts: Parts) -> None:

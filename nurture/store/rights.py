@@ -68,6 +68,12 @@ def merged_into(conn: Connection, lead_id: int) -> list[int]:
     return list(conn.execute(select(_lead.c.id).where(_lead.c.merged_into == lead_id)).scalars())
 
 
+def addresses(conn: Connection, lead_ids: Collection[int]) -> list[str]:
+    """The addresses of these records, as far as they have one."""
+    query = select(_lead.c.email).where(_lead.c.id.in_(list(lead_ids)), _lead.c.email.is_not(None))
+    return list(conn.execute(query.order_by(_lead.c.id)).scalars())
+
+
 def set_preferences(
     conn: Connection,
     lead_id: int,

@@ -446,3 +446,5 @@ def test_c20_what_a_merged_record_agreed_to_stays_proven_is_exported_and_is_eras
         audit = ledger.verify(conn, world.keys)
         left = list(everywhere.columns_with(conn, "ada.old")) + list(everywhere.columns_with(conn, "Former Employer"))
     assert audit.findings == [] and audit.erased == audit.lines and left == []
+    hashes = {world.hash_of("ada@example.com"), world.hash_of("ada.old@example.com")}
+    assert {row[0] for row in world.rows("select address_hash from suppression")} == hashes
