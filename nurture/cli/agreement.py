@@ -72,7 +72,10 @@ def check(
 
     library, applied = _proposed(campaigns), _applied()
     day = _day(today) if today else settings().clock().now().date()
-    found = rules.remarks(library.agreement, today=day, applied=applied.agreement if applied else None)
+    found = rules.remarks(
+        library.agreement, today=day, applied=applied.agreement if applied else None, scoring=library.scoring,
+        applied_scoring=applied.scoring if applied else None,
+    )
     found += _report_missing(campaigns, library, applied)
     if as_json:
         emit_json([{"level": r.level, "code": r.code, "text": r.text, "fix": r.fix} for r in found])

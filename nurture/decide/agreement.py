@@ -86,12 +86,32 @@ def content_sha(agreement: Agreement, scoring: Scoring | None = None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def remarks(agreement: Agreement, *, today: date, applied: Agreement | None = None) -> list[Remark]:
-    """Everything to say about the file as it is, against what is applied."""
+def remarks(
+    agreement: Agreement, *, today: date, applied: Agreement | None = None, scoring: Scoring | None = None,
+    applied_scoring: Scoring | None = None,
+) -> list[Remark]:
+    """Everything to say about the file as it is, against what is applied; with both scorings about those too."""
     found = [*_force(agreement, today), *_period(agreement)]
     if applied is not None and applied.version:
         found += _against(agreement, applied)
+        if scoring is not None and applied_scoring is not None:
+            found += _points(agreement, applied, scoring, applied_scoring)
     return found
+
+
+def _points(agreement: Agreement, applied: Agreement, scoring: Scoring, before: Scoring) -> Iterator[Remark]:
+    """Weights and thresholds are signed with the agreement (S2-21). A shadow model decides nothing and is free."""
+    if agreement.version != applied.version:
+        return
+    changed = [c for c in differences(_deciding(before), _deciding(scoring)) if c.path != "version"]
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        yield Remark("warning", "scoring-not-signed", f"version {agreement.version} was signed with other points: "
+                     f"{changed[0]}{more}", f"version: {agreement.version + 1}, and new signatures")
+
+
+def _deciding(scoring: Scoring) -> Scoring:
+    return Scoring(tuple(model for model in scoring.models if not model.shadow))
 
 
 def _force(agreement: Agreement, today: date) -> Iterator[Remark]:

@@ -56,6 +56,22 @@ def test_a_difference_names_the_path_and_both_values() -> None:
     assert rules.differences(AGREEMENT, replace(AGREEMENT, signed=(), sha="b")) == []
 
 
+def test_changed_points_ask_for_new_signatures() -> None:
+    """S2-21: weights and threshold are signed by both; a shadow model decides nothing."""
+    cheaper = replace(MODEL, rules=(replace(MODEL.rules[0], points=3), *MODEL.rules[1:]))
+
+    def said(after: Scoring, agreement: object = AGREEMENT) -> list[str]:
+        return codes(agreement, today=DAY, applied=AGREEMENT, scoring=after, applied_scoring=Scoring((MODEL,), 1, "a"))
+
+    now = codes(AGREEMENT, today=DAY, applied=AGREEMENT)
+    assert said(Scoring((MODEL,), 2, "b")) == now
+    assert said(Scoring((replace(cheaper, shadow=True), MODEL))) == now
+    for changed in (cheaper, replace(MODEL, engagement_bands={1: 70, 2: 50, 3: 25})):
+        assert said(Scoring((changed,))) == [*now, "scoring-not-signed"]
+    signed = tuple(Signature(s.role, s.name, DAY) for s in AGREEMENT.signed)
+    assert "scoring-not-signed" not in said(Scoring((cheaper,)), replace(AGREEMENT, version=5, signed=signed))
+
+
 def test_the_digest_is_about_content_and_not_about_signatures() -> None:
     assert rules.content_sha(AGREEMENT) == rules.content_sha(replace(AGREEMENT, signed=(), sha="b"))
     assert rules.content_sha(AGREEMENT) != rules.content_sha(replace(AGREEMENT, max_recycles=9))

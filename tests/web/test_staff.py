@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from nurture.model.company import Queue, Sales, Seller
 from nurture.store import sessions
-from nurture.store.tables import AlertRow, HandoffRow
+from nurture.store.tables import AlertRow, EventRow, HandoffRow, TransitionRow
 from nurture.web import signin
 from tests.web.conftest import World
 
@@ -237,3 +237,26 @@ def test_signing_in_never_leads_off_the_house(world: World, to: str) -> None:
     user(world, "ines", "marketing")
     answer = world.client.post("/sign-in", data={"address": "ines@example.com", "password": PASSWORD, "to": to})
     assert answer.headers["location"] == "/"
+
+
+def test_the_first_page_says_the_rates_with_their_denominators_and_whose_view_they_are(office: World) -> None:
+    """S2-23: a quarter of marketers do not know theirs. S1-17, S4-15: whose view; people once per cycle."""
+    for n in range(4):
+        office.lead(f"p{n}@example.com")
+    moves = (("mql", 1), ("mql", 2), ("mql", 2), ("sal", 1), ("sql", 1), ("customer", 1))
+    with office.store.begin() as conn:
+        for n, (stage, lead) in enumerate(moves):
+            conn.execute(insert(TransitionRow).values(
+                key=f"k{n}", lead_id=lead, cycle=1, rule="T", from_stage="x", to_stage=stage, trigger="t", actor_kind="system",
+                occurred_at=office.clock.now(), recorded_at=office.clock.now(),
+            ))
+        conn.execute(insert(EventRow).values(
+            key="e", lead_id=3, kind="crm_mql", occurred_at=office.clock.now(), recorded_at=office.clock.now()
+        ))
+    user(office, "iva", "sales")
+    enter(office, "iva")
+    said = re.sub(r"<[^>]+>|\s+", " ", office.client.get("/").text)
+    said = re.sub(r" +", " ", said)
+    assert "handed over to sales 75.0 % 3 of 4, all acquired marketing" in said
+    assert "accepted by sales 33.3 % 1 of 3, those handed over sales" in said
+    assert "won 33.3 % 1 of 3, those handed over both" in said and "won 25.0 % 1 of 4, all acquired both" in said
