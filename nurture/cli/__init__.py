@@ -14,7 +14,7 @@ from typer.models import CommandInfo, TyperInfo
 
 from nurture import __version__
 from nurture.cli.common import fail
-from nurture.errors import NurtureError
+from nurture.errors import NurtureError, UsageError
 
 FAMILIES = (
     "authoring",
@@ -99,3 +99,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The reader of a pipe (`| head`) has gone; that is its good right.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as wrong:
+        # A path somebody typed or set. What is not about a file is a bug, and shows as one.
+        if wrong.filename is None:
+            raise
+        fix = "choose another place, or make this one usable"
+        sys.exit(fail(UsageError(f"{wrong.filename}: {wrong.strerror}", fix=fix)))

@@ -16,6 +16,7 @@ from nurture.errors import Unavailable, UsageError
 from nurture.store.tables import metadata
 
 BUSY_MS = 30_000
+_NO_DATABASE = ("file is not a database", "database disk image is malformed")
 
 
 class Store:
@@ -103,7 +104,7 @@ def _sqlite(url: Any, sync: str) -> Engine:
             "journal_mode=WAL",
             f"synchronous={sync}",
             "temp_store=MEMORY",
-            "cache_size=-65536",
+            "cache_size=-16384",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -129,6 +130,11 @@ def _plain_words() -> Iterator[None]:
     except DBAPIError as lost:
         if lost.connection_invalidated:
             raise Unavailable(f"the connection to the database was lost: {_first_line(lost)}") from lost
+        if str(lost.orig) in _NO_DATABASE:
+            raise UsageError(
+                f"what stands at the database's address is none: {_first_line(lost)}",
+                fix="look at NURTURE_DATABASE_URL; a damaged file is put back from the backup",
+            ) from lost
         raise
 
 

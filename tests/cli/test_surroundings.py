@@ -108,3 +108,21 @@ def test_the_log_is_private_and_cannot_fill_the_disk(here: Path, monkeypatch: py
     kept = sorted(path.parent.iterdir())
     assert len(kept) == 5
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 and file.stat().st_size <= 2_000 for file in kept)
+
+
+@pytest.mark.parametrize(
+    "words", [("schema", "--write", "taken/sub"), ("queue", "--json"), ("up", "--port", "0")], ids=" ".join
+)
+def test_a_place_that_cannot_be_used_ends_in_a_sentence(
+    here: Path, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "taken").write_text("a file where a folder, or a database, is wanted")
+    monkeypatch.setenv("NURTURE_DATABASE_URL", f"sqlite:///{here}/taken")
+    monkeypatch.setenv("NURTURE_VAR_DIR", str(here / "taken" / "var"))
+    monkeypatch.setattr(common.err, "_file", None)
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    assert ended.value.code == common.USAGE
+    said = capsys.readouterr().err
+    assert "fix:" in said
+    assert "taken" in said or "file is not a database" in said
