@@ -17,7 +17,7 @@ WORKERS ?= 2
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all lint format bench attack clean migration
+.PHONY: help setup demo test test-fast test-all faults lint format bench attack clean migration
 
 help:  ## what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -48,6 +48,9 @@ test-fast: $(READY)  ## rules, language and architecture only: under half a minu
 
 test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each), every example of each property
 	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile -m 'slow or hypothesis'
+
+faults: $(READY)  ## every fault that tests cause, 200 kills each, and the table of what was lost or went twice
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile tests/faults
 
 lint: $(READY)  ## ruff, mypy --strict, the import contract
 	@$(BIN)/ruff check .
