@@ -33,6 +33,7 @@ WIDE = 200
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
+_TURNING = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -58,7 +59,12 @@ def fail(error: NurtureError) -> int:
 
 def emit_json(value: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2)) + "\n")
+
+
+def json_text(document: str) -> str:
+    """JSON as a terminal may print it: what would turn text round stands there escaped, and reads back the same."""
+    return _TURNING.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def _jsonable(value: Any) -> Any:

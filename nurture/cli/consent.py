@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nurture.cli.common import FINDINGS, emit_json, err, find_lead, open_parts, out, plain, show, table
+from nurture.cli.common import FINDINGS, emit_json, err, find_lead, json_text, open_parts, out, plain, show, table
 from nurture.errors import UsageError
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.words import Channel, ConsentAction, Purpose
@@ -329,4 +329,4 @@ def export(
     only = find_lead(parts.store, who) if who is not None else None
     with parts.store.read() as conn:
         for line in consent.dump(conn, only):
-            typer.echo(line)
+            typer.echo(json_text(line))

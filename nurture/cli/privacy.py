@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nurture.cli.common import FINDINGS, FINE, emit_json, err, find_lead, open_parts, out, plain, settings
+from nurture.cli.common import FINDINGS, FINE, emit_json, err, find_lead, json_text, open_parts, out, plain, settings
 from nurture.errors import UsageError
 
 By = Annotated[str, typer.Option("--by", help="Your name; it is written into the ledger.")]
@@ -41,7 +41,7 @@ def export(
     with parts.store.read() as conn:
         found = personal.collect(conn, lead_id)
     if to is None:
-        typer.echo(personal.to_json(found))
+        typer.echo(json_text(personal.to_json(found)))
         return
     if to.suffix not in (".json", ".zip"):
         raise UsageError(f"`{plain(to.name)}` is neither .json nor .zip", fix="name the file so that its kind is clear")

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from nurture.clock import Clock
 from nurture.errors import Unavailable
@@ -115,6 +116,11 @@ def _protect(inner: FastAPI, house: House) -> None:
             return gone(request, house)
         told = [{"at": ".".join(str(p) for p in e["loc"]), "what": e["msg"]} for e in error.errors()[:20]]
         return JSONResponse({"error": "the request cannot be read", "problems": told}, status_code=422)
+
+    @inner.exception_handler(ClientDisconnect)
+    async def left(request: Request, error: ClientDisconnect) -> Response:
+        """Somebody hung up in the middle of a sentence: nobody is left to answer, and nothing is wrong with us."""
+        return Response(status_code=400)
 
     @inner.exception_handler(Unavailable)
     async def away(request: Request, error: Unavailable) -> Response:

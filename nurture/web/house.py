@@ -17,7 +17,7 @@ from nurture.parts import Parts
 from nurture.web.language import NAMES, catalogue, locale
 from nurture.web.limits import Limit
 from nurture.web.oidc import Provider
-from nurture.web.shown import day, linked, stage
+from nurture.web.shown import day, linked, stage, visible
 
 PAGES: Final = Path(__file__).parent / "pages"
 
@@ -67,6 +67,7 @@ def _environment(language: str) -> Environment:
     made = Environment(
         loader=FileSystemLoader(PAGES),
         autoescape=True,
+        finalize=visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

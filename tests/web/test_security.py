@@ -225,3 +225,29 @@ def test_a_webhook_never_leaves_for_a_private_network(monkeypatch: pytest.Monkey
     for url in ("http://example.com/x", "file:///etc/passwd", "https://user@example.com/", "gopher://example.com"):
         with pytest.raises(UsageError):
             webhook.post(url, b"{}", {})
+
+
+def test_who_hangs_up_in_the_middle_changes_nothing_and_breaks_nothing(world: World) -> None:
+    import asyncio
+
+    lead = world.lead()
+    world.grant(lead, Purpose.NURTURE_EMAIL)
+    told: list[dict[str, Any]] = []
+    heard = iter([{"type": "http.request", "body": b"all=1&", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(heard)
+
+    async def send(message: Any) -> None:
+        told.append(dict(message))
+
+    for path in (world.url("unsubscribe", 1, lead), "/forms/guide", "/sign-in", "/events"):
+        heard = iter([{"type": "http.request", "body": b"all=1&", "more_body": True}, {"type": "http.disconnect"}])
+        scope = {
+            "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+            "headers": [(b"content-type", b"application/x-www-form-urlencoded")], "client": ("198.51.100.9", 1),
+            "server": ("testserver", 80), "scheme": "http", "http_version": "1.1", "root_path": "",
+        }
+        asyncio.run(world.client.app(scope, receive, send))
+    assert world.status(lead, Purpose.NURTURE_EMAIL) is ConsentStatus.GRANTED
+    assert all(message.get("status", 400) < 500 for message in told)
