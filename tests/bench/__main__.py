@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import plan_bench, rescore_bench, send_bench, tick_bench
+from tests.bench import memory_bench, plan_bench, rescore_bench, send_bench, tick_bench
 from tests.rules import shapes
 from tests.rules.shapes_unseen import UNSEEN
 from tests.web import bench_tracking
@@ -65,14 +64,9 @@ def rescoring(leads: int) -> Sequence[Entry]:
     ]
 
 
-def memory() -> Sequence[Entry]:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return [{"name": "worker_peak_mib", "ratio": round(peak), "n": 1, "target": 200, "unit": "MiB (less is better)",
-             "detail": "this process after sending 10,000 of 1,000,000, measured before the others"}]  # fmt: skip
-
-
 def parts(quick: bool) -> Sequence[Callable[[], Sequence[Entry]]]:
     tick = (lambda: [tick_bench.entry(100_000)]) if quick else (lambda: [tick_bench.entry()])
+    memory = (lambda: [memory_bench.entry(20_000)]) if quick else (lambda: [memory_bench.entry()])
     return (tick, memory, send_bench.entries, tracking, truth, plans, lambda: rescoring(20_000 if quick else 1_000_000))
 
 
