@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from nurture.mail.headers import BadAddress, clean, mailable, parse_mailbox
@@ -100,9 +101,14 @@ def become_lead(conn: Connection, parts: Parts, seen: Incoming, *, now: datetime
         address = read_address(seen.sender).mailbox
     except ValueError as wrong:
         return review(f"its sender cannot be mailed: {wrong}")
-    stored = leads.find_or_create(
-        conn, email=address, fields=_name(seen.name), origin="inferred", source="inbound", now=now, keys=parts.keys
+    find = partial(
+        leads.find_or_create, conn, email=address, fields=_name(seen.name), origin="inferred", source="inbound",
+        now=now, keys=parts.keys,
     )
+    stored = find()
+    if stored.lead_id is None:
+        # Another worker may have made them from another mail a moment ago; then they are found now.
+        stored = find()
     if stored.lead_id is None:
         return review(f"no lead was made: {stored.refused}")
     events.record(

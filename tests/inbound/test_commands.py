@@ -16,15 +16,19 @@ from tests.inbound.world import NOW
 Run = Callable[..., tuple[int, str]]
 STRANGER = "From: Jan Novak <jan@firma.example>\nTo: hello@example.com\nSubject: hi\n\nHello, what does it cost?\n"
 REPORT = (
-    "From: MAILER-DAEMON@mx.example\nSubject: failure notice \x1b[31m\n\n<a@b.example>:\n550 5.1.1 no such user\x1b[2J\n"
+    "From: MAILER-DAEMON@mx.example\nSubject: failure notice \x1b[31m\n\n"
+    "<a@b.example>:\n550 5.1.1 no such user\x1b[2J\n"
 )
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     settings = {
-        "NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/n.db", "NURTURE_VAR_DIR": str(tmp_path / "var"),
-        "NURTURE_NOW": NOW.isoformat(), "NURTURE_INBOUND": "", "COLUMNS": "200",
+        "NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/n.db",
+        "NURTURE_VAR_DIR": str(tmp_path / "var"),
+        "NURTURE_NOW": NOW.isoformat(),
+        "NURTURE_INBOUND": "",
+        "COLUMNS": "200",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -88,7 +92,10 @@ def test_up_takes_in_what_comes(tmp_path: Path) -> None:
     from nurture.settings import Settings
 
     chosen = Settings(
-        database_url=f"sqlite:///{tmp_path}/n.db", var_dir=tmp_path / "var", prefect=False, port=0,
+        database_url=f"sqlite:///{tmp_path}/n.db",
+        var_dir=tmp_path / "var",
+        prefect=False,
+        port=0,
         inbound=f"maildir:{tmp_path}/box",
     )
     with Installation(chosen, clock=FixedClock(NOW)) as running:

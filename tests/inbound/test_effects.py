@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, update
 
 from nurture.model.tokens import Keys, sign_lower
-from nurture.store import Store
+from nurture.store import Store, open_store
 from nurture.store.tables import ConsentEntryRow, HandoffRow, LeadRow, MessageRow, WakeupRow
 from nurture.store.tables.columns import core
 from tests.inbound.world import NOW, Post
@@ -19,11 +19,20 @@ OTHERS = Keys.from_secrets(["somebody else's secret, which is long enough too"])
 
 
 @pytest.fixture
-def post(store: Store) -> Post:
+def everywhere(store: Store) -> Post:
+    """On both databases: what locks, upserts or reads documents."""
     return Post(store)
 
 
-def test_a_hard_bounce_blocks_that_address_once(post: Post) -> None:
+@pytest.fixture
+def post(sqlite_url: str) -> Iterator[Post]:
+    opened = open_store(sqlite_url)
+    yield Post(opened)
+    opened.close()
+
+
+def test_a_hard_bounce_blocks_that_address_once(everywhere: Post) -> None:
+    post = everywhere
     first = post.take(post.dsn(1))
     assert (first.kind, first.effect) == ("bounce", "blocked: no_such_address")
     assert post.suppressed() == ["hard_bounce"]
@@ -64,8 +73,9 @@ def test_a_delayed_report_never_suppresses(post: Post) -> None:
     "how",
     ["no token", "a token of another installation", "one bit flipped", "a guessed Message-ID", "another recipient"],
 )
-def test_a_forged_report_changes_nothing_and_waits_for_a_human(post: Post, how: str) -> None:
+def test_a_forged_report_changes_nothing_and_waits_for_a_human(everywhere: Post, how: str) -> None:
     """D7: anybody can write a bounce or a complaint."""
+    post = everywhere
     real, address = post.sent[0].sender, post.sent[0].recipient
     token = real.split("@")[0][2:]
     flipped = "a" if token[5] != "a" else "b"
@@ -101,8 +111,9 @@ def test_a_message_id_counts_only_with_the_address_it_went_to(post: Post) -> Non
     assert done.kind == "bounce" and [e.lead_id for e in post.events("email_bounce")] == [3]
 
 
-def test_soft_bounces_give_a_break_and_never_a_block(post: Post) -> None:
+def test_soft_bounces_give_a_break_and_never_a_block(everywhere: Post) -> None:
     """Three mails within a month that met a full mailbox: no mail for a month."""
+    post = everywhere
     mine = _three_mails(post)
     for n, mail in enumerate(mine):
         paused = [row.mail_paused_until for row in post.rows(LeadRow) if row.id == 1]
@@ -162,8 +173,9 @@ def test_a_bounce_of_an_old_address_does_not_block_the_new_one(post: Post) -> No
         assert snapshots.load(conn, [1], now=NOW)[1].suppressions == frozenset()
 
 
-def test_a_complaint_ends_marketing_mail_for_good(post: Post) -> None:
+def test_a_complaint_ends_marketing_mail_for_good(everywhere: Post) -> None:
     """D5, D6: the recipient is hidden; the mail it returns carries our link."""
+    post = everywhere
     original = (
         post.sent[0].raw.decode().replace("\r\n", "\n").replace(post.sent[0].recipient, "redacted@redacted.invalid")
     )
@@ -188,8 +200,9 @@ def test_a_complaint_ends_marketing_mail_for_good(post: Post) -> None:
 
 
 @pytest.mark.parametrize("lower", [False, True])
-def test_u11_mail_to_the_unsubscribe_address_works_like_the_one_click(post: Post, lower: bool) -> None:
+def test_u11_mail_to_the_unsubscribe_address_works_like_the_one_click(everywhere: Post, lower: bool) -> None:
     """U11: the token stands in the local part; servers lower and raise its case; whoever writes does not matter."""
+    post = everywhere
     header = post.mail(1)["List-Unsubscribe"]
     address = header.partition("<mailto:")[2].partition("?")[0]
     address = address.lower() if lower else address.upper()
@@ -251,7 +264,8 @@ def reply(post: Post, lead: int = 1, **changes: str) -> str:
     return f"{head}\nContent-Type: text/plain; charset=utf-8\n\n{text}"
 
 
-def test_a_reply_wakes_the_lead_and_reaches_the_campaigns_owner(post: Post) -> None:
+def test_a_reply_wakes_the_lead_and_reaches_the_campaigns_owner(everywhere: Post) -> None:
+    post = everywhere
     done = post.take(reply(post))
     assert (done.kind, done.effect) == ("reply", "told ines@example.com")
     (event,) = post.events("email_reply")
@@ -308,8 +322,9 @@ def test_an_absence_is_noted_and_is_no_engagement(post: Post) -> None:
     assert event.machine and event.data == {"back_on": "2026-12-07"}
 
 
-def test_a_stranger_becomes_a_lead_whom_nobody_may_mail(post: Post) -> None:
+def test_a_stranger_becomes_a_lead_whom_nobody_may_mail(everywhere: Post) -> None:
     """S4-03: a first mail to a watched mailbox."""
+    post = everywhere
     raw = (
         "From: =?utf-8?q?Ji=C5=99=C3=AD?= Novak <jiri@firma.example>\nTo: hello@example.com\nSubject: Question\n"
         "Message-ID: <s@firma.example>\n\nDo you work with small companies?\n"
@@ -335,7 +350,8 @@ def test_what_our_servers_doubt_is_not_taken_at_its_word(post: Post, field: str)
     assert len(post.rows(LeadRow)) == 3
 
 
-def test_strangers_in_a_flood_wait_for_a_human(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strangers_in_a_flood_wait_for_a_human(everywhere: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    post = everywhere
     monkeypatch.setattr("nurture.stages.inbound_people.STRANGERS_A_DAY", 2)
     kinds = [post.take(f"From: p{n}@firma.example\nSubject: hi {n}\n\nHello\n").kind for n in range(4)]
     assert kinds == ["stranger", "stranger", "review", "review"] and len(post.rows(LeadRow)) == 5
@@ -363,7 +379,22 @@ def test_our_own_mail_goes_round_no_loop(post: Post) -> None:
     assert post.take(ours.raw).kind == "auto_reply" and len(post.told()) == 1
 
 
-def test_a_human_decides_once_what_nobody_could_judge(post: Post) -> None:
+def test_workers_that_take_the_same_mails_at_once_act_once(everywhere: Post) -> None:
+    post = everywhere
+    from concurrent.futures import ThreadPoolExecutor
+
+    hello = "From: new@firma.example\nSubject: hi {}\n\nHello\n"
+    mails = [post.dsn(1), post.dsn(2), reply(post, 3), hello.format(1), hello.format(2)]
+    with ThreadPoolExecutor(4) as workers:
+        taken = list(workers.map(post.take, mails * 4))
+    assert sum(t.id is not None for t in taken) == len(mails) == len(post.inbox())
+    assert sorted(e.lead_id for e in post.events("email_bounce")) == [1, 2]
+    assert len(post.events("email_reply")) + len(post.events("wrote_to_us")) == 3
+    assert [row.email for row in post.rows(LeadRow)].count("new@firma.example") == 1
+
+
+def test_a_human_decides_once_what_nobody_could_judge(everywhere: Post) -> None:
+    post = everywhere
     from nurture.errors import Conflict, UsageError
     from nurture.stages.inbound_decide import decide
 
@@ -420,8 +451,9 @@ def test_an_unsubscribe_stops_the_mail_that_is_already_planned(post: Post) -> No
     assert (tally.sent, tally.refused) == (0, 1)
 
 
-def test_erasure_leaves_no_word_of_a_mail(post: Post) -> None:
+def test_erasure_leaves_no_word_of_a_mail(everywhere: Post) -> None:
     """C16: neither of those matched with the lead nor of those from their address that nobody could match."""
+    post = everywhere
     from nurture.stages.privacy import erase
 
     post.take(reply(post))
@@ -442,7 +474,8 @@ def test_a_late_bounce_of_an_erased_person_changes_nothing(post: Post) -> None:
     assert post.take(post.dsn(1)).effect == "the person is no longer here" and post.changes() == before
 
 
-def test_a_complaint_after_somebody_lifted_one_counts_again(post: Post) -> None:
+def test_a_complaint_after_somebody_lifted_one_counts_again(everywhere: Post) -> None:
+    post = everywhere
     from nurture.store.tables import SuppressionRow
 
     post.take(post.dsn(1))
