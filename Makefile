@@ -44,7 +44,7 @@ test: $(READY) lint  ## lint and every test that fits into five minutes
 
 test-fast: $(READY)  ## rules, language and architecture only: under half a minute
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow and not prefect and not postgres and not browser and not process' \
-		tests/rules tests/authoring tests/layout
+		--ignore tests/authoring/test_tools.py tests/rules tests/authoring tests/layout
 
 test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each), every example of each property
 	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile -m 'slow or hypothesis'

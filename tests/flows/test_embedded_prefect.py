@@ -77,6 +77,7 @@ def test_runs_are_real_hold_nothing_personal_and_mail_goes_on_without_them(
     assert ended(int(said["CHILD"])), "a kill -9 leaves no server behind"
     stored = b"".join(p.read_bytes() for p in (settings.var_dir / "prefect").glob("prefect.db*"))
     assert b"drip" in stored
+    stored += b"".join(p.read_bytes() for p in (settings.var_dir / "log").glob("prefect.log*"))
     assert [m.recipient for m in mail.delivered if m.recipient.encode() in stored] == []
 
 

@@ -16,7 +16,12 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
+from flows.clockwork import Clockwork
+from flows.engine import PlainEngine
+from flows.work import Work, open_parts
+from nurture.clock import SystemClock
 from nurture.demo.mailbox import MailFolder
+from nurture.errors import Refused
 from nurture.store import clock_owner, open_store
 from tests.flows.conftest import ROOT, installation, people
 from tests.postgres import make_database
@@ -41,6 +46,7 @@ def server(tmp_path: Path, postgres: str) -> Iterator[dict[str, str]]:
         "PYTHONPATH": str(ROOT),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(tmp_path / "ui"),
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
         "PREFECT_WORKER_QUERY_SECONDS": "2",
     }
@@ -123,8 +129,24 @@ def test_a_scheduled_deployment_completes_on_a_worker(
     with store.read() as conn:
         present = clock_owner.holder(conn)
         scored = conn.exec_driver_sql("SELECT count(*) FROM transition").scalar_one()
-    assert present is not None and present.mode == "prefect", "a `nurture up` on this database would be refused"
+        known = conn.exec_driver_sql("SELECT email, fields->>'last_name' FROM lead").all()
+    assert present is not None and present.mode == "prefect"
+    work = Work(open_parts(made.model_copy(update={"database_url": url})), SystemClock(), "up@here:1", 100)
+    with pytest.raises(Refused, match="already has a clock"):
+        Clockwork(store, work, PlainEngine(work)).take()
     assert scored, "the run did the work"
+    kept = everything(server["PREFECT_API_URL"]) + (tmp_path / "worker.log").read_text()
+    assert "tally-scoring" in kept and len(known) >= 10
+    assert [word for row in known for word in row if word and word in kept] == [], "nothing personal is with Prefect"
+
+
+def everything(api: str) -> str:
+    """Whatever Prefect keeps about runs: parameters, names, states, logs, artifacts, events."""
+    tables = ("flow_runs", "task_runs", "logs", "artifacts")
+    asked = {name: httpx.post(f"{api}/{name}/filter", json={}) for name in tables}
+    asked["events"] = httpx.post(f"{api}/events/filter", json={"limit": 50})
+    assert {name: answer.status_code for name, answer in asked.items() if answer.status_code != 200} == {}
+    return "".join(answer.text for answer in asked.values())
 
 
 def run(command: list[Any], environment: dict[str, str], fine: tuple[int, ...] = (0,)) -> str:
