@@ -315,3 +315,33 @@ def test_the_same_mail_has_the_same_key_whichever_way_it_comes() -> None:
     assert classify(raw).key == classify(other).key
     assert classify(raw).key != classify(raw.replace(b"anna@", b"otto@")).key
     assert classify(raw, Envelope("", ("b+a@x",))).key != classify(raw, Envelope("", ("b+b@x",))).key
+
+
+PEOPLE = [
+    ("Re: Delivery problem", "Where is my parcel? It was not delivered.", "person"),
+    ("Delivery", "Hi, when can you deliver?", "person"),
+    ("Your message", "Thank you, this was interesting.", "person"),
+    ("Fwd: Undelivered Mail Returned to Sender", "What does this mean?", "person"),
+    ("On leave question", "Do you sell leave management software?", "person"),
+    ("Urlop na żądanie - pytanie", "Czy macie taki moduł?", "person"),
+    ("Absence management demo", "Can I have a demo?", "person"),
+    ("Re: guide", "Stop by on Monday, we are at the fair", "person"),
+    ("Re: guide", "Stop wasting my time", "person"),
+    ("Re: guide", "Remove the old price list from your page, it confuses us", "person"),
+    ("Re: oferta", "Rezygnuję z zakupu, dziękuję", "person"),
+    ("Stop by our booth", "We would be happy to see you.", "person"),
+    ("unsubscribe me please", "", "unsubscribe"),
+    ("Stop", "please", "unsubscribe"),
+    ("Re: guide", "Stop sending me mails.", "unsubscribe"),
+    ("Re: oferta", "Proszę o wypisanie", "unsubscribe"),
+    ("Odhlášení", "Prosím odhlaste mě z odběru.", "unsubscribe"),
+    ("Urlop do 7.12", "", "auto_reply"),
+    ("Automatic reply", "x", "auto_reply"),
+    ("Re: guide", "This is an automated response to your message.", "person"),
+]
+
+
+@pytest.mark.parametrize(("subject", "text", "kind"), PEOPLE)
+def test_people_and_machines_are_not_mistaken_for_each_other(subject: str, text: str, kind: str) -> None:
+    raw = f"From: Anna <anna@firma.example>\nSubject: {subject}\nContent-Type: text/plain; charset=utf-8\n\n{text}\n"
+    assert classify(raw.encode()).kind.value == kind

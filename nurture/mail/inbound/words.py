@@ -103,7 +103,7 @@ BOUNCE_SUBJECT: Final = re.compile(
     r"delayed mail|delivery delayed|status of your (message|mail)|bounced? ?(mail|message)?:|dsn|(e-?mail|message) (bounce|return|rejec|quarantine|block)|nondeliverable|error (sending|delivering)|"
     r"unzustellbar|nicht zustellbar|rückläufer|(fehler|fehlgeschlagen)[^\n]{0,30}zustell|zustell(ung|bericht|status|fehler)|verzögert|"
     r"niedostarcz|nie (można dostarczyć|dostarczono)|(zwrot|błąd)[^\n]{0,30}(wiadomości|poczty|dostarcz)|nie można|powiadomienie o niedostarcz|niepowodzenie|opóźnion|"
-    r"nedoruč|nelze doručit|vrácen|zpoždění|oznámení o nedoručení|non (remis|distribu)|échec (de|d)|message non|avis de non|retour(né)?|courrier non|retardé|"
+    r"nedoruč|nelze doručit|zpráv\w+ (nebyl|nemohl)|vrácen|zpoždění|oznámení o nedoručení|non (remis|distribu)|échec (de|d)|message non|avis de non|retour(né)?|courrier non|retardé|"
     r"не ?достав|недоставлен|невозможно доставить|ошибка доставки|сообщение не|уведомление о (недоставке|доставке)|задержка|"
     r"no entregado|correo devuelto|mancata consegna|messaggio non|onbestelbaar|kan ikke leveres|kunde inte levereras|niet (be|af)leverd|返送|配信不能)",
     re.IGNORECASE,
@@ -111,7 +111,7 @@ BOUNCE_SUBJECT: Final = re.compile(
 SAYS_SO: Final = re.compile(
     r"(could|can|was|were|has|have|did)( ?not|n't)( been)? be?e?n? ?(delivered|reach|deliver)|undeliverable|unable to deliver|delivery[^.\n]{0,40}(fail|abort|suspend|delay|error)|fail\w* to deliver"
     r"|(permanent|fatal) (fatal )?errors?|not (been )?delivered|returned to sender|bounced|rejected|unknown user|user unknown|no such user|recipients? (failed|refused)|failed recipient|cannot deliver"
-    r"|nicht (zugestellt|ausgeliefert)|zustellung[^.\n]{0,40}(fehl|nicht)|nie (mogła|można|została)[^.\n]{0,40}dostarcz|nepodařilo doručit|nelze doručit|nebyla? doručen|n'a pas (pu être|été)"
+    r"|nicht (zugestellt|ausgeliefert)|zustellung[^.\n]{0,40}(fehl|nicht)|nie (mogła|można|została)[^.\n]{0,40}dostarcz|nepodařilo doručit|nelze doručit|nebyl[aoy]? (možné )?doruč\w+|nemohl[aoy]? být doručen|n'a pas (pu être|été)"
     r"|не (удалось|может быть|была?) достав|невозможно доставить",
     re.IGNORECASE,
 )
@@ -138,12 +138,12 @@ AUTOMATIC_FIELDS: Final = (
     "X-FC-MachineGenerated", "X-Facebook-Notify", "Autosubmitted", "X-Vacation", "X-Amavis-Alert", "X-Auto-Submitted", "X-Loop-Autoreply",
 )
 AWAY_SUBJECT: Final = re.compile(
-    r"^\W*(auto(matic|matische|mated|matisk)?[- ]?(reply|response|re|antwort|svar|svar:|respond\w*|antwoord)\b|out[- ]of[- ](the[- ])?office|ooo\b|(i am |i'm )?(currently )?(away|out) (from|of) (the |my )?(office|desk|mail)|[^\n:]{0,80}\bis (currently )?(out of|away from) (the |my )?office|vacation (reply|message|notice|auto)|on (annual |maternity |parental )?leave\b"
+    r"^\W*(auto(matic|matische|mated|matisk)?[- ]?(reply|response|re|antwort|svar|svar:|respond\w*|antwoord)(?=\W*$|\s*[:(\[!.–-]|\s+(from|to|re)\b)|out[- ]of[- ](the[- ])?office|ooo\b|(i am |i'm )?(currently )?(away|out) (from|of) (the |my )?(office|desk|mail)|[^\n:]{0,80}\bis (currently )?(out of|away from) (the |my )?office|vacation (reply|message|notice|auto)|on (annual |maternity |parental )?leave(?=\W*$|\W+(until|till|from|to|\d))"
     r"|automatische antwort|abwesenheits|abwesend|abwesenheit\b|nicht im (büro|haus)|ich bin (derzeit |zurzeit |bis )?(nicht|abwesend|im urlaub)|im urlaub|eingangsbestätigung"
-    r"|odpowied[źz] automatyczna|automatyczna odpowied[źz]|autoodpowied|nieobecn|poza biurem|jestem (na urlopie|nieobecn|poza)|urlop\b"
-    r"|automatick[áa] odpov[ěe][ďd]|mimo kancel[áa][řr]|nep[řr][íi]tomn|dovolen[áa]|jsem (mimo|na dovolen)"
-    r"|r[ée]ponse automatique|absence (du|de|au|:)|absent(e)? (du|jusqu|de)|message d'absence|en cong[ée]s?|avis d'absence|absence du bureau"
-    r"|автоматический ответ|автоответ|отсутству|меня нет|в отпуске|автоматичн|я в отпуске"
+    r"|odpowied[źz] automatyczna|automatyczna odpowied[źz]|autoodpowied|nieobecn|poza biurem|jestem (na urlopie|nieobecn|poza)|urlop(?=\W*$|\W+(do|od|w dniach|\d))"
+    r"|automatick[áa] odpov[ěe][ďd]|mimo kancel[áa][řr]|nep[řr][íi]tomn|dovolen[áa](?=\W*$|\W+(do|od|\d))|jsem (mimo|na dovolen)"
+    r"|r[ée]ponse automatique|absence( du| au)? ?(\d|:|jusqu)|absente? (du|jusqu)|message d'absence|en cong[ée]s?|avis d'absence|absence du bureau"
+    r"|автоматический ответ|автоответ|(я )?(временно )?отсутствую|отсутствует в офисе|нет на месте|меня нет|в отпуске|автоматичн|я в отпуске"
     r"|respuesta autom[áa]tica|fuera de (la )?oficina|risposta automatica|fuori (sede|ufficio)|automatisch antwoord|afwezig|autosvar|frånvaro|resposta autom[áa]tica|ausente|自动回复|自動返信|不在)",
     re.IGNORECASE,
 )
@@ -180,14 +180,14 @@ QUOTE: Final = re.compile(
 )
 SIGNATURE: Final = re.compile(r"^(-- ?$|_{5,}$|sent from my \w+|von meinem \w+ gesendet|wysłane z|odesláno z|envoyé de mon|отправлено с).*$", re.IGNORECASE)
 STOP_WORDS: Final = (
-    r"unsubscribe( me)?|remove( me| my (e-?mail|address))?|opt[- ]?out|stop|take me off|no more (e-?mails?|mails?|newsletters?)|abmelden|abmeldung|austragen|abbestellen|bitte (mich )?(abmelden|austragen|entfernen|löschen)|kein(e)? (newsletter|mails?)( mehr)?"
-    r"|wypisz( mnie)?|wypisać|rezygnuj[ęe]|proszę (o )?(mnie )?(wypisa\w+|usun\w+)|usuńcie mnie|odhlásit|odhlaste( mě)?|prosím o odhlášení|prosím odhl\w+|nezasílejte|nechci (dostávat|odebírat)[\w ]{0,30}"
+    r"unsubscribe( me)?|remove (me|my (e-?mail|address))|(stop|remove)(?=[ \t.!]*(?:\n|$))|stop (sending|e-?mailing|mailing|writing)|opt[- ]?out|take me off|no more (e-?mails?|mails?|newsletters?)|abmelden|abmeldung|austragen|abbestellen|bitte (mich )?(abmelden|austragen|entfernen|löschen)|kein(e)? (newsletter|mails?)( mehr)?"
+    r"|wypisz( mnie)?|wypisać|rezygnuj[ęe] z (newsletter|subskrypcj|otrzymywan|mailing)\w*|rezygnuj[ęe](?=[ \t.!]*(?:\n|$))|proszę (o )?(mnie )?(wypisa\w+|usun\w+)|usuńcie mnie|odhlásit|odhlaste( mě)?|prosím o odhlášení|prosím odhl\w+|nezasílejte|nechci (dostávat|odebírat)[\w ]{0,30}"
     r"|d[ée]s(abonner|abonnez( moi|-moi)?|inscrire|inscrivez(-moi)?|inscription)|me d[ée]sabonner|отписаться|отпишите( меня)?|удалите меня|отписка|отказаться от рассылки|darme de baja|cancellami|uitschrijven|avregistrera"
 )
-STOP: Final = re.compile(rf"^\W*((hi|hello|dear \w+|hallo|dzień dobry|dobrý den|bonjour|здравствуйте)\W+)?((please|pls|kindly|bitte|proszę|prosím|merci de|пожалуйста)\W+)?({STOP_WORDS})\b", re.IGNORECASE)
-SPEAKS_OF_IT: Final = re.compile(rf"\b({STOP_WORDS.replace('|stop|', '|')})\b", re.IGNORECASE)
+STOP: Final = re.compile(rf"^\W*((hi|hello|dear \w+|hallo|dzień dobry|dobrý den|bonjour|здравствуйте)\W+)?((please|pls|kindly|bitte|proszę|prosím|merci de|пожалуйста)\W+)?({STOP_WORDS})(?!\w)", re.IGNORECASE)
+SPEAKS_OF_IT: Final = re.compile(rf"\b({STOP_WORDS})(?!\w)", re.IGNORECASE)
 ANSWER_SUBJECT: Final = re.compile(r"^\s*((re|aw|odp|sv|antw|fwd?|wg|tr)(\[\d+\])?\s*:\s*)+", re.IGNORECASE)
-STOP_SUBJECT: Final = re.compile(rf"^\W*((please|bitte|proszę|prosím|пожалуйста)\W+)?({STOP_WORDS})(\W+(from )?(the |this |all )?(newsletter|list|mailing list|e-?mails?|mails?))?\W*([a-z2-7]{{45,60}})?\W*$", re.IGNORECASE)
+STOP_SUBJECT: Final = re.compile(rf"^\W*((please|bitte|proszę|prosím|пожалуйста)\W+)?({STOP_WORDS})(\W+(from )?(the |this |all )?(newsletter|list|mailing list|e-?mails?|mails?))?(\W+(please|bitte|proszę|prosím|thanks|thank you))?\W*([a-z2-7]{{45,60}})?\W*$", re.IGNORECASE)
 ORIGINAL_MARK: Final = re.compile(
     r"^[ \t>]{0,20}(-{2,60}[^\n]{0,20}(copy of|original|returned|message header|unsent|begin|headers? of|below this line)[^\n]{0,60}"
     r"|(original|unsent|returned) message (follows|headers?|text|below)[^\n]{0,40}|[- ]{0,60}message header[^\n]{0,20}"
