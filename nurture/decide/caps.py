@@ -20,7 +20,9 @@ def next_free(history: Iterable[datetime], caps: Sequence[Cap], *, at: datetime)
     if any(cap.count < 1 for cap in caps):
         raise ValueError("a cap of no mails at all has no free moment")
     sent = sorted(history)
-    moment = at.astimezone(UTC)
+    moment = at if at.tzinfo is UTC else at.astimezone(UTC)
+    if not sent:
+        return moment
     moved = True
     while moved:
         moved = False

@@ -66,6 +66,7 @@ def next_close(at: datetime, window: Window, zone: ZoneInfo) -> datetime:
     return _first(at, window, zone, opens=False)
 
 
+@lru_cache(maxsize=4096)
 def slot(at: datetime, window: Window | None, quiet: Window | None, zone: ZoneInfo) -> datetime:
     """The first moment from `at` on inside `window` and outside the company's `quiet` hours.
 

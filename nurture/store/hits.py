@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 
 from nurture.model.hits import CLICK, HONEYPOT, OPEN, Hit, Judgement, Mailed
 from nurture.model.words import Purpose, Verdict
+from nurture.store.driver import Driver
 from nurture.store.literal import word
 from nurture.store.tables import (
     AlertRow,
@@ -37,8 +39,7 @@ PER_MESSAGE: Final = 200
 """Hits looked at per message: a flood on one address must not become work for the judge."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A verified request, before it is known whether it may be kept."""
 
     kind: str
@@ -49,7 +50,7 @@ class Arrival:
     method: str = "GET"
     agent: str = ""
     net: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def take(
@@ -116,13 +117,13 @@ class _Sqlite:
     @classmethod
     def look_up(cls, conn: Connection, arrivals: Sequence[Arrival]) -> list[Looked]:
         asked = json.dumps([[a.message_id, a.lead_id, a.link, NEEDED[a.kind].value] for a in arrivals])
-        rows = conn.exec_driver_sql(cls.look, (asked,)).all()
+        rows = Driver(conn).rows(cls.look, (asked,))
         return [(bool(r[0]), r[1], r[2], _read_utc(r[3])) for r in rows]
 
     @classmethod
     def insert(cls, conn: Connection, arrivals: Sequence[Arrival], hold: timedelta) -> None:
-        conn.exec_driver_sql(cls.keep, [
-            (a.message_id, a.lead_id, a.kind, a.link, _utc(a.at), a.method, a.agent, a.net, json.dumps(dict(a.headers)),
+        Driver(conn).each(cls.keep, [
+            (a.message_id, a.lead_id, a.kind, a.link, _utc(a.at), a.method, a.agent, a.net, _told(a.headers),
              _utc(a.at + hold)) for a in arrivals
         ])
 
@@ -141,14 +142,22 @@ class _Postgres:
     @classmethod
     def insert(cls, conn: Connection, arrivals: Sequence[Arrival], hold: timedelta) -> None:
         conn.exec_driver_sql(cls.keep, [
-            (a.message_id, a.lead_id, a.kind, a.link, a.at, a.method, a.agent, a.net, json.dumps(dict(a.headers)),
+            (a.message_id, a.lead_id, a.kind, a.link, a.at, a.method, a.agent, a.net, _told(a.headers),
              a.at + hold) for a in arrivals
         ])
 
 
+@lru_cache(maxsize=4096)
+def _told(headers: tuple[tuple[str, str], ...]) -> str:
+    """Browsers say the same few things again and again."""
+    return json.dumps(dict(headers))
+
+
 def _utc(moment: datetime) -> str:
     """As the column type writes it: UTC without an offset."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(" ", "microseconds")[:-6]
 
 
 def _read_utc(text: str | None) -> datetime | None:

@@ -11,6 +11,7 @@ import base64
 import logging
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -122,12 +123,12 @@ class Front:
         return (ids[0], ids[1]) if ids is not None and len(ids) == 2 else None
 
     def _arrival(self, scope: Scope, kind: str, message_id: int, lead_id: int, *, link: int | None = None) -> Arrival:
-        agent, kept = "", {}
+        agent, kept = "", []
         for name, value in scope["headers"]:
             if name == b"user-agent":
                 agent = clean(value, 400)
             elif name in KEPT:
-                kept[name.decode("ascii")] = clean(value, 100)
+                kept.append((name.decode("ascii"), clean(value, 100)))
         client = scope.get("client")
         return Arrival(
             kind,
@@ -138,7 +139,7 @@ class Front:
             scope["method"],
             agent,
             net_of(client[0] if client else None),
-            kept,
+            tuple(kept),
         )
 
     async def _record(self, arrival: Arrival) -> str | None:
@@ -189,9 +190,11 @@ class Front:
 
 def clean(value: bytes, most: int) -> str:
     """A header's text without control characters, cut to `most`."""
-    return _CONTROL.sub(" ", value.decode("utf-8", "replace"))[:most]
+    text = value.decode("utf-8", "replace")[:most]
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
+@lru_cache(maxsize=4096)
 def ascii_url(url: str) -> bytes:
     """The address as a header may carry it: what is not ASCII, and every control character, percent-encoded."""
     return quote(url, safe="!#$%&'()*+,/:;=?@[]~-._").encode("ascii")

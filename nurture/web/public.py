@@ -114,7 +114,7 @@ def _trap(router: APIRouter, house: House) -> None:
                 "GET",
                 clean(request.headers.get("user-agent", "").encode(), 400),
                 net_of(request.client.host if request.client else None),
-                headers,
+                tuple(headers.items()),
             )
             with house.parts.store.begin() as conn:
                 take(conn, [arrival], hold=HOLD)
