@@ -179,7 +179,8 @@ def _model(
         return models[0]
     lead = Lead(
         raw.id, Stage(raw.stage), raw.email, fields=fields, country=raw.country, track=raw.track, cycle=raw.cycle,
-        baseline_at=raw.baseline_at, carryover=raw.carryover,
+        baseline_at=raw.baseline_at, carryover=raw.carryover, source=raw.source, language=raw.language,
+        timezone=raw.timezone,
     )
     return choose_model(Snapshot(lead), library.scoring, now=now, holds=holds)
 

@@ -41,7 +41,10 @@ NOTHING: Final[dict[str, Any]] = {}
 WRITTEN: Final = (
     "model", "engagement", "fit_low", "fit_high", "coverage", "fit_band", "engagement_band", "cell", "action",
 )
-_LEAD: Final = ("id", "fields", "email", "country", "stage", "track", "baseline_at", "carryover", "cycle", *WRITTEN)
+_LEAD: Final = (
+    "id", "fields", "email", "country", "stage", "track", "baseline_at", "carryover", "cycle", "source", "language",
+    "timezone", *WRITTEN,
+)
 _EVENT: Final = (
     "lead_id", "id", "kind", "occurred_at", "content", "topic", "depth", "link", "path", "minutes", "message_id",
     "campaign", "step", "points", "data",
@@ -81,6 +84,9 @@ class RawLead(NamedTuple):
     baseline_at: datetime | None
     carryover: float
     cycle: int
+    source: str | None
+    language: str | None
+    timezone: str | None
     before: tuple[Any, ...]
     events: list[RawEvent]
 
@@ -138,7 +144,7 @@ def leads(conn: Connection, first: int, last: int, *, kinds: Iterable[str], at: 
             pending = next(grouped, None)
         yield RawLead(
             lead_id, json.loads(row[1]), row[2], row[3], row[4], row[5], _moment(row[6], sqlite),
-            row[7], row[8], tuple(row[9:]), events,
+            row[7], row[8], row[9], row[10], row[11], tuple(row[12:]), events,
         )
 
 

@@ -51,6 +51,20 @@ def test_the_stream_gives_the_same_scores_as_one_by_one(store: Store) -> None:
     assert rescore.rescore(store, world.library, now=NOW, wake=False).changed == 0
 
 
+def test_a_model_by_the_place_of_acquisition_is_the_same_in_the_stream(store: Store) -> None:
+    """S1-08: a definition may depend on where somebody came from; S0-02."""
+    fair = replace(MODEL, id="fair", applies_if=Condition("field", "source", args={"is": "fair"}))
+    czech = replace(MODEL, id="czech", applies_if=Condition("field", "language", args={"is": "cs"}))
+    for n, columns in enumerate(({"source": "fair"}, {"source": "web"}, {"language": "cs"}, {"timezone": "UTC"})):
+        add_lead(store, now=NOW, email=f"p{n}@example.org", **columns)
+    world = parts(store, scoring=Scoring((fair, czech, MODEL), sha="s"))
+    rescore.rescore(store, world.library, now=NOW, wake=False)
+    streamed = cached(store)
+    assert [row[1] for row in streamed] == ["fair", "default", "czech", "default"]
+    score.run(world, now=NOW, limit=10, owner="a")
+    assert cached(store) == streamed
+
+
 def test_a_new_model_wakes_who_moved_and_the_daily_limit_ramps_them(store: Store) -> None:
     """§3.5, trap 14: a published model cannot flood sales."""
     hard = replace(MODEL, engagement_bands={1: 99, 2: 98, 3: 97})

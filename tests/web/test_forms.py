@@ -223,3 +223,10 @@ def test_a_break_ends_by_itself_or_by_hand(world: World) -> None:
     world.client.post(url, data={"shown": "1", "pause": "30"})
     world.clock.advance(timedelta(days=31))
     assert "Paused until" not in world.client.get(url).text
+
+
+def test_what_was_given_in_exchange_is_kept(world: World) -> None:
+    """S1-03: data for access to something; the event says to what, about what, and how deep."""
+    submit(world)
+    kept = world.rows("select kind, content, topic, depth from event where content = 'guide-pdf'")
+    assert kept and all(row[1:] == ("guide-pdf", "guides", "awareness") for row in kept), kept
