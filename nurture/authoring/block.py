@@ -49,6 +49,10 @@ class Block:
     def _unknown(self) -> None:
         for key, (key_node, value) in self.node.pairs.items():
             if key in self.words:
+                # `when` and `members` have rules of their own that say what an empty one means.
+                wants = self.words[key].schema.get("minItems") and key not in ("when", "members")
+                if wants and value.kind == "list" and not value.items:
+                    not_like(value, self.desk, "a list with something in it")
                 continue
             if value.empty and " " in key:
                 self.desk.find("unknown-key", key_node.place, f"`{key[:60]}` is not a word this file knows here.",

@@ -45,7 +45,7 @@ def read_campaign(root: Node, desk: Desk, text: str) -> Campaign:
         in_flight=block.get("in_flight", v.choice("follow", "finish"), "follow"),
         leave_when=leave,
         goal=block.get("goal", _goal),
-        control_group=block.get("control_group", v.share, 0),
+        control_group=block.get("control_group", v.part, 0),
         language=block.get("language", v.language),
         timezone=block.get("timezone", v.zone),
         digest=hashlib.sha256(text.encode()).hexdigest(),
@@ -129,7 +129,7 @@ def _leave(node: Node, desk: Desk) -> LeaveRule | None:
 
 def _goal(node: Node, desk: Desk) -> Goal:
     block = Block(node, desk, GOAL)
-    return Goal(block.get("reached_when", read_condition, NEVER), block.get("within", v.duration, NOWHERE))
+    return Goal(block.get("reached_when", read_condition, NEVER), block.get("within", v.some_time, NOWHERE))
 
 
 def _sending(node: Node, desk: Desk) -> Sending:

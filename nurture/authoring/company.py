@@ -256,7 +256,7 @@ def _track(name: str, node: Node, desk: Desk) -> Track:
         min_stay_days=block.get("min_stay", v.days, 7),
         early_leads=block.get("early_leads", v.yes_no, True),
         on_exhausted=block.get("on_exhausted", _on_exhausted, "stay"),
-        holdout=block.get("holdout", v.share, 0),
+        holdout=block.get("holdout", v.part, 0),
         place=desk.spots["tracks", name],
     )
 

@@ -148,6 +148,9 @@ def _test(node: Node, desk: Desk) -> Test | None:
     winner = block.get("winner", _winner)
     for key in ("name", "variants"):
         desk.spots[(name, "test", key)] = block.place(key)
+    empty = block.at("variants")
+    if not variants and empty is not None and not desk.problems:
+        v.not_like(empty, desk, "plain: { share: 50% }, short: { share: 50%, subject: In short }")
     if name is None or not variants:
         return None
     named = {"keep both", *(x.name for x in variants)}
@@ -208,7 +211,7 @@ def _wait_for(block: Block) -> Action | None:
                         f"`{name}` can wait forever: a lead who never does this stays here", "add `within: 7 days`")
     return WaitFor(
         block.get("wait_for", read_condition, NEVER),
-        block.get("within", v.duration, NOWHERE),
+        block.get("within", v.some_time, NOWHERE),
         read_steps(block.items("then"), block.desk),
         read_steps(block.items("otherwise"), block.desk),
     )

@@ -93,12 +93,12 @@ def _story(root: Node, desk: Desk) -> Story | None:
     starts = block.get("starts", _starts)
     happens = tuple(h for n in block.items("happens") if (h := _happening(n, desk)) is not None)
     name, campaign = block.get("test", v.line), block.get("campaign", v.slug)
+    lead = block.get("lead", _lead, StoryLead())
+    expect, never = (block.get(word, _expectation, Expectation()) for word in ("expect", "never"))
     if name is None or campaign is None or starts is None:
         return None
     return Story(
-        name, campaign, block.get("lead", _lead, StoryLead()), starts, happens,
-        block.get("expect", _expectation, Expectation()), block.get("never", _expectation, Expectation()),
-        block.place("test"), block.place("campaign"),
+        name, campaign, lead, starts, happens, expect, never, block.place("test"), block.place("campaign"),
     )
 
 

@@ -36,7 +36,8 @@ _LONGEST: Final = {
 def not_like(node: Node, desk: Desk, *examples: str) -> None:
     """Note that a value does not have the form it should have."""
     shown = ", ".join(f"`{e}`" for e in examples)
-    said = f"`{short(node.text)}`" if node.kind == "text" else f"a {'list' if node.kind == 'list' else 'block'}"
+    bare = "an empty" if not (node.items or node.pairs) else "a"
+    said = f"`{short(node.text)}`" if node.kind == "text" else f"{bare} {'list' if node.kind == 'list' else 'block'}"
     desk.find("bad-form", node.place, f"{said} does not read as for example {shown}")
 
 
@@ -133,6 +134,24 @@ def share(node: Node, desk: Desk) -> int | None:
     return int(node.text[:-1])
 
 
+def part(node: Node, desk: Desk) -> int | None:
+    """A share that leaves somebody over: `5%` -> 5, at most 50%."""
+    found = share(node, desk)
+    if found is not None and found > 50:
+        desk.find("out-of-range", node.place, f"`{found}%` is not between 0% and 50%", "5% is usual; it gets nothing")
+        return None
+    return found
+
+
+def some_time(node: Node, desk: Desk) -> Duration | None:
+    """A duration that is not nothing."""
+    found = duration(node, desk)
+    if found is not None and found.amount == 0:
+        desk.find("out-of-range", node.place, f"`{found}` is no time at all", "for example `7 days`")
+        return None
+    return found
+
+
 def as_duration(said: str) -> Duration | None:
     """`3 days` -> Duration, or None."""
     found = re.fullmatch(r"([0-9]{1,6}) (minute|hour|day|business day|week|month|year)s?", " ".join(said.split()))
@@ -190,6 +209,9 @@ def weekdays(node: Node, desk: Desk) -> frozenset[int] | None:
             return None
         first, last = DAYS.index(ends[0]), DAYS.index(ends[-1])
         found.update((first + i) % 7 for i in range((last - first) % 7 + 1))
+    if not found:
+        not_like(node, desk, "mon-thu", "[mon, wed]")
+        return None
     return frozenset(found)
 
 
@@ -308,6 +330,9 @@ def one_or_many(reader: Reader[T]) -> Reader[T | tuple[T, ...]]:
     def read(node: Node, desk: Desk) -> T | tuple[T, ...] | None:
         if node.kind != "list":
             return reader(node, desk)
+        if not node.items:
+            not_like(node, desk, "a list with something in it")
+            return None
         everything = next((n for n in node.items if n.text == "any"), None)
         if everything is not None:
             desk.find("bad-form", everything.place, "`any` in a list means nothing: it stands alone",

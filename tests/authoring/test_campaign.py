@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nurture.authoring import Reading, read_sources
+from nurture.authoring.check import check
 from nurture.model.campaign import (
     Campaign,
     Cap,
@@ -21,7 +22,7 @@ from nurture.model.campaign import (
     Window,
 )
 from nurture.model.words import CampaignStatus, FunnelStage, Purpose, Stage
-from tests.authoring.folders import good
+from tests.authoring.folders import TODAY, good
 
 HEAD = """\
 campaign: x
@@ -195,3 +196,43 @@ def test_the_digest_addresses_the_text() -> None:
     assert one_ is not None and other is not None
     assert one_.campaigns["recycled-reengage"].digest != other.campaigns["recycled-reengage"].digest
     assert one_.config_sha == other.config_sha and one_.sha != other.sha
+
+
+PROOF = "campaigns/consideration-proof.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("control_group: 5%", "control_group: 100%", "out-of-range"),
+        ("within: 4 days", "within: 0 days", "out-of-range"),
+        ("days: mon-fri", "days: []", "bad-form"),
+        ("consent: nurture_email", "consent: []", "bad-form"),
+        ("consent: nurture_email", "any: []", "bad-form"),
+    ],
+)
+def test_what_would_mean_nobody_or_never_is_refused(old: str, new: str, code: str) -> None:
+    sources = good()
+    assert old in sources[PROOF]
+    found = check(read_sources({**sources, PROOF: sources[PROOF].replace(old, new, 1)}), today=TODAY)
+    assert code in {p.code for p in found if p.place.file == PROOF}
+
+
+@pytest.mark.parametrize("word", ["steps", "choose", "variants"])
+def test_a_list_of_nothing_is_refused(word: str) -> None:
+    sources = good()
+    head, _, rest = sources[PROOF].partition(f"{word}:\n")
+    indent = len(head) - len(head.rstrip(" "))
+    kept = rest.split("\n")
+    while kept and (not kept[0].strip() or len(kept[0]) - len(kept[0].lstrip()) > indent):
+        kept.pop(0)
+    empty = "{}" if word == "variants" else "[]"
+    text = f"{head}{word}: {empty}\n" + "\n".join(kept)
+    found = check(read_sources({**sources, PROOF: text}), today=TODAY)
+    assert "bad-form" in {p.code for p in found if p.place.file == PROOF}
+
+
+def test_all_that_is_wrong_with_a_story_is_said_at_once() -> None:
+    text = "test: x\ncampaign: consideration-proof\nstarts: Mon 2026-06-02 09:00\nlead: { consents: [nurture_mail] }\n"
+    found = read_sources({**good(), "campaigns/consideration-proof.test.yaml": text}).problems
+    assert {p.code for p in found} == {"wrong-weekday", "not-a-choice"}

@@ -165,9 +165,11 @@ def _ping_pong(folder: Folder) -> Iterator[Problem]:
     for campaign, file, moves in free:
         for other, _, back in free:
             if campaign.id <= other.id and other.track in moves and campaign.track in back:
-                yield problem("ping-pong", file.spot("enter", "when"),
-                              f"`{campaign.id}` and `{other.id}` can pass a lead to and fro without a pause",
-                              "set `again: after 90 days` in one of them")
+                alone = campaign.id == other.id
+                both = f"`{campaign.id}` can send a lead back to itself" if alone else (
+                    f"`{campaign.id}` and `{other.id}` can pass a lead to and fro")
+                yield problem("ping-pong", file.spot("enter", "when"), f"{both} without a pause",
+                              "set `again: after 90 days`" + ("" if alone else " in one of them"))
 
 
 def _same_entry(folder: Folder) -> Iterator[Problem]:
