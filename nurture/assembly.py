@@ -9,7 +9,7 @@ from typing import Any
 
 from nurture.authoring import read_sources
 from nurture.decide.change import effective
-from nurture.errors import NurtureError
+from nurture.errors import NurtureError, UsageError
 from nurture.mail.dkim import Signer, load_signer
 from nurture.mail.exchangers import exchangers
 from nurture.mail.smtp import over_smtp
@@ -40,9 +40,17 @@ def assemble(store: Store, settings: Settings, *, transport: Transport | None = 
 
 def _signers(settings: Settings) -> tuple[Signer, ...]:
     """DKIM, where a domain and a key are set; otherwise it is left to the relay."""
-    if not settings.dkim_domain or settings.dkim_key_file is None:
-        return ()
-    return (load_signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file),)
+    found = []
+    if settings.dkim_domain and settings.dkim_key_file is not None:
+        found.append(load_signer(settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file))
+    for name, path in settings.dkim_keys.items():
+        selector, between, domain = name.partition("._domainkey.")
+        if not (selector and between and domain):
+            raise UsageError(
+                f"`{name}` names no DKIM key.", fix="Write selector._domainkey.example.com in NURTURE_DKIM_KEYS."
+            )
+        found.append(load_signer(domain, selector, path))
+    return tuple(found)
 
 
 def refresh(parts: Parts) -> bool:

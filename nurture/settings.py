@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     dkim_domain: str = ""
     dkim_selector: str = "nurture"
     dkim_key_file: Path | None = None
+    dkim_keys: dict[str, Path] = Field(default_factory=dict)
+    """Further keys, such as an Ed25519 one beside RSA or another From domain's (JSON object,
+    `selector._domainkey.example.com` -> PEM file)."""
 
     oidc_issuer: str = ""
     """Sign in with the company's own accounts: the address of its OpenID provider. Empty: passwords and links only."""

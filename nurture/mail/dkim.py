@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from nurture.errors import UsageError
+from nurture.model.delivery import Outgoing
 
 SIGNED: Final = (
     "from", "to", "subject", "date", "message-id", "reply-to", "mime-version", "content-type", "list-id",
@@ -82,6 +83,12 @@ def load_signer(domain: str, selector: str, path: Path) -> Signer:
     if not isinstance(key, Ed25519PrivateKey | RSAPrivateKey):
         raise UsageError(f"The DKIM key {path} is neither RSA nor Ed25519.")
     return Signer(domain, selector, key)
+
+
+def signed_for(signers: Sequence[Signer], message: Outgoing) -> bytes:
+    """The message signed with the keys of its From domain or a domain above it; with every key where none is."""
+    own = [s for s in signers if f".{message.from_domain}".endswith(f".{s.domain}")]
+    return signed_by(own or signers, message.raw)
 
 
 def signed_by(signers: Sequence[Signer], raw: bytes) -> bytes:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from nurture.mail.dkim import Signer, signed_by
+from nurture.mail.dkim import Signer, signed_for
 from nurture.mail.fastwire import PipelinedSession, fits
 from nurture.mail.session import ConnectFailed, PlainSession, Session, connect
 from nurture.mail.transport import Done, Route, Take, parse_routes, routes_for
@@ -34,7 +34,7 @@ class SmtpTransport:
         helo: str = "localhost.localdomain",
         depth: int = 4,
         tls: ssl.SSLContext | None = None,
-        sign: Callable[[bytes], bytes] | None = None,
+        sign: Callable[[Outgoing], bytes] | None = None,
         loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
     ) -> None:
         if not routes:
@@ -96,7 +96,7 @@ def over_smtp(smtp_url: str, more: Mapping[str, str], *, signers: Sequence[Signe
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     if importlib.util.find_spec("uvloop") is not None:
         new_event_loop = importlib.import_module("uvloop").new_event_loop
-    sign = partial(signed_by, tuple(signers)) if signers else None
+    sign = partial(signed_for, tuple(signers)) if signers else None
     return SmtpTransport(routes, sign=sign, loop=new_event_loop, helo=_own_name())
 
 
@@ -183,7 +183,7 @@ class _Run:
         sign = self.transport.sign
         for message in given:
             self.outstanding += 1
-            self.assign(message if sign is None else message._replace(raw=sign(message.raw), wired=False))
+            self.assign(message if sign is None else message._replace(raw=sign(message), wired=False))
         self._hire()
 
     def assign(self, message: Outgoing) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +14,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from nurture.assembly import assemble
 from nurture.errors import UsageError
 from nurture.mail.dkim import Signer, load_signer, signed_by
+from nurture.mail.smtp import over_smtp
+from nurture.model.delivery import Outgoing
+from nurture.settings import load_settings
+from nurture.store import open_store
+from tests.faults.hell import HellServer
+from tests.faults.test_smtp_table import pump
 from tests.mail.test_press import MAILS, both
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -44,12 +52,17 @@ def nacl(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(dkim, "nacl", whole, raising=False)
 
 
-def verifies(signer: Signer, raw: bytes) -> bool:
+def verifies(signer: Signer, raw: bytes, nth: int = 0) -> bool:
+    """Does the `nth` signature from above hold with this key?"""
+
     def dns(name: bytes, timeout: int = 5) -> bytes:
-        assert name.rstrip(b".") == f"{signer.selector}._domainkey.example.com".encode()
+        assert name.rstrip(b".") == f"{signer.selector}._domainkey.{signer.domain}".encode()
         return signer.record().encode()
 
-    return bool(dkim.verify(raw, dnsfunc=dns))
+    try:
+        return bool(dkim.DKIM(raw).verify(nth, dnsfunc=dns))
+    except dkim.DKIMException:
+        return False
 
 
 @pytest.mark.parametrize("signer", SIGNERS, ids=["ed25519", "rsa"])
@@ -98,3 +111,33 @@ def test_keys_that_cannot_be_used(tmp_path: Path) -> None:
     for path in (none, tmp_path / "absent.pem"):
         with pytest.raises(UsageError):
             load_signer("example.com", "rsa", path)
+
+
+@pytest.mark.parametrize(
+    ("sender", "selectors"),
+    [
+        ("example.com", {"ed", "rsa"}), ("news.example.com", {"ed", "rsa"}), ("other.test", {"o"}),
+        ("elsewhere.test", {"ed", "rsa", "o"}),
+    ],
+)  # fmt: skip
+def test_each_mail_carries_the_signatures_of_its_sender(sender: str, selectors: set[str]) -> None:
+    """Over a real connection: what arrives verifies, with the RSA key for receivers that know no other."""
+    keys = (*SIGNERS, Signer("other.test", "o", RSA))
+    with HellServer() as server:
+        transport = over_smtp(f"smtp://127.0.0.1:{server.port}", {}, signers=keys)
+        pump(transport, [Outgoing(1, RAW, "b@example.com", "lead@example.org", from_domain=sender)])
+    (copy,) = server.accepted
+    assert {s.decode() for s in re.findall(rb"; s=([a-z]+);", copy.raw)} == selectors
+    expected = [key for key in keys if key.selector in selectors]
+    assert all(verifies(signer, copy.raw, nth) for nth, signer in enumerate(reversed(expected)))
+
+
+def test_keys_are_named_in_the_settings(tmp_path: Path, sqlite_url: str) -> None:
+    pem = tmp_path / "k.pem"
+    pem.write_bytes(RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    store = open_store(sqlite_url)
+    named = {"s2._domainkey.example.com": str(pem)}
+    chosen = load_settings(var_dir=tmp_path, dkim_domain="example.org", dkim_key_file=pem, dkim_keys=named)
+    assert assemble(store, chosen).transport.sign is not None  # type: ignore[attr-defined]  # an SmtpTransport
+    with pytest.raises(UsageError, match="names no DKIM key"):
+        assemble(store, load_settings(var_dir=tmp_path, dkim_keys={"example.com": str(pem)}))
