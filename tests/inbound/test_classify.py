@@ -314,7 +314,11 @@ def test_the_same_mail_has_the_same_key_whichever_way_it_comes() -> None:
     other = raw.replace(b"\n", b"\r\n").replace(b"Return-Path: <>\r\n", b"Received: by x\r\nX-Spam-Status: No\r\n", 1)
     assert classify(raw).key == classify(other).key
     assert classify(raw).key != classify(raw.replace(b"anna@", b"otto@")).key
-    assert classify(raw, Envelope("", ("b+a@x",))).key != classify(raw, Envelope("", ("b+b@x",))).key
+    mine, other = (f"b+{letter * 31}@lists.example.com" for letter in "ab")
+    assert classify(raw, Envelope("", (mine,))).key != classify(raw, Envelope("", (other,))).key
+    hello = "From: a@b.example\nTo: {}\nSubject: unsubscribe\n\n"
+    assert classify(hello.format(mine).encode()).key != classify(hello.format(other).encode()).key
+    assert classify(hello.format(mine).encode(), Envelope("", (mine,))).key == classify(hello.format(mine).encode()).key
 
 
 PEOPLE = [

@@ -284,6 +284,20 @@ def test_a_reply_wakes_the_lead_and_reaches_the_campaigns_owner(everywhere: Post
     assert post.take(reply(post)).id is None and len(post.told()) == 1
 
 
+def test_the_owner_can_answer_what_they_are_told(post: Post) -> None:
+    """The mail that really goes to the owner: automatic, so that nothing answers it, and a reply goes to the lead."""
+    from email import message_from_bytes
+
+    from nurture.stages import deliver
+
+    post.take(reply(post))
+    post.memory.sent.clear()
+    assert deliver.run(post.parts, now=NOW, limit=10, owner="w").as_dict()["delivered"] == 1
+    (mail,) = [message_from_bytes(m.raw) for m in post.memory.sent]
+    assert (mail["To"], mail["Reply-To"]) == ("ines@example.com", "lead1@example1.org")
+    assert mail["Auto-Submitted"] == "auto-generated"
+
+
 def test_a_reply_of_a_lead_with_sales_reaches_the_seller(post: Post) -> None:
     with post.store.begin() as conn:
         conn.execute(

@@ -13,7 +13,7 @@ from typing import Final
 
 from nurture.mail.inbound import automatic, delivery, feedback, person, prose
 from nurture.mail.inbound.message import Mail, addresses, body, mailbox
-from nurture.mail.inbound.traces import recipients, traces
+from nurture.mail.inbound.traces import TOKEN, recipients, traces
 from nurture.model.inbound import Envelope, Incoming, Kind, Struck, Traces
 
 EPOCH: Final = date(1970, 1, 1)
@@ -97,7 +97,7 @@ def _base(mail: Mail, envelope: Envelope) -> dict[str, object]:
 def _key(mail: Mail, envelope: Envelope) -> str:
     """The same for the same mail, whichever way and however often it comes: nothing that servers add is in it.
 
-    Whom the envelope named is: one report may be copied to the return addresses of several mails.
+    The tokens it was sent to are: one report may be copied to the return addresses of several mails.
     """
     told = [mail.header(name) for name in ("Message-ID", "From", "Date", "Subject")]
     text = (
@@ -106,7 +106,8 @@ def _key(mail: Mail, envelope: Envelope) -> str:
         else mail.raw.decode("latin-1")
     )
     told.append(" ".join(text.split()))
-    told += sorted(r.lower() for r in envelope.recipients if r.lower().startswith(("b+", "u+")))
+    sent_to = " ".join([*envelope.recipients, mail.header("To"), mail.header("Cc")])
+    told += sorted({token.lower() for _, token in TOKEN.findall(sent_to)})
     return hashlib.blake2b("\x1f".join(told).encode("utf-8", "replace"), digest_size=20).hexdigest()
 
 

@@ -26,7 +26,7 @@ SENT_TO: Final = (
     "X-Original-Recipient",
     "Apparently-To",
 )
-_TOKEN: Final = re.compile(r"(?<![a-z0-9])([bu])(?:\+|=2b|%2b)([a-z2-7]{25,128})(?=[@=\"])", re.IGNORECASE)
+TOKEN: Final = re.compile(r"(?<![a-z0-9])([bu])(?:\+|=2b|%2b)([a-z2-7]{25,128})(?=[@=\"])", re.IGNORECASE)
 """Also inside what forwarders make of an envelope sender (`SRS0=...=b+token@...`, `prvs=...=b+token@...`)."""
 _SUBJECT: Final = re.compile(r"(?<![a-z2-7])([a-z2-7]{45,60})(?![a-z2-7])", re.IGNORECASE)
 _LINK: Final = re.compile(r"/u/([A-Za-z0-9_-]{30,90})(?![A-Za-z0-9_-])")
@@ -43,9 +43,9 @@ def traces(mail: Mail, envelope: Envelope, original: list[Message], *, report: b
     """`original` are the headers of attached mails; only a report (not a person's quoting) is about them."""
     sent_to = " ".join(recipients(mail, envelope))
     inside = _words(mail, original) if report else ""
-    bounce = [t for kind, t in _TOKEN.findall(sent_to) if kind in "bB"]
-    bounce += [t for kind, t in _TOKEN.findall(inside) if kind in "bB"]
-    stop = [t for kind, t in _TOKEN.findall(sent_to) if kind in "uU"] + _SUBJECT.findall(mail.header("Subject"))
+    bounce = [t for kind, t in TOKEN.findall(sent_to) if kind in "bB"]
+    bounce += [t for kind, t in TOKEN.findall(inside) if kind in "bB"]
+    stop = [t for kind, t in TOKEN.findall(sent_to) if kind in "uU"] + _SUBJECT.findall(mail.header("Subject"))
     ids = _ids(mail, original, inside)
     return Traces(
         _few(t.lower() for t in bounce), _few(t.lower() for t in stop), _few(_LINK.findall(inside)), _few(ids)

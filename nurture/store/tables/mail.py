@@ -187,7 +187,7 @@ class BrakeRow(SQLModel, table=True):
 
 
 class InboundRow(SQLModel, table=True):
-    """A mail or a provider's report that came in; raw until understood, kept for a human where unclear."""
+    """A mail or a provider's report that came in. Without `handled_at` a human is asked, and the raw mail is kept."""
 
     __tablename__ = "inbound"
 
@@ -196,7 +196,8 @@ class InboundRow(SQLModel, table=True):
     source: str
     received_at: datetime
     kind: str = "new"
-    """`new`, `bounce`, `complaint`, `auto_reply`, `unsubscribe`, `reply`, `stranger`, `review`."""
+    """`bounce`, `complaint`, `receipt`, `auto_reply`, `unsubscribe`, `reply`, `stranger`, `review`; `new` within the
+    transaction that takes it in."""
     message_id: int | None = ref(nullable=True)
     lead_id: int | None = ref(nullable=True, index=True)
     summary: dict[str, Any] = document()
