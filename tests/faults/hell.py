@@ -7,8 +7,10 @@ responsibility for, whether or not the client ever heard of it. `violations` hol
 from __future__ import annotations
 
 import asyncio
+import hmac
 import ssl
 import threading
+from base64 import b64decode, b64encode
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
@@ -65,6 +67,7 @@ class HellServer:
     data_without_rcpt: str = "503 5.5.1 no valid recipients"
     """What DATA gets when the RCPT before it was refused; `354 ...` is what some servers say."""
     auth: tuple[str, str] | None = None
+    mechanisms: str = "PLAIN LOGIN"
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     delay: float = 0.0
@@ -232,19 +235,40 @@ class _Talk:
         words = ["hell"]
         words += ["PIPELINING"] if self.server.pipelining else []
         words += ["SMTPUTF8", "8BITMIME"] if self.server.smtputf8 else []
-        words += ["AUTH PLAIN LOGIN"] if self.server.auth else []
+        words += [f"AUTH {self.server.mechanisms}"] if self.server.auth else []
         if self.server.tls and not self.server.implicit_tls and self.writer.get_extra_info("sslcontext") is None:
             words.append("STARTTLS")
         lines = [f"250{'-' if i < len(words) - 1 else ' '}{w}" for i, w in enumerate(words)]
         await self.answer("hello", "\r\n".join(lines))
 
     async def login(self, line: str) -> None:
-        import base64
-
-        given = base64.b64decode(line.split(" ")[2]).split(b"\0")[1:] if line.upper().startswith("AUTH PLAIN ") else []
-        right = self.server.auth and [w.encode() for w in self.server.auth] == given
+        how = line.split(" ")[1].upper()
+        if how not in self.server.mechanisms.split():
+            await self.say("504 5.5.4 not here")
+            return
+        given = await {"PLAIN": self._plain, "LOGIN": self._login, "CRAM-MD5": self._cram}[how](line)
+        right = self.server.auth is not None and given
         if await self.answer("auth", "235 2.7.0 welcome" if right else "535 5.7.8 no") and right:
             self.authed = True
+
+    async def _plain(self, line: str) -> bool:
+        return b64decode(line.split(" ")[2]).split(b"\0")[1:] == [w.encode() for w in self.server.auth or ()]
+
+    async def _login(self, line: str) -> bool:
+        said = [b64decode(word) for word in line.split(" ")[2:]]
+        for question in (b"Username:", b"Password:")[len(said) :]:
+            said.append(await self._ask(question))
+        return said == [w.encode() for w in self.server.auth or ()]
+
+    async def _cram(self, line: str) -> bool:
+        question = b"<17.42@hell>"
+        name, _, proof = (await self._ask(question)).decode().partition(" ")
+        user, password = self.server.auth or ("", "")
+        return name == user and proof == hmac.new(password.encode(), question, "md5").hexdigest()
+
+    async def _ask(self, question: bytes) -> bytes:
+        await self.say(f"334 {b64encode(question).decode()}")
+        return b64decode((await self.reader.readline()).strip())
 
     async def mail(self, line: str) -> None:
         if not self.authed:

@@ -58,10 +58,35 @@ def test_encrypted_with_a_login(security: str, way: str, certificate: tuple[Path
     assert kinds(ended) == {"body:250": 12} and not server.violations and set(server.copies().values()) == {1}
 
 
-def test_a_certificate_nobody_vouches_for_is_refused(certificate: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("mechanisms", ["PLAIN", "LOGIN", "CRAM-MD5", "CRAM-MD5 PLAIN LOGIN", "XOAUTH2 LOGIN"])
+@pytest.mark.parametrize("password", ["s3cret", "wrong", "žluťoučký: kůň"])
+def test_every_way_to_log_in(mechanisms: str, password: str, certificate: tuple[Path, Path]) -> None:
+    theirs, ours = contexts(certificate)
+    right = password if password != "wrong" else "s3cret"
+    with HellServer(tls=theirs, auth=("acme", right), mechanisms=mechanisms) as server:
+        chosen = route(server, "pipelined", security="starttls", username="acme", password=password)
+        ended = pump(SmtpTransport([chosen], tls=ours), [mail(1)])
+    if password == "wrong":
+        assert ended[1].untried and ended[1].reply.code == 535 and not server.accepted
+    else:
+        assert ended[1].reply.code == 250 and len(server.accepted) == 1
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_certificate_nobody_vouches_for_is_refused(security: str, certificate: tuple[Path, Path]) -> None:
+    """Unless the route says `verify=no`: a relay in one's own house."""
     theirs, _ = contexts(certificate)
-    with HellServer(tls=theirs, implicit_tls=True) as server:
-        ended = pump(SmtpTransport([route(server, security="tls")]), [mail(1)])
+    with HellServer(tls=theirs, implicit_tls=security == "tls") as server:
+        ended = pump(SmtpTransport([route(server, security=security)]), [mail(1)])
+        assert ended[1].untried and "ertificate" in ended[1].reply.text and not server.accepted
+        ended = pump(SmtpTransport([route(server, security=security, verify=False)]), [mail(1)])
+        assert ended[1].reply.code == 250
+
+
+def test_a_certificate_for_another_name_is_refused(certificate: tuple[Path, Path]) -> None:
+    theirs, ours = contexts(certificate)
+    with HellServer(tls=theirs) as server:
+        ended = pump(SmtpTransport([route(server, security="starttls", host="localhost")], tls=ours), [mail(1)])
     assert ended[1].untried and not server.accepted
 
 
