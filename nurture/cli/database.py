@@ -2,24 +2,55 @@
 
 from __future__ import annotations
 
-import typer
+import shutil
+from pathlib import Path
 
-from nurture.cli.common import FINDINGS, emit_json, out, settings
+import typer
+from rich.text import Text
+
+from nurture.cli.common import FINDINGS, emit_json, open_database, out, plain, settings
+from nurture.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
-    db = typer.Typer(no_args_is_help=True, help="The database: its schema and its size.")
+    db = typer.Typer(no_args_is_help=True, help="The database: its schema, its size, its backup.")
     db.command("upgrade")(upgrade)
     db.command("status")(status)
+    db.command("backup")(backup)
     app.add_typer(db, name="db")
 
 
 def upgrade() -> None:
     """Bring the database to this program's schema (every command does it by itself; this one only does that)."""
-    from nurture.cli.common import open_database
-
     open_database().close()
     out.print("The database is up to date.")
+
+
+def backup(
+    folder: Path = typer.Argument(help="A folder of its own for this backup; it is made."),
+) -> None:
+    """Copy the database, and the key beside it, while everything runs. To restore: stop, and put both files back."""
+    from nurture.store.schema import copy_to
+
+    chosen = settings()
+    store = open_database(chosen)
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except FileExistsError:
+        raise UsageError(f"{plain(folder)} is there already", fix="name a new folder") from None
+    try:
+        copy_to(store, folder / "nurture.db")
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    finally:
+        store.close()
+    key = chosen.var_dir / "secret.key"
+    if chosen.secret_key is None and key.is_file():
+        shutil.copy2(key, folder / "secret.key")
+    for file in sorted(folder.iterdir()):
+        file.chmod(0o600)
+        out.print(Text(f"{plain(file)}  {file.stat().st_size:,} bytes"))
 
 
 def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")) -> None:

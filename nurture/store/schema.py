@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from alembic import command
@@ -45,6 +48,23 @@ def ensure(store: Store) -> tuple[str | None, str | None]:
         setup.attributes["connection"] = conn
         command.upgrade(setup, "head")
     return at, head
+
+
+def copy_to(store: Store, file: Path) -> None:
+    """A whole copy of an SQLite database at one moment, made while others read and write.
+
+    Raises:
+        UsageError: PostgreSQL, which has its own tools for this.
+    """
+    if not store.is_sqlite:
+        raise UsageError("PostgreSQL is backed up with its own tools", fix="pg_dump --format=custom, WAL archiving")
+    with store.read() as conn, closing(sqlite3.connect(file)) as copy:
+        raw: Any = conn.connection.driver_connection
+        raw.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        whole = copy.execute("PRAGMA quick_check").fetchone()[0]
+    if whole != "ok":
+        raise UsageError(f"the copy is damaged, as the database is: {whole}", fix="put an older backup back")
 
 
 @cache

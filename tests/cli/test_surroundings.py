@@ -126,3 +126,20 @@ def test_a_place_that_cannot_be_used_ends_in_a_sentence(
     said = capsys.readouterr().err
     assert "fix:" in said
     assert "taken" in said or "file is not a database" in said
+
+
+def test_a_backup_made_while_somebody_writes_is_whole_and_private(here: Path) -> None:
+    assert run("users", "add", "ann", "--address", "ann@example.com", "--role", "admin").exit_code == 0
+    store = open_store(f"sqlite:///{here}/var/nurture.db")
+    with store.begin() as writing:
+        writing.exec_driver_sql("delete from user")
+        assert run("db", "backup", "kept/monday").exit_code == 0
+    assert isinstance(run("db", "backup", "kept/monday").exception, UsageError)
+    store.close()
+    kept = sorted((here / "kept" / "monday").iterdir())
+    assert [file.name for file in kept] == ["nurture.db", "secret.key"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
+    again = open_store(f"sqlite:///{kept[0]}")
+    with again.read() as conn:
+        assert conn.exec_driver_sql('select id from user').scalars().all() == ["ann"]
+    again.close()
