@@ -74,12 +74,11 @@ def typed(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return own
 
 
-@pytest.mark.parametrize("room", [0, 40])
 def test_an_import_ends_in_one_message_and_is_whole_when_repeated(
-    typed: Settings, capsys: pytest.CaptureFixture[str], room: int
+    typed: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("import", str(SHIPPED), "--map", str(SHIPPED_MAP), "--yes")
-    with full(room):
+    with full(40):
         code, said = nurture(capsys, *words)
     assert code == 3 and "full" in said and "fix:" in said and "Traceback" not in said
     code, said = nurture(capsys, *words)
