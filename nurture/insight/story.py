@@ -9,7 +9,9 @@ from typing import Any
 
 from nurture.decide import gate
 from nurture.decide.consent import may_score
+from nurture.decide.recycle import recycle_reasons
 from nurture.decide.scored import Scored, holding, scores
+from nurture.model.agreement import Agreement
 from nurture.model.facts import Snapshot
 from nurture.model.words import MessageState, Stage
 from nurture.parts import Parts
@@ -62,7 +64,12 @@ def tell(
         if head is None:
             return None
         logs = stories.read(conn, lead_id, until=moment)
-        snapshot = _as_of(snapshots.load(conn, [lead_id], now=moment)[lead_id], logs, at)
+        snapshot = snapshots.load(conn, [lead_id], now=moment)[lead_id]
+        if at is not None:
+            first = stories.first_stage(conn, lead_id)
+            snapshot = _as_of(snapshot, logs, parts.library.agreement, at, first)
+            handoff, deal = stories.with_sales_at(conn, lead_id, snapshot.lead.account_id, at=at)
+            snapshot = replace(snapshot, open_handoff=handoff, open_opportunity=deal)
         inside = enrollments.open_of(conn, [lead_id]).get(lead_id, [])
     library = parts.library
     # Who objected has no profile: there is nothing to show but what was done.
@@ -87,11 +94,34 @@ def tell(
     )
 
 
-def _as_of(snapshot: Snapshot, logs: dict[str, list[dict[str, Any]]], at: datetime | None) -> Snapshot:
-    """Caches answer for now; for a past moment the stage comes from the transitions."""
-    if at is None:
-        return snapshot
-    return replace(snapshot, lead=replace(snapshot.lead, stage=Stage(stories.stage_at(logs["transition"]))))
+def _as_of(
+    snapshot: Snapshot, logs: dict[str, list[dict[str, Any]]], agreement: Agreement, at: datetime, first: str
+) -> Snapshot:
+    """Caches answer for now; for a past moment the stage, and since when engagement counts, come from the moves."""
+    lead = replace(snapshot.lead, stage=Stage(stories.stage_at(logs["transition"], first)))
+    if lead.baseline_at is not None and lead.baseline_at > at:
+        # Refused later than the moment asked for: what counted then is what counted after the refusal before it.
+        back = _refusals(logs["transition"])
+        said = str(back[-1]["reason"] or "") if back else ""
+        known = recycle_reasons(agreement)
+        reason = known.get(said) or known.get(said.partition(":")[0])
+        lead = replace(
+            lead, baseline_at=back[-1]["occurred_at"] if back else None,
+            carryover=reason.carryover if reason is not None else 0.0, cool_off_until=None, cool_off_mode=None,
+            recycles=sum(move["trigger"] == "recycle" for move in back),
+        )
+    return replace(snapshot, lead=lead)
+
+
+def _refusals(moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns from sales that were not taken back, oldest first."""
+    found: list[dict[str, Any]] = []
+    for move in moves:
+        if move["to_stage"] == Stage.RECYCLED:
+            found.append(move)
+        elif move["trigger"] == "undo" and move["from_stage"] == Stage.RECYCLED and found:
+            found.pop()
+    return found
 
 
 def _who(head: dict[str, Any]) -> str:

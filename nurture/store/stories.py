@@ -18,6 +18,7 @@ from nurture.store.tables import (
     LeadRow,
     LeadValueRow,
     MessageRow,
+    OpportunityRow,
     SalesDecisionRow,
     SlaTimerRow,
     TransitionRow,
@@ -50,9 +51,28 @@ def read(conn: Connection, lead_id: int, *, until: datetime) -> dict[str, list[d
     return found
 
 
-def stage_at(transitions: list[dict[str, Any]], first: str = "identified") -> str:
-    """The stage after the last of these transitions."""
+def stage_at(transitions: list[dict[str, Any]], first: str) -> str:
+    """The stage after the last of these transitions; `first` where there is none yet."""
     return str(transitions[-1]["to_stage"]) if transitions else first
+
+
+def first_stage(conn: Connection, lead_id: int) -> str:
+    """The stage a lead came in with: what its first move left, or where it still is."""
+    m, lead = core(TransitionRow), core(LeadRow)
+    left = conn.execute(select(m.c.from_stage).where(m.c.lead_id == lead_id).order_by(m.c.id).limit(1)).scalar()
+    return str(left or conn.execute(select(lead.c.stage).where(lead.c.id == lead_id)).scalar_one())
+
+
+def with_sales_at(conn: Connection, lead_id: int, account_id: int | None, *, at: datetime) -> tuple[int | None, bool]:
+    """The hand-off that was open at a moment, and whether the lead's organisation had an open deal then."""
+    h, d = core(HandoffRow), core(OpportunityRow)
+    there = (h.c.opened_at <= at) & (h.c.closed_at.is_(None) | (h.c.closed_at > at))
+    query = select(h.c.id).where(h.c.lead_id == lead_id, there)
+    handoff = conn.execute(query.order_by(h.c.id.desc()).limit(1)).scalar()
+    if account_id is None:
+        return handoff, False
+    then = (d.c.opened_at <= at) & (d.c.closed_at.is_(None) | (d.c.closed_at > at))
+    return handoff, conn.execute(select(d.c.id).where(d.c.account_id == account_id, then).limit(1)).first() is not None
 
 
 def header(conn: Connection, lead_id: int) -> dict[str, Any] | None:

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from nurture.decide.lifecycle import temperature
+from nurture.insight.story import tell
 from nurture.model.scoring import Decay, Rule, Scoring
 from nurture.model.words import Purpose, Stage
+from nurture.stages import desk
 from nurture.store import Store, handoffs, open_store
 from nurture.store.tables import EventRow, GateEvaluationRow, LeadRow
 from tests.store.qualify import AGREEMENT, GOOD, MODEL, SEED, WEBINAR, add_lead, happened, parts, tick
@@ -126,3 +128,32 @@ def test_late_future_unknown_and_repeated_events_are_kept_and_break_nothing(stor
         kept = conn.execute(select(t.c.key).where(t.c.lead_id == who).order_by(t.c.key)).scalars().all()
     assert kept == ["ahead", "late", "odd"]
     assert row(store, who).engagement == (0 if kind == "no-such-kind" else 1954)
+
+
+def test_a_past_moment_explained_from_the_stored_rows_is_what_was_seen_then(store: Store) -> None:
+    """The lines sum to the score at any instant, past ones included, also before a refusal that came later."""
+    who = add_lead(store, now=NOW)
+    happened(store, who, *SEED, now=NOW)
+    seen: dict[datetime, tuple[int, str]] = {}
+    at = NOW
+    for day in range(6):
+        at = NOW + timedelta(days=day)
+        if day == 1:
+            happened(store, who, (WEBINAR[0], 0, WEBINAR[2]), now=at)
+        if day in (2, 4):
+            with store.read() as conn:
+                mine = handoffs.open_of(conn, who)
+            assert mine is not None, day
+            reason = "missing_data" if day == 4 else "still_researching"
+            desk.recycle(parts(store), mine.id, reason=reason, by="jana", now=at)
+            if day == 2:
+                desk.undo(parts(store), mine.id, by="jana", now=at + timedelta(minutes=5))
+        tick(parts(store), now=at + timedelta(minutes=10))
+        then = tell(parts(store), who, now=at + timedelta(minutes=10))
+        assert then is not None
+        seen[then.at] = (then.score.scores.engagement, then.stage)
+    for moment, (engagement, stage) in seen.items():
+        story = tell(parts(store), who, now=at + timedelta(days=90), at=moment)
+        assert story is not None
+        assert sum(line.points for line in story.score.since.lines) == story.score.scores.engagement
+        assert (story.score.scores.engagement, story.stage) == (engagement, stage), moment
