@@ -92,14 +92,14 @@ def _crowd(
     from rich.progress import Progress
 
     from nurture.rehearse import simulate as rehearsal
-    from nurture.rehearse.single import people_of
+    from nurture.rehearse.single import door, people_of
 
     habits = rehearsal.Habits()
     start = datetime.fromisoformat(starts or _monday()).replace(tzinfo=UTC)
     crowd = (
         people_of(leads, mapping, now=start)
         if leads is not None
-        else rehearsal.population(people, library, seed=seed, habits=habits)
+        else rehearsal.population(people, library, seed=seed, habits=habits, points=door(library.campaigns[campaign]))
     )
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("rehearsing", total=1.0)

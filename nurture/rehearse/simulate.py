@@ -83,8 +83,11 @@ class Simulated:
         return median(self.hours_to_handoff) / 24 if self.hours_to_handoff else None
 
 
-def population(n: int, library: Library, *, seed: int, habits: Habits) -> list[Person]:
-    """People drawn by seed: jobs, sizes and countries as a B2B vendor meets them; same seed, same people."""
+def population(n: int, library: Library, *, seed: int, habits: Habits, points: int = 0) -> list[Person]:
+    """People drawn by seed: jobs, sizes and countries as a B2B vendor meets them; same seed, same people.
+
+    `points`: what the campaign's door asks for; who has less would only be counted as not entered.
+    """
     draw = random.Random(seed)
     people = []
     for i in range(n):
@@ -120,7 +123,7 @@ def population(n: int, library: Library, *, seed: int, habits: Habits) -> list[P
                     "NO": "Europe/Oslo",
                     "GB": "Europe/London",
                 }[country],
-                score=draw.choice((0, 0, 10, 20, 45)),
+                score=max(draw.choice((0, 0, 10, 20, 45)), points),
             )
         )
     return people

@@ -48,11 +48,16 @@ def story_of(library: Library, campaign: str, *, lead: str, happens: Sequence[st
 
 def likely(campaign: Campaign) -> str:
     """A lead as this campaign expects it: every consent, and the points it asks for at the door."""
+    points = door(campaign)
+    return f"{{ {CONSENTS}{f', score: {points}' if points else ''} }}"
+
+
+def door(campaign: Campaign) -> int:
+    """The engagement points without which nobody gets in and stays."""
     doors = [t.value for t in campaign.enter.when if t.kind == "engagement_at_least"]
     asked = [c.value for c in _alone(campaign.enter.only_if) if c.op == "engagement_at_least"]
     floors = [c.value for rule in campaign.leave_when for c in _alone(rule.condition) if c.op == "engagement_below"]
-    points = max((int(p) for p in (*doors, *asked, *floors)), default=0)
-    return f"{{ {CONSENTS}{f', score: {points}' if points else ''} }}"
+    return max((int(p) for p in (*doors, *asked, *floors)), default=0)
 
 
 def _alone(condition: Condition | None) -> tuple[Condition, ...]:

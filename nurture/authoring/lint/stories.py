@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nurture.authoring.desk import did_you_mean, problem
-from nurture.authoring.lint.folder import Folder, unknown
+from nurture.authoring.lint.folder import Folder, unknown, words
+from nurture.authoring.lint.pace import days_of
 from nurture.model.campaign import Campaign, Send
 from nurture.model.problem import Place, Problem
 from nurture.model.story import Story
+from nurture.model.words import Purpose
 
 MAIL = ("clicked", "opened", "replied")
 
@@ -23,6 +25,7 @@ def stories(folder: Folder) -> Iterator[Problem]:
             yield from _steps(story, campaign)
             yield from _happenings(folder, story, campaign)
             yield from _impossible(story)
+            yield from _unseen(story)
         elif "campaign" not in folder.lost:
             yield unknown("unknown-campaign", "campaign", story.campaign, story.named, campaigns)
     for campaign, _ in folder.campaigns:
@@ -64,6 +67,17 @@ def _link(folder: Folder, name: str, link: str, place: Place) -> Iterator[Proble
         hint = did_you_mean(link, template.links)
         yield problem("unknown-link", place, f"the email `{name}` has no link `{link}`.{hint}",
                       "name a link of the copy")
+
+
+def _unseen(story: Story) -> Iterator[Problem]:
+    """Clicks of a lead who never agrees to click tracking; a story may mean just that."""
+    agreed = set(story.lead.consents)
+    for event in sorted(story.happens, key=lambda e: days_of(e.after)):
+        if event.what == "consents_to":
+            agreed |= {str(purpose) for purpose in words(event.value)}
+        if event.what == "clicked" and Purpose.CLICK_TRACKING.value not in agreed:
+            yield problem("click-unseen", event.place, "nobody may see this click: the lead did not agree to it",
+                          "add `click_tracking` to `consents`, unless that is the point of the story")
 
 
 def _impossible(story: Story) -> Iterator[Problem]:
