@@ -17,7 +17,7 @@ WORKERS ?= 2
 SEED ?= 7
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-all faults lint format bench attack clean migration
+.PHONY: help setup demo test test-fast test-all faults lint format bench attack pages clean migration
 
 help:  ## what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
@@ -68,6 +68,10 @@ bench: $(READY)  ## speed and memory as ratios (writes build/bench.json)
 
 attack: $(READY)  ## fuzzers and scanners against the running app
 	@$(BIN)/python -m tests.attack
+
+pages: $(READY)  ## pictures of every page into build/pages (DATABASE=copy.db AXE=axe.min.js)
+	@test -f "$(DATABASE)" || { echo "Which database? make pages DATABASE=a-copy-of/nurture.db (the demo leaves one in var/demo)"; exit 1; }
+	@$(BIN)/python -m tests.web.gallery '$(DATABASE)' $(if $(AXE),--axe '$(AXE)')
 
 clean:  ## remove what runs and builds left behind (the environment and your data in var/ stay)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
