@@ -107,7 +107,8 @@ def permit(snapshot: Snapshot, ask: Ask, limits: Limits, *, now: datetime) -> An
     try:
         no = next(_refusals(snapshot, ask, limits, now), None)
         return no if no is not None else _moment(snapshot, ask, limits, now)
-    except (ValueError, KeyError, TypeError, AttributeError) as blind:
+    except Exception as blind:
+        # Whatever it is, a mail that nobody could judge does not go, and the others of its batch do.
         return Postpone(RefusalCode.GUARD_BLIND, f"the guard cannot judge this: {blind}", now + BLIND_FOR)
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from nurture.decide.groups import provider_of
 from nurture.decide.permit import Ask, permit
-from nurture.decide.reply import Attempt, judge
+from nurture.decide.reply import SENT, Attempt, judge, took
 from nurture.errors import NurtureError, Unavailable
 from nurture.mail.headers import BadAddress, clean
 from nurture.model.delivery import OF_THE_ROUTE, Delivery, Fate, Judgement, Outgoing
@@ -135,6 +135,9 @@ class _Job:
         """Note how one message ended; written with the next group, or at the end."""
         message, start = self.started.pop(delivery.id)
         self.tally.in_flight -= 1
+        if took(delivery.reply):
+            self.endings.append(self._ending(message, start, delivery, SENT))
+            return
         verdict = judge(
             delivery.reply, now=self.now,
             attempt=Attempt(message.attempt + 1, message.first_tried_at or self.now, _jitter(message.id)),
@@ -261,6 +264,11 @@ class _Job:
         except (CopyError, NurtureError) as cannot:
             code = RefusalCode.NO_ADDRESS if isinstance(cannot, BadAddress) else RefusalCode.RENDER_FAILED
             self._refuse(message, Refusal(code, str(cannot)))
+            return None
+        except Exception as fault:
+            # Our own mistake is no reason to stop the others, nor to give this one up: it waits for a better program.
+            text = f"this mail cannot be made: {type(fault).__name__}: {fault}"
+            self._postpone(message, Postpone(RefusalCode.GUARD_BLIND, text, self.now + ENROLLMENT_PAUSED_FOR))
             return None
         key = brakes.group_key(made.start.domain_group)
         if key in halt:

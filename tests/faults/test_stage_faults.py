@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Timer
 
 import pytest
@@ -17,6 +17,7 @@ from nurture.errors import Unavailable
 from nurture.mail.memory import MemoryTransport, accepted
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
+from nurture.model.campaign import Window
 from nurture.model.delivery import Outgoing, Reply
 from nurture.pipeline import due_now, next_due
 from nurture.stages import metrics, send
@@ -343,6 +344,24 @@ def test_one_bad_lead_never_stops_the_others(store: Store) -> None:
     tally = run(world)
     assert (tally["sent"], tally["refused"]) == (4, 1)
     assert world.states() == {"sent": 4, "refused": 1} and world.messages()[2].reason == "no_address"
+
+
+def test_what_nobody_can_judge_or_make_waits_and_the_others_go(store: Store) -> None:
+    """A pause until the end of time overflows every calendar; a field that is no text breaks the template engine."""
+    world = World(store)
+    world.add(5)
+    with store.begin() as conn:
+        forever = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        conn.execute(update(LeadRow).where(LeadRow.id == 2).values(mail_paused_until=forever))
+        conn.execute(update(LeadRow).where(LeadRow.id == 4).values(fields={"first_name": {"v": {"a": ["b"]}}}))
+    # Only Mondays from nine to eleven: the first free moment after the end of time is in no calendar.
+    limited = replace(campaign().sending, window=Window(frozenset({0}), 9 * 60, 11 * 60, "UTC"))
+    world.parts.library = library(campaigns={"guide": campaign(sending=limited)})
+    run(world)
+    states = {m.lead_id: (m.state, m.reason) for m in world.messages()}
+    assert [states[i][0] for i in (1, 3, 5)] == ["sent"] * 3, states
+    assert states[2] == ("planned", "guard_blind"), states
+    assert states[4][0] in ("sent", "planned", "refused"), "whatever it became, it stopped nobody"
 
 
 def test_the_books_add_up_whatever_became_of_the_mails(store: Store) -> None:

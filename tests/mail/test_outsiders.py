@@ -33,7 +33,7 @@ data-name="moved">Read how it went</a></p>
 LONG = "Every word of this paragraph stands on one line because its author never presses return, " * 30
 COPIES = {
     "short": ("en", "One line", "Yes.\n", "md"),
-    "long": ("en", "A long letter about how phones are kept up to date", f"Hello,\n\n{LONG}\n\n- one\n- two\n", "md"),
+    "long": ("en", "A long letter about phones", f"Hello,\n\n{LONG}\n\n- one\n- two\n", "md"),
     "table": (
         "pl", "Zażółć gęślą jaźń: co się zmieniło w tym roku",
         "Dzień dobry {{ lead.first_name | default('') }},\n\n"
@@ -45,7 +45,9 @@ COPIES = {
     "right-to-left": (
         "he", "שלום, מה חדש החודש", 'שלום,\n\nיש לנו [מדריך](https://www.example.com/he "guide") חדש.\n', "md",
     ),
-    "dots": ("en", "Lines that begin with dots", ".\n\n..\n\n.hidden\n\nFrom the beginning\n\n" + "." * 200 + "\n", "md"),
+    "dots": (
+        "en", "Lines that begin with dots", ".\n\n..\n\n.hidden\n\nFrom the beginning\n\n" + "." * 200 + "\n", "md",
+    ),
     "page": ("en", "Moving house in a weekend", PAGE, "html"),
 }  # fmt: skip
 
