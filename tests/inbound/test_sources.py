@@ -92,7 +92,7 @@ run(sys.argv[1], sys.argv[2], sys.argv[3])
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("at", ["effect", "marked", "committed"])
+@pytest.mark.parametrize("at", ["effect", pytest.param("marked", marks=pytest.mark.slow), "committed"])
 def test_killed_between_effect_and_mark_nothing_is_lost_or_done_twice(store_url: str, tmp_path: Path, at: str) -> None:
     post = Post(open_store(store_url), n=1)
     drop(tmp_path, "1.a.host", post.dsn(1))
