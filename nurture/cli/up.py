@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
 from collections.abc import Mapping
-from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,8 +71,9 @@ def say(job: Job, books: Mapping[str, Tally]) -> None:
 
 def log_to(path: Path) -> None:
     """Details go to a file that only this account reads; errors are also told on the terminal, in one line each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    detail = _Private(path, maxBytes=LARGEST_LOG, backupCount=OLD_LOGS, encoding="utf-8")
+    from flows.logs import PrivateLog
+
+    detail = PrivateLog(path, LARGEST_LOG, OLD_LOGS)
     detail.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     brief = logging.StreamHandler(sys.stderr)
     brief.setLevel(logging.ERROR)
@@ -86,18 +84,6 @@ def log_to(path: Path) -> None:
     root.propagate = False
     # It warns with every tick that passes while a long run is under way; that is how the clock is meant to work.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
-
-
-class _Private(RotatingFileHandler):
-    """A log that only this account reads, and that cannot fill the disk."""
-
-    def _open(self) -> TextIOWrapper:
-        """As the class above does, for its owner's eyes only."""
-        def private(name: str, flags: int) -> int:
-            return os.open(name, flags, 0o600)
-
-        raw = open(self.baseFilename, "ab", opener=private)  # noqa: SIM115  # the handler closes it
-        return TextIOWrapper(raw, encoding=self.encoding, errors=self.errors, line_buffering=True)
 
 
 class _OneLine(logging.Formatter):
