@@ -14,7 +14,7 @@ from nurture.mail.domain import Unreachable, ask
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
 from nurture.stages import send
-from nurture.store import open_store
+from nurture.store import brakes, open_store
 from nurture.store.schema import ensure
 from tests.faults.hell import Fault, HellServer
 from tests.faults.test_smtp_table import QUICK
@@ -83,6 +83,23 @@ def test_sends_resend_and_queue(run: Run, tmp_path: Path) -> None:
     waiting = _json(run("queue", "--json"))["waiting"]
     assert [(w["state"], w["messages"], w["due"]) for w in waiting] == [("planned", 1, 1)]
     assert "planned" in run("queue")[1]
+
+
+def test_what_is_held_back_is_shown_and_let_go_and_the_books_are_printed(run: Run, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/n.db")
+    ensure(store)
+    world = World(store)
+    world.add(3)
+    with store.begin() as conn:
+        brakes.hold(conn, "sender:example.com", "3 complaints about 100 mails", now=NOW)
+    assert send.run(world.parts, now=NOW, limit=10, owner="w").due == 0
+    assert [h["what"] for h in _json(run("queue", "--json"))["halts"]] == ["sender:example.com"]
+    assert "3 complaints" in run("queue")[1]
+    assert run("release", "sender:other.org")[0] == 1
+    assert _json(run("release", "sender:example.com", "--json")) == {"released": ["sender:example.com"], "not_held": []}
+    assert send.run(world.parts, now=NOW, limit=10, owner="w").sent == 3
+    code, said = run("metrics")
+    assert code == 0 and 'nurture_mail_books{campaign="guide",column="sent"} 3.0' in said
 
 
 def test_send_test(run: Run) -> None:
