@@ -82,9 +82,12 @@ def keep(parts: Parts, arrived: Arrived, why: str, *, now: datetime) -> Taken:
     with parts.store.begin() as conn:
         row = inbound.claim(conn, f"mail:{seen.key}", source=arrived.source, now=now)
         if row is not None:
-            done = effects.Done(inbound.REVIEW, why, handled=False)
+            # As little of it as possible: it may be its words that broke us.
+            said = {name: text.encode("ascii", "replace").decode()
+                    for name, text in (("from", seen.sender), ("subject", seen.subject))}
+            said |= {"is": seen.kind.value, "effect": why}
             inbound.mark(
-                conn, row, kind=done.kind, summary=summary(seen, done), raw=arrived.raw[:KEPT_RAW], handled_at=None
+                conn, row, kind=inbound.REVIEW, summary=said, raw=arrived.raw[:KEPT_RAW], handled_at=None
             )
     return Taken(row, inbound.REVIEW, why)
 

@@ -499,3 +499,18 @@ def test_a_complaint_after_somebody_lifted_one_counts_again(everywhere: Post) ->
     assert post.suppressed() == []
     post.take(post.dsn(1, number=2), now=NOW + timedelta(days=1))
     assert post.suppressed() == ["hard_bounce"]
+
+
+@pytest.mark.parametrize(
+    "charset", ["unicode_escape", "raw_unicode_escape", "utf-7", "utf-16", "idna", "rot13", "x" * 500]
+)
+def test_words_no_database_takes_are_taken_out(everywhere: Post, charset: str) -> None:
+    post = everywhere
+    raw = (
+        f"From: =?{charset}?q?A=5Cud800=5Cu0000?= <lead1@example1.org>\nSubject: =?{charset}?q?=5Cud800=5Cu0000_hi?=\n"
+        f"Content-Type: text/plain; charset={charset}\n\nhello \\ud800 \\u0000 \x00 +2AA-\n"
+    )
+    assert post.take(raw).kind == "reply"
+    assert (
+        post.take(post.dsn(2, said=f"smtp; 550 5.1.1 =?{charset}?q?=5Cud800=5Cu0000?= user unknown")).kind == "bounce"
+    )

@@ -468,3 +468,12 @@ def test_a_subscription_is_confirmed_only_at_amazon_and_only_for_our_topic(post:
     evil = {**asked, "SubscribeURL": "https://169.254.169.254/latest/meta-data"}
     assert call("ses", sns_call("You have chosen to subscribe", **evil))[0] == 401
     assert not any("169.254" in url for url in call.fetched)
+
+
+def test_words_no_database_takes_are_taken_out_of_a_call(store_url: str) -> None:
+    post = Post(open_store(store_url))
+    call = Caller(post)
+    said = "550 5.1.1 \ud800\x00 no such user"
+    assert call("postmark", pm("Bounce", Type="HardBounce", Details=said)) == (200, {"taken": {"bounce": 1}})
+    assert post.suppressed() == ["hard_bounce"]
+    post.store.close()

@@ -23,10 +23,11 @@ def classify(raw: bytes, envelope: Envelope | None = None) -> Incoming:
     """Understand one mail. Never raises, and works no longer on a bomb than on a letter."""
     envelope = envelope or Envelope()
     mail = Mail(raw)
-    base = _base(mail, envelope)
-    if mail.broken:
-        return _as(base, Kind.REVIEW, "nested or cut into pieces beyond reason")
+    base: dict[str, object] = {"key": hashlib.blake2b(mail.raw, digest_size=20).hexdigest(), "sender": "", "text": ""}
     try:
+        base = _base(mail, envelope)
+        if mail.broken:
+            return _as(base, Kind.REVIEW, "nested or cut into pieces beyond reason")
         return _tell(mail, envelope, base)
     except (RecursionError, ValueError, LookupError, TypeError, AttributeError) as odd:
         # The standard library still raises on some mails it has parsed; they are a human's.

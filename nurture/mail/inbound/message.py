@@ -130,8 +130,9 @@ def decoded(payload: bytes, charset: str | None) -> str:
 
 
 def clean(text: str) -> str:
-    """Text without control characters and with plain line ends."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Text that a database takes: no control characters, plain line ends, no halves of characters."""
+    plain = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return plain.encode("utf-8", "replace").decode("utf-8")
 
 
 def untag(page: str) -> str:
@@ -159,8 +160,9 @@ def one_line(text: str) -> str:
                 piece.decode(charset or "ascii", "replace") if isinstance(piece, bytes) else piece
                 for piece, charset in decode_header(text)
             )
-    # Raw eight-bit bytes come as lone surrogates.
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    with contextlib.suppress(UnicodeEncodeError):
+        # Raw eight-bit bytes come as lone surrogates.
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return " ".join(clean(text).split())
 
 

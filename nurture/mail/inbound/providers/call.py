@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from nurture.errors import NurtureError
 from nurture.mail.inbound import status
+from nurture.mail.inbound.message import clean
 from nurture.model.inbound import Action, Notice, Reason, Struck
 from nurture.model.tokens import normal_address
 
@@ -55,7 +56,8 @@ def fields(value: Any) -> Mapping[str, Any]:
 
 
 def word(value: Any, most: int = 500) -> str:
-    return value[:most] if isinstance(value, str) else ""
+    """Text as a database takes it; empty for anything that is no text."""
+    return clean(value[:most]) if isinstance(value, str) else ""
 
 
 def address(value: Any) -> str:
