@@ -28,12 +28,51 @@ ASKED: Final[Mapping[str, str]] = {
     "de": "Sie erhalten diese E-Mail, weil Sie {company} um etwas gebeten haben.",
 }
 
+CUSTOMER: Final[Mapping[str, str]] = {
+    "en": "You get this mail about “{topic}” because you are a customer of {company}.",
+    "pl": "Otrzymujesz tę wiadomość na temat „{topic}”, ponieważ łączy Cię umowa z {company}.",
+    "cs": "Tento e-mail na téma „{topic}“ dostáváte, protože jste zákazníkem společnosti {company}.",
+    "de": "Sie erhalten diese E-Mail zum Thema „{topic}“, weil Sie Kunde von {company} sind.",
+}
+INQUIRED: Final[Mapping[str, str]] = {
+    "en": "You get this mail about “{topic}” because you made an inquiry at {company}.",
+    "pl": "Otrzymujesz tę wiadomość na temat „{topic}”, ponieważ przesłano zapytanie do {company}.",
+    "cs": "Tento e-mail na téma „{topic}“ dostáváte, protože jste společnosti {company} poslali dotaz.",
+    "de": "Sie erhalten diese E-Mail zum Thema „{topic}“, weil Sie bei {company} angefragt haben.",
+}
+FOUND: Final[Mapping[str, str]] = {
+    "en": "You did not ask for this mail: {company} has your address from elsewhere and writes because “{topic}” may "
+          "concern your work. The links below end it at once, and show what we know about you and where it is from.",
+    "pl": "Ta wiadomość przychodzi bez Twojej prośby: {company} ma Twój adres z innego źródła i pisze, ponieważ temat "
+          "„{topic}” może dotyczyć Twojej pracy. Odnośniki poniżej kończą to od razu i mówią, co o Tobie wiemy i skąd.",
+    "cs": "O tento e-mail jste nežádali: {company} má vaši adresu odjinud a píše, protože téma „{topic}“ se může týkat "
+          "vaší práce. Odkazy níže to hned ukončí a ukáží, co o vás víme a odkud.",
+    "de": "Sie haben diese E-Mail nicht angefordert: {company} hat Ihre Adresse aus anderer Quelle und schreibt, weil "
+          "„{topic}“ Ihre Arbeit betreffen kann. Die Links unten beenden das sofort und sagen, was wir woher wissen.",
+}
+GROUNDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "soft_opt_in": CUSTOMER,
+    "contract": CUSTOMER,
+    "casl_implied_purchase": CUSTOMER,
+    "casl_implied_inquiry": INQUIRED,
+    "legit_interest": FOUND,
+    "canspam_optout": FOUND,
+}
+"""Grounds other than consent: nobody is told that they agreed who did not (Art. 13, 14: where the data is from)."""
 
-def reason(language: str, *, company: str, topic: str | None, since: datetime | None) -> str:
-    """The sentence. Without a topic it is an answer to a request; an unknown language is answered in English."""
+
+def reason(
+    language: str, *, company: str, topic: str | None, since: datetime | None, basis: str | None = None
+) -> str:
+    """The sentence. Without a topic it is an answer to a request; an unknown language is answered in English.
+
+    `basis` is the ground that the ledger names; None is consent.
+    """
     words = language.replace("_", "-").split("-")[0]
     if topic is None:
         return ASKED.get(words, ASKED["en"]).format(company=company)
+    if (told := GROUNDS.get(basis or "")) is not None:
+        return told.get(words, told["en"]).format(company=company, topic=topic)
     if since is None:
         return UNDATED.get(words, UNDATED["en"]).format(company=company, topic=topic)
     try:

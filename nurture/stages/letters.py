@@ -65,7 +65,7 @@ class Letters:
         self._limits: dict[tuple[str | None, int | None, str | None], Limits] = {}
         self._frames: dict[tuple[Any, ...], Frame] = {}
         self._steps: dict[tuple[Any, ...], _Step] = {}
-        self._reasons: dict[tuple[str, str, date | None], str] = {}
+        self._reasons: dict[tuple[str, str, date | None, str | None], str] = {}
         self._mails: dict[int, CompiledMail] = {}
         self.groups: dict[str, str | None] = {}
         """Receiving domains of this run and who is behind them, where that was looked up and is somebody else."""
@@ -189,11 +189,14 @@ class Letters:
             return reason(step.copy.language, company=company, topic=None, since=None)
         state = snapshot.consents.get((ask.purpose, Channel.EMAIL))
         since = state.since if state else None
-        key = (step.copy.language, step.topic.id if step.topic else "", since.date() if since else None)
+        basis = state.basis if state else None
+        key = (step.copy.language, step.topic.id if step.topic else "", since.date() if since else None, basis)
         found = self._reasons.get(key)
         if found is None:
             name = step.topic.named(step.copy.language) if step.topic else company
-            found = self._reasons[key] = reason(step.copy.language, company=company, topic=name, since=since)
+            found = self._reasons[key] = reason(
+                step.copy.language, company=company, topic=name, since=since, basis=basis
+            )
         return found
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
+from nurture.mail.reason import reason
+from nurture.model.consent import Basis
 from nurture.store import Store
-from tests.store.applying import S, World, campaign_file, draft
+from tests.store.applying import START, S, World, campaign_file, draft
 
 
 @pytest.fixture
@@ -34,9 +38,27 @@ def outcome(world: World) -> tuple[str, str | None]:
         return tuple(conn.execute(text("select state, reason from message")).one())  # type: ignore[return-value]  # two columns
 
 
-def test_c1_enough_where_the_person_is(planned: World) -> None:
+def told(world: World) -> str:
+    message = email.message_from_bytes(world.transport.sent[-1].raw, policy=email.policy.default)
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    return " ".join(plain.get_content().split())
+
+
+def test_c1_c18_enough_where_the_person_is_and_nobody_is_told_that_they_agreed(planned: World) -> None:
     planned.run("send")
     assert outcome(planned) == ("sent", None) and len(planned.transport.sent) == 1
+    said = told(planned)
+    assert "You did not ask for this mail" in said and "from elsewhere" in said and "you agreed" not in said
+
+
+@pytest.mark.parametrize("basis", Basis)
+@pytest.mark.parametrize("language", ["en", "pl", "cs", "de", "fr"])
+def test_c18_every_ground_has_its_own_sentence(basis: Basis, language: str) -> None:
+    said = reason(language, company="Acme", topic="Guides", since=START, basis=basis)
+    agreed = reason(language, company="Acme", topic="Guides", since=START)
+    assert "Acme" in said and "Guides" in said
+    assert (said == agreed) is (basis is Basis.CONSENT)
 
 
 @pytest.mark.parametrize("country", ["'PL'", "'DE'", "'CZ'", "NULL", "'XX'"])
