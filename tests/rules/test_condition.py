@@ -93,7 +93,7 @@ def test_an_unseen_click_is_unknown_never_no() -> None:
     assert ask(fact("clicked", "guide"), click(consents=UNSEEN)) is YES, "what was seen was seen"
     mail = Sent(7, "guide-content", 1, at("2026-11-05"), "drip", "education", "guide", clicks_visible=False)
     assert ask(fact("clicked", "guide"), snapshot(sent=[mail])) is UNKNOWN, "that mail's links were not tracked"
-    assert ask(fact("clicked", "guide"), snapshot(sent=[replace(mail, clicks_visible=True)])) is NO
+    assert ask(fact("clicked", "guide"), snapshot(sent=[mail._replace(clicks_visible=True)])) is NO
 
 
 def test_machines_and_voided_events_do_not_count() -> None:
