@@ -247,8 +247,8 @@ def test_the_first_page_says_the_rates_with_their_denominators_and_whose_view_th
     with office.store.begin() as conn:
         for n, (stage, lead) in enumerate(moves):
             conn.execute(insert(TransitionRow).values(
-                key=f"k{n}", lead_id=lead, cycle=1, rule="T", from_stage="x", to_stage=stage, trigger="t", actor_kind="system",
-                occurred_at=office.clock.now(), recorded_at=office.clock.now(),
+                key=f"k{n}", lead_id=lead, cycle=1, rule="T", from_stage="x", to_stage=stage, trigger="t",
+                actor_kind="system", occurred_at=office.clock.now(), recorded_at=office.clock.now(),
             ))
         conn.execute(insert(EventRow).values(
             key="e", lead_id=3, kind="crm_mql", occurred_at=office.clock.now(), recorded_at=office.clock.now()
