@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(doctor, name="doctor")
 
 
-_STATES = ("sent", "failed", "refused", "deferred", "unknown", "planned", "rehearsed")
+_STATES = ("sent", "failed", "refused", "deferred", "unknown", "planned", "claimed", "rehearsed")
 
 
 def sends(
