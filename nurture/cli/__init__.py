@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another time cannot show every name; a name it cannot show is no reason to end.
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace" if stream is sys.stderr else "replace")
+            stream.reconfigure(errors="backslashreplace")
     try:
         build()(args=list(argv) if argv is not None else None, standalone_mode=True)
     except NurtureError as known:

@@ -58,8 +58,9 @@ def fail(error: NurtureError) -> int:
 
 
 def emit_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json_text(json.dumps(value, default=_jsonable, ensure_ascii=False, indent=2)) + "\n")
+    """One JSON document on standard output, escaped where that cannot hold every letter."""
+    narrow = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json_text(json.dumps(value, default=_jsonable, ensure_ascii=narrow, indent=2)) + "\n")
 
 
 def json_text(document: str) -> str:

@@ -85,7 +85,7 @@ def inside(parts: Parts, clock: Clock) -> Iterator[Finding]:
         yield Finding("campaigns", "bad", "nothing is applied, so nobody gets anything", "nurture check, nurture apply")
     active = [user for user in people if not user.disabled]
     if active:
-        yield Finding("sign-in", "good", f"{len(active)} people may sign in")
+        yield Finding("sign-in", "good", f"{len(active)} may sign in")
     else:
         fix = "nurture users add NAME --address YOU@COMPANY --role admin"
         yield Finding("sign-in", "look", "nobody may sign in to the pages", fix)

@@ -187,7 +187,7 @@ def import_results(
         emit_json({**counts, "skipped": skipped.as_list()})
     else:
         show_findings(skipped, "skipped")
-        out.print(f"{rows:,} rows: {new:,} results new, {applied:,} moved a lead, {skipped.total:,} skipped")
+        out.print(f"rows {rows:,}: {new:,} results new, {applied:,} moved a lead, {skipped.total:,} skipped")
     raise typer.Exit(FINDINGS if skipped.total else FINE)
 
 

@@ -143,3 +143,11 @@ def test_a_backup_made_while_somebody_writes_is_whole_and_private(here: Path) ->
     with again.read() as conn:
         assert conn.exec_driver_sql('select id from user').scalars().all() == ["ann"]
     again.close()
+
+
+def test_json_on_a_narrow_output_loses_no_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    poor = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", errors="strict")
+    monkeypatch.setattr(sys, "stdout", poor)
+    common.emit_json({"who": "Žofie Müller"})
+    poor.flush()
+    assert json.loads(poor.buffer.getvalue()) == {"who": "Žofie Müller"}
