@@ -60,7 +60,7 @@ class Patience:
 
 
 PATIENCE: Final = Patience()
-_SENT: Final = Judgement(Fate.SENT, "the server took it")
+SENT: Final = Judgement(Fate.SENT, "the server took it")
 
 
 def enhanced_code(text: str) -> str | None:
@@ -78,14 +78,19 @@ class Attempt:
     jitter: float = 0.0
 
 
+def took(reply: Reply) -> bool:
+    """A yes to the whole message: nothing is left to judge."""
+    return reply.phase is Phase.BODY and reply.code is not None and 200 <= reply.code < 300
+
+
 def judge(reply: Reply, *, attempt: Attempt, now: datetime, patience: Patience = PATIENCE) -> Judgement:
     """Read one reply by the table of RFC 5321, 3463 and 6647: what becomes of the message, and who else is affected."""
     if reply.phase in OF_THE_ROUTE:
         return _of_the_route(reply, now=now, patience=patience)
     if reply.phase is Phase.BODY and (reply.code is None or not (200 <= reply.code < 300 or 400 <= reply.code < 600)):
         return Judgement(Fate.UNKNOWN, f"no answer after the message: {reply.text or 'connection lost'}")
-    if reply.phase is Phase.BODY and reply.code is not None and reply.code < 300:
-        return _SENT
+    if took(reply):
+        return SENT
     if reply.code is None:
         verdict = Judgement(Fate.RETRY, _said(reply))
     elif reply.code >= 500 and reply.code != 552:

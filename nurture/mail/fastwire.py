@@ -246,7 +246,7 @@ class PipelinedSession:
             self._refused(Reply(Phase.DATA, None, OUT_OF_TURN))
             return
         following = self._following = self._next()
-        body = message.raw + b".\r\n" if message.wired else stuffed(message.raw)
+        body = stuffed(message.raw)
         self._write(body + self._envelope(following) if following is not None else body)
         self._replies.expect(self._body_said, self._patience)
 

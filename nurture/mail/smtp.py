@@ -183,7 +183,7 @@ class _Run:
         sign = self.transport.sign
         for message in given:
             self.outstanding += 1
-            self.assign(message if sign is None else message._replace(raw=sign(message), wired=False))
+            self.assign(message if sign is None else message._replace(raw=sign(message)))
         self._hire()
 
     def assign(self, message: Outgoing) -> None:

@@ -45,8 +45,6 @@ class Outgoing(NamedTuple):
     route: str | None = None
     """Name of the route it must take; None: by its From domain, else the default one."""
     from_domain: str = ""
-    wired: bool = False
-    """`raw` ends in CRLF and no line of it begins with a dot: nothing has to be doubled on the wire."""
 
 
 class Delivery(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nurture.decide.groups import group_of
 from nurture.decide.permit import Ask, Limits, limits_of
@@ -28,6 +28,8 @@ from nurture.store.guard import Fresh
 from nurture.store.outgoing import Claimed, Start
 
 KEPT: Final = 512
+_KINDS: Final = {kind.value: kind for kind in ContentKind}
+_PURPOSES: Final = {purpose.value: purpose for purpose in Purpose}
 _compiled: OrderedDict[str, CompiledMail] = OrderedDict()
 
 
@@ -35,8 +37,7 @@ class NoTemplate(NurtureError):
     """The message names a template that is neither applied now nor kept from before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """A message on the verge: bytes for the wire and what the store writes down first."""
 
     outgoing: Outgoing
@@ -85,8 +86,8 @@ class Letters:
         return found
 
     def ask(self, message: Claimed) -> Ask:
-        kind = ContentKind(message.kind)
-        purpose = Purpose(message.purpose) if message.purpose else self.library.company.purposes.get(kind)
+        kind = _KINDS[message.kind]
+        purpose = _PURPOSES[message.purpose] if message.purpose else self.library.company.purposes.get(kind)
         return Ask(
             message.content, message.edition, kind, purpose, message.topic, message.track, message.campaign,
             message.planned_at, message.id,

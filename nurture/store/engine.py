@@ -105,6 +105,7 @@ def _sqlite(url: Any, sync: str) -> Engine:
             f"synchronous={sync}",
             "temp_store=MEMORY",
             "cache_size=-16384",
+            "wal_autocheckpoint=4000",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
