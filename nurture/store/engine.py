@@ -83,10 +83,14 @@ def _sqlite(url: Any, sync: str) -> Engine:
     in_memory = url.database in (None, "", ":memory:")
     if not in_memory:
         try:
-            Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+            file = Path(url.database).expanduser()
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not url.database.startswith(("~", "file:")) and not file.exists():
+                # Made here so that nobody else on this machine reads it; SQLite gives its WAL the same rights.
+                file.touch(mode=0o600)
         except OSError as wrong:
             raise UsageError(
-                f"the folder of the database {url.database} cannot be made: {wrong.strerror}",
+                f"the database {url.database} cannot be made: {wrong.strerror}",
                 fix="choose another with NURTURE_DATABASE_URL",
             ) from wrong
     args: dict[str, Any] = {"connect_args": {"check_same_thread": False, "timeout": BUSY_MS / 1000}}

@@ -43,6 +43,7 @@ def test_a_database_that_was_not_there_is_said_once_and_never_into_the_json(here
     first, second = run("queue", "--json"), run("queue", "--json")
     assert json.loads(first.stdout)["waiting"] == json.loads(second.stdout)["waiting"]
     assert "there was no database at var/nurture.db; an empty one was made" in first.stderr
+    assert {stat.S_IMODE(file.stat().st_mode) for file in (here / "var").glob("nurture.db*")} == {0o600}
     assert second.stderr == ""
 
 
