@@ -55,7 +55,8 @@ def routes(house: House) -> APIRouter:
             return _file(personal.to_zip(found), "application/zip", "my-data.zip")
         agreed = privacy.agreed(house.parts, person.id, now=house.now())
         return page(
-            request, house, "me.html", known=person.language, person=person, found=found, agreed=agreed, gone=False
+            request, house, "me.html", known=person.language, person=person, found=found, agreed=agreed, gone=False,
+            origins={row["field"]: row.get("source") for row in found["values"]},
         )
 
     @router.post("/me/{token}")
@@ -65,7 +66,9 @@ def routes(house: House) -> APIRouter:
         if person is None:
             return gone(request, house)
         privacy.erase(house.parts, person.id, by="person", now=house.now())
-        return page(request, house, "me.html", known=person.language, person=person, found={}, agreed=[], gone=True)
+        return page(
+            request, house, "me.html", known=person.language, person=person, found={}, agreed=[], gone=True, origins={}
+        )
 
     return router
 

@@ -448,3 +448,12 @@ def test_c20_what_a_merged_record_agreed_to_stays_proven_is_exported_and_is_eras
     assert audit.findings == [] and audit.erased == audit.lines and left == []
     hashes = {world.hash_of("ada@example.com"), world.hash_of("ada.old@example.com")}
     assert {row[0] for row in world.rows("select address_hash from suppression")} == hashes
+
+
+def test_c18_the_own_page_says_where_each_value_is_from(world: World) -> None:
+    lead = world.lead(fields={"company": "Example Ltd"}, language="en")
+    world.client.post(world.url("preferences", 0, lead) + "/me")
+    mail = str(world.one("select payload from outbox"))
+    link = mail.split("http://testserver")[1].split("\\n")[0]
+    page = world.client.get(link).text
+    assert "Example Ltd" in page and "from: test" in page
