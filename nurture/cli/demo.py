@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from nurture.demo.run import Demo
 
 
+SILENCE_SECONDS = 10.0
+"""Where no bar can move, a line at least this often while there is something to tell."""
+
+
 def register(app: typer.Typer) -> None:
     app.command("demo")(demo)
 
@@ -133,7 +137,7 @@ def play(running: Demo, command: Callable[..., tuple[int, str]]) -> None:
     """The eight weeks, with a bar that moves by days."""
     days = (running.end - running.begin).days
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
-    last = [running.begin]
+    last, spoke = [running.begin], [time.monotonic()]
     with Progress(*columns, console=err, transient=err.is_terminal) as bar:
         task = bar.add_task(f"{running.begin:%a %d %b}", total=days, told="")
 
@@ -141,8 +145,8 @@ def play(running: Demo, command: Callable[..., tuple[int, str]]) -> None:
             bar.update(task, completed=(now - running.begin).total_seconds() / 86400, description=f"{now:%a %d %b}")
             if told:
                 bar.update(task, told=told)
-            if not err.is_terminal and (now - last[0]).days >= 7:
-                last[0] = now
+            if not err.is_terminal and ((now - last[0]).days >= 7 or time.monotonic() - spoke[0] > SILENCE_SECONDS):
+                last[0], spoke[0] = now, time.monotonic()
                 err.print(f"{now:%a %d %b}: {told or running.mail.accepted}")
 
         running.play(command, progress)

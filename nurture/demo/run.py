@@ -123,13 +123,14 @@ class Demo:
     def play(self, command: Command, progress: Progress) -> None:
         """The eight weeks: people act at their own times, the clock jumps to what is due next, flows run."""
         parts = self.installation.parts
+        self._progress = progress
         self.world = World(
             self.clock, self.mail, self.installation.url, own_secret(parts.keys), self.seed, _rows(self.leads)
         )
         self.seller = Seller(command, self.seed)
         self.world.invite_strangers(STRANGERS, self.end)
         while True:
-            self._tick(progress)
+            self._tick()
             now = self.clock.now()
             if now >= self.end:
                 return
@@ -137,14 +138,20 @@ class Demo:
             self.world.act_until(following)
             self.clock.jump(following)
 
-    def _tick(self, progress: Progress) -> None:
+    def _tick(self) -> None:
         self.installation.clockwork.tick()
         self.ticks += 1
         now = self.clock.now()
         arrived = self.world.receive()
         if self.seller.is_due(now):
             self.seller.work(now)
-        progress(now, f"{self.mail.accepted} mails, {sum(self.runs.values())} runs" if arrived else "")
+        if arrived:
+            self._tell()
+        else:
+            self._progress(now, "")
+
+    def _tell(self) -> None:
+        self._progress(self.clock.now(), f"{self.mail.accepted} mails, {sum(self.runs.values())} runs")
 
     def _next(self, now: datetime) -> datetime:
         """When to look again: the next due moment, in working hours, and not so soon that the runs would not last."""
@@ -158,6 +165,7 @@ class Demo:
         self.runs[job.name] += 1
         for stage, tally in books.items():
             self.books.setdefault(stage, Tally()).add(tally)
+        self._tell()
 
 
 def working_hours(moment: datetime) -> datetime:
