@@ -25,6 +25,8 @@ VIEWS: Final = {
     "dormant": "marketing",
 }
 """Whose view each number is: who decides that a lead enters the stage."""
+FEW: Final = 10
+"""Below so many a share is drawn pale: it says little yet."""
 BARE: Final = Agreement(0, date(2000, 1, 1), date(2199, 1, 1))
 """What holds where no agreement is applied: no benchmarks, the limits we propose."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -238,9 +240,13 @@ def alignment(store: Store, agreement: Agreement = BARE, *, now: datetime, since
     notes = []
     if total.other.n and total.other.rate > 0.1:
         notes.append(f"{total.other.rate:.0%} of the refusals say `other`: the list of reasons is missing something.")
-    shown = [Bar(f"{axis} {r.name}", r.accepted.rate, f"{r.accepted.hits} of {r.decided} accepted", r.accepted.low,
-                 r.accepted.high) for axis, rows in found.items() for r in rows if r.decided]
-    picture = bars("Accepted of what was decided", f"whiskers: 95 % interval, as of {now:%Y-%m-%d}", shown, full=1.0)
+    shown = [
+        Bar("all" if axis == "all" else f"{axis} {r.name}", r.accepted.rate,
+            f"{r.accepted.hits} of {r.decided} accepted", r.accepted.low, r.accepted.high, open=r.decided < FEW)
+        for axis, rows in found.items() for r in rows if r.decided
+    ]
+    said = f"whiskers: 95 % interval; pale: fewer than {FEW} decided; as of {now:%Y-%m-%d}"
+    picture = bars("Accepted of what was decided", said, shown, full=1.0)
     document = {"as_of": now} | {
         axis: [{**asdict(r), "accepted": _share(r.accepted), "other": _share(r.other), "rework": _share(r.rework)}
                for r in rows] for axis, rows in found.items()
