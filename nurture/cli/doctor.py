@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -132,6 +131,8 @@ def _key(chosen: Settings) -> Finding:
 
 def servers(chosen: Settings) -> Iterator[Finding]:
     """Whether the mail servers greet. Nothing is sent."""
+    import socket
+
     from nurture.mail.transport import parse_routes
 
     try:
