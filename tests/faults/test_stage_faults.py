@@ -169,12 +169,12 @@ def test_disk_full_in_the_middle(tmp_path: object) -> None:
     store.create()
 
     def fill(world: World) -> None:
+        world.parts.transport.stop()  # else it would wait a minute for room
         with world.store.engine.connect() as conn:
             pages = conn.exec_driver_sql("PRAGMA page_count").scalar()
             conn.exec_driver_sql(f"PRAGMA max_page_count={pages}")
             conn.exec_driver_sql("CREATE TABLE ballast (x)")
             conn.exec_driver_sql("INSERT INTO ballast VALUES (zeroblob(1000))")
-        world.parts.transport.stop()  # else it would wait a minute for room
 
     world = world_where(store, 5, fill, capacity=4)
     world.add(200)
