@@ -64,7 +64,7 @@ def test_a_week_of_the_demo_is_real_and_the_same_for_the_same_seed(tmp_path: Pat
         assert what in said
     assert re.search(r"welcome +hello +[4-9]\d", said), "everybody who may be welcomed was"
     mails = list((tmp_path / "one" / "demo" / "mail").rglob("*.eml"))
-    assert len(mails) > 50 and all(b"List-Unsubscribe-Post" in m.read_bytes() for m in mails[:1])
+    assert sum(b"List-Unsubscribe-Post" in mail.read_bytes() for mail in mails) > 50
     assert outcome(play(tmp_path / "two", *few)) == outcome(said)
 
 
@@ -74,7 +74,7 @@ def test_a_week_of_the_demo_is_real_and_the_same_for_the_same_seed(tmp_path: Pat
 def test_eight_weeks_in_real_flow_runs_end_the_same_for_the_same_seed(tmp_path: Path) -> None:
     said = play(tmp_path / "one", NURTURE_PREFECT="on", NURTURE_PREFECT_PORT="0")
     for what in ("mails searched by gateways", "seats taken in a webinar", "unsubscribes", "accept", "reject"):
-        assert what in said
+        assert what in " ".join(said.split())
     assert "It adds up." in said and re.search(r"welcome +hello +2\d\d", said)
     assert 100 < int(re.search(r"(\d+) real flow runs", said)[1]) <= 400
     other = play(tmp_path / "two", NURTURE_PREFECT="on", NURTURE_PREFECT_PORT="0")
