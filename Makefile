@@ -14,6 +14,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 # A file's tests stay together: what a module makes for them is made once.
 WORKERS ?= 2
+SHARED_OUT := --dist loadfile --no-loadscope-reorder
 SEED ?= 7
 
 .DEFAULT_GOAL := help
@@ -40,17 +41,17 @@ demo: $(READY)  ## eight weeks of nurturing in two minutes, for real (LEADS=file
 	@$(BIN)/nurture demo --seed $(SEED) $(if $(LEADS),--leads '$(LEADS)') $(if $(MAP),--map '$(MAP)')
 
 test: $(READY) lint  ## lint and every test that fits into five minutes
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow'
+	$(PYTEST) -n $(WORKERS) $(SHARED_OUT) -m 'not slow'
 
 test-fast: $(READY)  ## rules, language and architecture only: under half a minute
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m 'not slow and not prefect and not postgres and not browser and not process' \
+	$(PYTEST) -n $(WORKERS) $(SHARED_OUT) -m 'not slow and not prefect and not postgres and not browser and not process' \
 		--ignore tests/authoring/test_tools.py tests/rules tests/authoring tests/layout
 
 test-all: $(READY)  ## what `make test` leaves out: the long fault suites (200 kills each), every example of each property
-	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile -m 'slow or hypothesis'
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) $(SHARED_OUT) -m 'slow or hypothesis'
 
 faults: $(READY)  ## every fault that tests cause, 200 kills each, and the table of what was lost or went twice
-	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) --dist loadfile tests/faults
+	NURTURE_TEST_ALL=1 $(PYTEST) -n $(WORKERS) $(SHARED_OUT) tests/faults
 
 lint: $(READY)  ## ruff, mypy --strict, the import contract
 	@$(BIN)/ruff check .

@@ -35,6 +35,9 @@ FEW = 20
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """A Monday morning."""
 
+LONG_FIRST = ("stories", "flows", "faults", "inbound", "web", "rehearse", "mail", "intake", "store", "cli")
+"""Folders whose files take long come first: otherwise one worker still runs them when the others have nothing left."""
+
 ROOT = Path(__file__).parent.parent
 _names = itertools.count(1)
 
@@ -52,6 +55,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "postgres" in item.name.partition("[")[2] or {"postgres", "postgres_url"} & set(fixtures):
             item.add_marker(pytest.mark.postgres)
+    items.sort(key=lambda item: _turn(item.path))
+
+
+def _turn(file: Path) -> int:
+    folder = file.relative_to(ROOT / "tests").parts[0]
+    return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

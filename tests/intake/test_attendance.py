@@ -150,7 +150,7 @@ def test_results_come_back_once_and_only_for_known_leads(store: Store, now: date
         assert told == new
     assert ("crm_won", datetime(2018, 2, 26, 21, 58, 54, tzinfo=UTC)) not in stored(store, "event", "kind")
     kinds = [kind for (kind,) in stored(store, "event", "kind")]
-    assert kinds == ["crm_mql", "crm_mql", "crm_won", "imported", "imported"]
+    assert kinds == ["crm_mql", "crm_mql", "crm_won", "imported", "imported", "tag_added", "tag_added"]
 
 
 def test_both_real_files_import_with_their_maps(sqlite_url: str, shared_data: Path, now: datetime) -> None:
