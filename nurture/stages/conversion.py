@@ -181,10 +181,11 @@ def _contact(
         })
     fields, conflicts = merge.fill(existing["fields"], values, overrides=choice.overrides)
     report["conflicts"] = [c.as_dict() for c in conflicts]
+    # Consents first: from the link on, the ledger carries every new no from one record to the other.
+    report["consent"] = _merge_consent(parts, conn, snapshot, existing["lead_id"], seller, now)
     if existing["lead_id"] != lead.id:
         accounts.same_person(conn, lead.id, existing["lead_id"], by=seller.id, now=now)
         report["same_person_as"] = existing["lead_id"]
-    report["consent"] = _merge_consent(parts, conn, snapshot, existing["lead_id"], seller, now)
     changes: dict[str, Any] = {"fields": fields, "role": fields.get("role")}
     if existing["account_id"] != account.id:
         if choice.affiliation == "second":

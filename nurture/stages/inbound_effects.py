@@ -207,7 +207,7 @@ def _withdraw(
     message_id: int | None,
     now: datetime,
 ) -> bool:
-    states = consent.states(conn, [lead.id]).get(lead.id, {})
+    states = consent.still_open(conn, lead.id)
     proof = {"source": how, "message_id": message_id, "address": lead.email}
     entries = choices.stop(lead.id, purposes, states, now=now, proof=proof)
     if entries:

@@ -105,7 +105,7 @@ def rectify(parts: Parts, lead_id: int, values: Mapping[str, Any], *, by: str, n
 def object_to_marketing(parts: Parts, lead_id: int, *, by: str, source: str, now: datetime) -> int:
     """Art. 21: no marketing, no calls, no tracking, no scoring. Returns how many entries that took."""
     with parts.store.begin() as conn:
-        states = consent.states(conn, [lead_id]).get(lead_id, {})
+        states = consent.still_open(conn, lead_id)
         entries = choices.everything(lead_id, states, now=now, proof={"source": source, "collected_by": by})
         return consent.append(conn, entries, now=now, keys=parts.keys).written
 

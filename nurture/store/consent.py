@@ -14,11 +14,11 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.errors import Refused
-from nurture.model.consent import Basis, ConsentEntry, fold, missing_proof, objects
+from nurture.model.consent import REFUSED, Basis, ConsentEntry, fold, missing_proof, objects
 from nurture.model.facts import ConsentState
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Channel, ConsentAction, Purpose
-from nurture.store import snapshots, wakeups
+from nurture.store import same_person, snapshots, wakeups
 from nurture.store.tables import ConsentEntryRow, ConsentProofRow, ConsentStateRow, LeadRow, WordingRow
 from nurture.store.tables.columns import core
 
@@ -53,7 +53,8 @@ def append(
     """Write entries to the ledger, refresh the cached states of their leads and wake them.
 
     A known key is a repeat and changes nothing. A grant without proof is refused with `proof_missing` (C5), one whose
-    wording does not name its purpose with `wording_does_not_cover` (C4); the rest is written.
+    wording does not name its purpose with `wording_does_not_cover` (C4); the rest is written. A no is also written for
+    every other record of the person (not counted).
     """
     batch = list(entries)
     written = repeated = 0
@@ -63,13 +64,25 @@ def append(
         repeated += again
         refused += turned
         if fresh:
-            _write(conn, fresh, now=now, keys=keys)
-            leads = {e.lead_id for e in fresh}
+            told = [*fresh, *_for_others(conn, fresh)]
+            _write(conn, told, now=now, keys=keys)
+            leads = {e.lead_id for e in told}
             refold(conn, leads, now=now)
             if wake:
                 wakeups.wake(conn, leads, now=now)
             written += len(fresh)
     return Appended(written, repeated, tuple(refused))
+
+
+def _for_others(conn: Connection, fresh: Sequence[ConsentEntry]) -> list[ConsentEntry]:
+    """A no said on one record of a person holds for their other records too, also after these were joined (C20)."""
+    noes = [e for e in fresh if e.action in (ConsentAction.WITHDRAW, ConsentAction.OBJECT)]
+    others = same_person.others(conn, {e.lead_id for e in noes}) if noes else {}
+    there = same_person.hold(conn, {*others, *(i for ids in others.values() for i in ids)}) if others else set()
+    return [
+        replace(no, lead_id=i, key=f"{no.key}/{i}", actor=f"lead {no.lead_id}", proof={"source": "the same person"})
+        for no in noes for i in others.get(no.lead_id, ()) if i in there
+    ]
 
 
 def would_append(conn: Connection, entries: Iterable[ConsentEntry]) -> Appended:
@@ -280,6 +293,14 @@ def dump(conn: Connection, lead_id: int | None = None) -> Iterator[str]:
 def states(conn: Connection, lead_ids: Iterable[int]) -> dict[int, dict[tuple[Purpose, Channel], ConsentState]]:
     """The cached fold, by lead, then (purpose, channel)."""
     return snapshots.consents(conn, lead_ids)
+
+
+def still_open(conn: Connection, lead_id: int) -> dict[tuple[Purpose, Channel], ConsentState]:
+    """The states of a lead as a new no has to see them: without a refusal that another record of the person undid."""
+    others = states(conn, same_person.others(conn, [lead_id]).get(lead_id, ())).values()
+    undone = {key for held in others for key, state in held.items() if state.status not in REFUSED}
+    own = states(conn, [lead_id]).get(lead_id, {})
+    return {key: state for key, state in own.items() if state.status not in REFUSED or key not in undone}
 
 
 def refold(conn: Connection, lead_ids: Iterable[int], *, now: datetime) -> None:

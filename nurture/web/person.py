@@ -109,7 +109,8 @@ def _save(request: Request, house: House, lead_id: int, typed: Mapping[str, str]
         states = consent.states(conn, [person.id]).get(person.id, {})
         proof = proof_of(request, house, "preference page", address=person.email)
         if "object" in typed:
-            entries = choices.everything(person.id, states, now=now, proof=proof)
+            left = consent.still_open(conn, person.id)
+            entries = choices.everything(person.id, left, now=now, proof=proof)
         elif "shown" in typed:
             entries = _changes(conn, request, house, person, states, typed, proof, now)
             _settings(conn, house, person, typed, topics, now)

@@ -132,7 +132,7 @@ def _stop(
         if person is None:
             return None
         # A link in a mail to a record that was merged since ends what the person gets today.
-        states = consent.states(conn, [person.id]).get(person.id, {})
+        states = consent.still_open(conn, person.id)
         entries = choices.stop(person.id, purposes, states, now=now, proof=proof)
         if entries:
             consent.append(conn, entries, now=now, keys=house.parts.keys)

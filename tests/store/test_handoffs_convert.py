@@ -12,11 +12,12 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from nurture.errors import Conflict, Refused
-from nurture.model.consent import ConsentEntry
-from nurture.model.words import ConsentAction, ConsentStatus, Purpose, Stage
+from nurture.model.consent import Basis, ConsentEntry
+from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose, Stage
 from nurture.stages import contacts, conversion, desk, results, worked
 from nurture.stages.conversion import Choice, Deal
-from nurture.store import Store, accounts, consent, handoffs, lifecycle, open_store, snapshots, timers
+from nurture.stages.privacy import object_to_marketing
+from nurture.store import Store, accounts, consent, handoffs, ledger, lifecycle, open_store, snapshots, timers
 from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow, MessageRow
 from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
@@ -137,6 +138,50 @@ def test_v22_the_most_restrictive_consent_wins_and_filled_fields_stay(store: Sto
     assert [(c["field"], c["kept"], c["offered"]) for c in done.more["conflicts"] if c["field"] == "phone"] == [
         ("phone", "+48 1", "+48 2")
     ]
+
+
+def statuses(store: Store, purpose: Purpose, *leads: int) -> list[str]:
+    with store.read() as conn:
+        held = consent.states(conn, leads)
+    return [next(s.status.value for (p, _), s in held[lead].items() if p is purpose) for lead in leads]
+
+
+def test_c20_a_no_said_on_one_record_reaches_the_other_also_after_they_were_joined(store: Store) -> None:
+    first, number = qualified(store)
+    world = parts(store)
+    made = conversion.convert(world, number, Choice(), by="jana", now=NOW)
+    second, other = qualified(store, email="a.nowak@acme.example")
+    third = add_lead(store, now=NOW, email="private@example.com")
+    conversion.convert(world, other, Choice(contact=made.more["contact"]), by="jana", now=NOW)
+    with store.begin() as conn:
+        accounts.same_person(conn, second, third, by="jana", now=NOW)
+    people = (first, second, third)
+    mail = Purpose.NURTURE_EMAIL
+
+    def said(lead: int, action: ConsentAction, minutes: int) -> None:
+        entry = ConsentEntry(
+            lead, mail, action, NOW + timedelta(minutes=minutes), "person", proof={"source": "form", "box": "ticked"},
+            basis=Basis.CONSENT, wording="w.1.en", wording_sha="0" * 64,
+        )
+        with store.begin() as conn:
+            consent.append(conn, [entry, entry], now=entry.at, keys=KEYS)
+            assert consent.append(conn, [entry], now=entry.at, keys=KEYS).repeated == 1
+
+    for n, lead in enumerate(people):
+        said(lead, ConsentAction.GRANT, n)
+    assert statuses(store, mail, *people) == ["granted"] * 3, "a yes holds for the record it was said on"
+    said(third, ConsentAction.WITHDRAW, 5)
+    assert statuses(store, mail, *people) == ["withdrawn"] * 3, "by way of the record between them"
+    said(first, ConsentAction.GRANT, 6)
+    assert statuses(store, mail, *people) == ["granted", "withdrawn", "withdrawn"]
+    with store.read() as conn:
+        still = consent.still_open(conn, second)
+        assert (mail, Channel.EMAIL) not in still, "so that a second click on the old link is no repeat"
+    object_to_marketing(world, second, by="ines", source="letter", now=NOW + timedelta(minutes=7))
+    assert statuses(store, mail, *people) == ["objected"] * 3
+    with store.read() as conn:
+        assert {row.objected for row in conn.execute(select(LeadRow.__table__))} == {True}
+        assert ledger.verify(conn, KEYS).findings == []
 
 
 def sent(store: Store, lead_id: int, content: str) -> None:
