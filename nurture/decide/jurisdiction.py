@@ -126,11 +126,13 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             name="France",
             double_opt_in=False,
             footer=_EVERYWHERE | {"postal_address"},
-            mail=_OPT_IN_SOFT | {Basis.LEGIT_INTEREST},
+            mail=_OPT_IN_SOFT,
             phone=_OPT_IN,
             sources=(
-                "CPCE Art. L34-5; CNIL on prospecting between companies: information and objection at collection, "
-                "about the person's work",
+                "CPCE Art. L34-5: prior consent; own customers and similar products. CNIL lets companies write to "
+                "people about their work with information and objection at collection, but whether an address is "
+                "used for work and the offer is about it cannot be read off an address, so the rule for people "
+                "applies to all",
                 "CNIL recommendation 2026-042 (12 March 2026): own consent for open tracking, hygiene exemption",
             ),
         ),

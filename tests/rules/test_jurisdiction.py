@@ -42,6 +42,13 @@ def test_consent_always_suffices_and_nothing_never_does(country: str) -> None:
             assert not of(country).suffices(None, purpose, channel)
 
 
+@pytest.mark.parametrize("country", sorted(set(TABLE) - {"US"}))
+def test_c3_legitimate_interest_is_no_ground_for_mail_where_consent_is_the_rule(country: str) -> None:
+    """Where companies may be written to more freely (FR, UK), an address does not say that it is one's."""
+    for basis in (Basis.LEGIT_INTEREST, Basis.CANSPAM_OPTOUT):
+        assert not of(country).suffices(basis, Purpose.NURTURE_EMAIL, Channel.EMAIL)
+
+
 def test_calls_need_consent_everywhere() -> None:
     for law in TABLE.values():
         for basis in set(Basis) - {Basis.CONSENT}:
