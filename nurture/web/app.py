@@ -22,6 +22,7 @@ from nurture.web import (
     desk,
     forms,
     hooks,
+    incoming,
     known,
     metrics,
     person,
@@ -63,8 +64,8 @@ def create_app(
     inner.state.house = house
     _protect(inner, house)
     for module in (
-        public, person, forms, confirm, hooks, known, metrics, site, sso, signin, staff, boards, desk, decisions,
-        results,
+        public, person, forms, confirm, hooks, known, metrics, site, sso, signin, staff, boards, desk, incoming,
+        decisions, results,
     ):
         inner.include_router(module.routes(house))
     _static(inner)

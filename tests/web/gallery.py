@@ -200,6 +200,9 @@ def _staff(parts: Parts) -> Iterator[Page]:
     yield "leads", "/leads", ""
     yield "leads-none", "/leads?q=nobody", ""
     yield "lead", f"/leads/{lead}", ""
+    yield "mail", "/mail?done=true", ""
+    if waiting := _one(parts, "select id from inbound order by handled_at is not null, id desc limit 1"):
+        yield "mail-one", f"/mail/{waiting}", ""
     yield "reports", "/reports", ""
 
 

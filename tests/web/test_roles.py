@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
-from nurture.store import sessions
+from nurture.store import inbound, sessions
 from nurture.store.tables import HandoffRow
 from tests.store.applying import S, campaign_file, draft
 from tests.web.conftest import World
@@ -31,6 +31,9 @@ PAGES: dict[tuple[str, str], set[str]] = {
     ("POST", "/queue/{handoff_id}"): set(),
     ("POST", "/sign-out"): set(),
     ("GET", "/handoff/{token}"): set(),
+    ("GET", "/mail"): MARKETING,
+    ("GET", "/mail/{mail_id}"): MARKETING,
+    ("POST", "/mail/{mail_id}"): set(),
     ("GET", "/reports"): {*MARKETING, "seller", "other seller"},
     ("GET", "/reports/{kind}.{form}"): {*MARKETING, "seller", "other seller"},
 }
@@ -47,7 +50,7 @@ OPEN = {
     "/sign-in/company/back", "/healthz", "/static/icon.svg", "/site.js", "/v", "/inbound/{provider}", "/metrics",
 }
 """By token, by signature, or for everybody; each of them has tests of its own."""
-FILLED = {"campaign_id": "drip", "lead_id": "1", "handoff_id": "1", "kind": "funnel", "form": "csv", "token": "x",
+FILLED = {"campaign_id": "drip", "lead_id": "1", "handoff_id": "1", "mail_id": "1", "kind": "funnel", "form": "csv", "token": "x",
           "decision": "accept"}
 
 
@@ -63,6 +66,7 @@ def office(world: World) -> World:
         conn.execute(insert(HandoffRow).values(
             lead_id=lead, queue="east", opened_at=world.clock.now(), packet={"identity": {}, "may_use": [], "for": []},
         ))
+        inbound.claim(conn, "mail:1", source="test", now=world.clock.now())
     for name in ("marketing", "manager", "privacy", "admin"):
         user(world, name, name)
     user(world, "iva", "sales")
