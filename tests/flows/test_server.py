@@ -87,6 +87,7 @@ def often(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(560)
 def test_a_scheduled_deployment_completes_on_a_worker(
     server: dict[str, str], tmp_path: Path, postgres: str, mail: MailFolder

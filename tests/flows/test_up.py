@@ -11,12 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
 
 from flows.clockwork import is_dead
+from nurture.cli import main
 from nurture.clock import ClockJumpedBack, SystemClock, VirtualClock
 from nurture.demo.mailbox import MailFolder
 from nurture.settings import Settings
@@ -110,10 +110,15 @@ def test_a_port_in_use_is_one_message(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "url", ["mysql://x", "nonsense", "postgresql://nobody@127.0.0.1:1/none", "sqlite:////proc/none/n.db"]
 )
-def test_a_bad_database_is_one_message(settings: Settings, url: str, tmp_path: Path) -> None:
-    with up(settings, "--port", str(free_port()), NURTURE_DATABASE_URL=url) as process:
-        said, _ = process.communicate(timeout=60)
-    assert process.returncode in (2, 3)
+def test_a_bad_database_is_one_message(
+    settings: Settings, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {**environment_of(settings, BEGIN), "NURTURE_DATABASE_URL": url}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        main(["up", "--port", str(free_port())])
+    assert ended.value.code in (2, 3)
+    said = capsys.readouterr().err
     assert "error:" in said and "Traceback" not in said
 
 
