@@ -6,7 +6,7 @@ stands on a step that is gone goes to the next surviving step on the uncondition
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -261,13 +261,6 @@ def rebase(position: Position, new: Campaign, redirects: Mapping[str, Redirect])
     if redirect is None or redirect.to_step not in here:
         return Position(None, position.anchor_at)
     return Position(redirect.to_step, position.anchor_at, position.waiting_since if redirect.renamed else None)
-
-
-def follow(names: Iterable[str], redirects: Mapping[str, Redirect]) -> frozenset[str]:
-    """Steps that were done, under their old names and their new ones."""
-    found = set(names)
-    renamed = {r.to_step for name in found if (r := redirects.get(name)) is not None and r.renamed and r.to_step}
-    return frozenset(found | renamed)
 
 
 def effective(pinned: Campaign, live: Campaign) -> Campaign:

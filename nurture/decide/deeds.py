@@ -21,14 +21,19 @@ def _any(value: Any) -> bool:
 
 
 def _steps_named(condition: Condition, asked: Asked) -> frozenset[str]:
-    """The steps of this campaign that `clicked: <step or template>` names."""
+    """The steps of this campaign that `clicked: <step or template>` names, under the names they had before, too."""
     if asked.campaign is None:
         return frozenset()
     words = {str(word) for word in words_of(condition.value)}
-    return frozenset(
-        step.id for step in asked.campaign.walk()
+    every = list(asked.campaign.walk())
+    named = [
+        step for step in every
         if isinstance(step.action, Send) and (step.id in words or step.action.template in words)
-    )
+    ]
+    now = {step.id for step in every}
+    before = {step.was for step in named if step.was is not None and step.was not in now}
+    before |= {s.step for step in named if (s := asked.sends.get(step.id)) is not None and s.step is not None}
+    return frozenset(before | {step.id for step in named})
 
 
 def _on_mail(condition: Condition, asked: Asked, kind: str) -> Iterator[Event]:

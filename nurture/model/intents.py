@@ -28,11 +28,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class StepSend:
-    """The message a step already has. `at`: when it left, or when it was refused or failed; None while on its way."""
+    """The message a step already has. `at`: when it left, or when it was refused or failed; None while on its way.
+
+    `step` is the name the step had when the message was made: clicks on it are known by that name.
+    """
 
     state: MessageState
     at: datetime | None
     content: str
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str
     found: dict[int, dict[str, StepSend]] = {}
     for m in conn.execute(query):
         found.setdefault(m.enrollment_id, {})[m.step_id] = StepSend(
-            MessageState(m.state), m.sent_at or m.ended_at, m.content
+            MessageState(m.state), m.sent_at or m.ended_at, m.content, m.step_id
         )
     for enrollment, old, new in _renames(conn, found):
         if old in found[enrollment]:

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import select, text
 
 from nurture.errors import Conflict, Refused, UsageError
-from nurture.model.words import Purpose
+from nurture.model.words import EventKind, Purpose
 from nurture.stages import apply as applying
 from nurture.stages.apply import Draft
-from nurture.store import Store, campaigns
+from nurture.store import Store, campaigns, events
+from nurture.store.events import NewEvent
 from nurture.store.tables import EnrollmentRow, StepDoneRow
 from tests.store.applying import S, World, campaign_file, draft, template_file
 
@@ -143,6 +144,26 @@ def test_a_renamed_step_is_not_done_again(world: World) -> None:
     with world.store.read() as conn:
         done = set(conn.execute(select(StepDoneRow.__table__.c.step_id)).scalars())  # type: ignore[attr-defined]  # SQLModel sets __table__
     assert "r1" not in done
+
+
+def test_a_click_on_a_mail_counts_under_the_new_name_of_its_step(world: World) -> None:
+    """Sent and clicked as `s1`; then the step is called `r1`, and at last the file forgets that it was."""
+    world.people([("s1", 8)], purposes=[Purpose.NURTURE_EMAIL, Purpose.CLICK_TRACKING])
+    world.run("plan", "send")
+    waits = (
+        "  - { step: asked, wait_for: { clicked: r1 }, within: 9 days, if_unknown: skip,\n"
+        "      then: [{ step: told, send: t/s5 }] }\n"
+    )
+    world.apply(draft(campaign_file([DRIP[0], S("r1", 1, was="s1", template="s1"), S("s2", 1, "score")]) + waits))
+    world.apply(draft(campaign_file([DRIP[0], S("r1", 1, template="s1"), S("s2", 1, "score")]) + waits))
+    clicked_at = world.now + timedelta(hours=1)
+    click = NewEvent(EventKind.CLICK, clicked_at, 1, key="c", campaign="drip", step="s1", link="read")
+    with world.store.begin() as conn:
+        events.record(conn, [click], now=world.now)
+    for _ in range(3):
+        world.now += timedelta(days=1)
+        world.run("rebase", "plan", "send")
+    assert [content for _, _, content in world.sent()] == ["s1", "s5"]
 
 
 def test_a_mail_planned_for_a_step_that_was_taken_out_does_not_leave(world: World) -> None:
