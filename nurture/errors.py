@@ -44,7 +44,3 @@ class Unavailable(NurtureError):
     """A part we depend on does not answer (database, SMTP server, port). Nothing was lost; try again."""
 
     retry = True
-
-
-class LeaseLost(NurtureError):
-    """Another worker took over rows this worker had claimed. Stop at once, write nothing more for them."""

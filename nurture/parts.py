@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nurture.model.campaign import Campaign
@@ -48,6 +48,3 @@ class Parts:
             self.pinned_copy.get((campaign_id, version), self.library.templates).get(name)
             or self.library.templates[name]
         )
-
-    def with_library(self, library: Library) -> Parts:
-        return replace(self, library=library)

@@ -71,10 +71,6 @@ class Reading:
     def errors(self) -> tuple[Problem, ...]:
         return tuple(p for p in self.problems if p.severity is Severity.ERROR)
 
-    @property
-    def ok(self) -> bool:
-        return self.library is not None and not self.errors
-
     def of(self, kind: Kind) -> tuple[File, ...]:
         return tuple(f for f in self.files.values() if f.kind == kind)
 

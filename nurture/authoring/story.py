@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from nurture.authoring import values as v
 from nurture.authoring.block import Block, Word, Words
-from nurture.authoring.desk import Desk, did_you_mean
+from nurture.authoring.desk import Desk
 from nurture.authoring.shapes import ANY, SCALAR, SLUG, TEXT, array, choice, ref, several, table, whole
 from nurture.authoring.tree import Node
 from nurture.model.campaign import Duration
@@ -174,8 +174,3 @@ def _places(block: Block) -> dict[str, Place]:
         for node in value.items:
             made.setdefault(f"{key}:{node.text}", node.place)
     return made
-
-
-def unknown_step(step: str, known: list[str]) -> str:
-    """The hint for a step a story names and the campaign has not."""
-    return f"the campaign has no step `{step}`.{did_you_mean(step, known)}"

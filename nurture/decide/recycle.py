@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -189,8 +189,3 @@ def changed_since(snapshot: Snapshot, since: datetime, now: datetime, *, most: i
         for name, v in snapshot.lead.fields.items() if v.at is not None and since < v.at <= now
     ]
     return sorted(told + values, key=lambda row: str(row["at"]), reverse=True)[:most]
-
-
-def back_in_time(until: datetime | None, now: datetime) -> bool:
-    """Whether a cool-off is over (there may be none)."""
-    return until is None or now >= until.astimezone(UTC)

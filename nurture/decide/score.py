@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from nurture.decide.match import Touch, counts, ordered, passes
 from nurture.model.scoring import Decay, Model, Rule
@@ -303,8 +303,3 @@ def account_engagement(points: Iterable[int]) -> int:
     if not people:
         return 0
     return min(100_000, people[0] + round(Decimal(sum(people[1:])) / 4))
-
-
-def since_text(now_score: int, lifetime: int) -> dict[str, Any]:
-    """Both scores in points, for people: `63.2 lifetime, 5.0 since recycle`."""
-    return {"since_recycle": now_score / 1000, "lifetime": lifetime / 1000}

@@ -164,13 +164,6 @@ def relative_rank(points: int, tiers: Sequence[int]) -> int:
     return sum(points >= least for least in tiers) if points > 0 else 0
 
 
-def queue_key(
-    *, fast: bool, cell: str, urgent: int, rank: int, since: datetime
-) -> tuple[int, int, int, int, datetime]:
-    """Sorts a queue: fast track, cell, urgency, rank, oldest first."""
-    return (0 if fast else 1, RANKS.index(cell) if cell in RANKS else len(RANKS), -urgent, -rank, since)
-
-
 def priority(*, fast: bool, cell: str, urgent: int, rank: int) -> int:
     """One number with the same order (higher is sooner), for an index."""
     place = len(RANKS) - (RANKS.index(cell) if cell in RANKS else len(RANKS))

@@ -137,11 +137,6 @@ def temperature(stage: Stage) -> str:
     return STAGES[stage].temperature
 
 
-def may_start_interest(fit_band_high: str, engagement: int) -> bool:
-    """T02: somebody who could fit and has shown something. Bands of `fit_high`: unknown is not bad."""
-    return fit_band_high in ("A", "B", "C") and engagement > 0
-
-
 def mermaid() -> str:
     """The table as a Mermaid state diagram."""
     rows = ["stateDiagram-v2", f"    [*] --> {Stage.IDENTIFIED.value}"]

@@ -144,15 +144,6 @@ class EnrollmentState(StrEnum):
 ENROLLMENT_OPEN: Final = frozenset({EnrollmentState.ACTIVE, EnrollmentState.PAUSED, EnrollmentState.CONTROL})
 
 
-class MembershipStatus(StrEnum):
-    ACTIVE = "active"
-    PAUSED = "paused"
-    COOLING = "cooling"
-    EXHAUSTED = "exhausted"
-    GOAL_MET = "goal_met"
-    EXITED = "exited"
-
-
 class CampaignStatus(StrEnum):
     DRAFT = "draft"
     REHEARSE = "rehearse"

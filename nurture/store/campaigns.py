@@ -287,14 +287,6 @@ def plan(conn: Connection, plan_id: str) -> Planned | None:
     return Planned(*rows[0]) if len(rows) == 1 else None
 
 
-def newest_plan(conn: Connection) -> Planned | None:
-    columns = [_plan.c[name] for name in Planned.__dataclass_fields__]
-    row = conn.execute(
-        select(*columns).where(_plan.c.applied_at.is_(None)).order_by(_plan.c.made_at.desc()).limit(1)
-    ).first()
-    return None if row is None else Planned(*row)
-
-
 def mark_applied(conn: Connection, plan_id: str, *, accepted: str | None, now: datetime) -> None:
     conn.execute(update(_plan).where(_plan.c.id == plan_id).values(applied_at=now, accepted=accepted))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from nurture.store.tables import OutboxRow, TokenRow
 from nurture.store.tables.columns import core
@@ -86,8 +86,3 @@ def cancel_mail(conn: Connection, key: str, *, now: datetime, why: str) -> None:
     """A queued mail that has become pointless does not go out."""
     waiting = (_outbox.c.key == key) & _outbox.c.state.in_(("planned", "deferred"))
     conn.execute(update(_outbox).where(waiting).values(state="failed", reply=why, done_at=now))
-
-
-def expired_count(conn: Connection, *, now: datetime) -> int:
-    query = select(func.count()).select_from(_token).where(_token.c.expires_at <= now, _token.c.used_at.is_(None))
-    return int(conn.execute(query).scalar_one())

@@ -113,13 +113,3 @@ def count_tiers(conn: Connection, *, now: datetime) -> bool:
     else:
         conn.execute(update(_note).where(_note.c.key == TIERS).values(value=value, at=now))
     return True
-
-
-def account_people(conn: Connection, account_id: int) -> list[dict[str, Any]]:
-    """The people of one organisation with their engagement, most engaged first."""
-    query = (
-        select(_lead.c.id, _lead.c.stage, _lead.c.engagement, _lead.c.cell, _lead.c.fields, _lead.c.engaged_at)
-        .where(_lead.c.account_id == account_id, _lead.c.erased_at.is_(None), _lead.c.merged_into.is_(None))
-        .order_by(_lead.c.engagement.desc(), _lead.c.id)
-    )
-    return [dict(r._mapping) for r in conn.execute(query)]

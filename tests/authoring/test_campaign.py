@@ -173,7 +173,7 @@ def test_reading_what_was_read_gives_the_same(reading: Reading) -> None:
 def test_a_broken_campaign_leaves_the_others(reading: Reading) -> None:
     sources = {**reading.sources, "campaigns/awareness-buyers-guide.yaml": "campaign: ["}
     broken = read_sources(sources)
-    assert broken.library is not None and not broken.ok
+    assert broken.library is not None and broken.errors
     assert sorted(broken.library.campaigns) == ["consideration-proof", "recycled-reengage"]
 
 

@@ -71,7 +71,7 @@ def test_files_that_check_clean_are_valid(root: Path) -> None:
     seen = 0
     for path in sorted((root / "campaigns").rglob("*.yaml")):
         name = path.relative_to(root).as_posix()
-        if schema_of(name) is None or not read_sources({name: path.read_text()}).ok and root != GOOD:
+        if schema_of(name) is None or read_sources({name: path.read_text()}).errors and root != GOOD:
             continue
         assert errors(name, path.read_text(encoding="utf-8")) == [], name
         seen += 1

@@ -201,7 +201,7 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) 
 
 def test_a_missing_folder_is_an_empty_one(tmp_path: Path) -> None:
     reading = read_folder(tmp_path / "a", tmp_path / "b")
-    assert reading.ok and reading.library is not None and not reading.library.campaigns
+    assert not reading.errors and reading.library is not None and not reading.library.campaigns
 
 
 @pytest.mark.parametrize("case", sorted(p.name for p in CASES.iterdir())[::7])
