@@ -14,18 +14,21 @@ AGREED: Final[Mapping[str, str]] = {
     "pl": "Otrzymujesz tę wiadomość, ponieważ {day} wyrażono zgodę na wiadomości od {company} na temat „{topic}”.",
     "cs": "Tento e-mail dostáváte, protože jste {day} souhlasili se zprávami od {company} na téma „{topic}“.",
     "de": "Sie erhalten diese E-Mail, weil Sie am {day} zugestimmt haben, von {company} zum Thema „{topic}“ zu hören.",
+    "ru": "Вы получаете это письмо, потому что {day} согласились получать сообщения от {company} на тему «{topic}».",
 }
 UNDATED: Final[Mapping[str, str]] = {
     "en": "You get this mail because you agreed to hear from {company} about “{topic}”.",
     "pl": "Otrzymujesz tę wiadomość, ponieważ wyrażono zgodę na wiadomości od {company} na temat „{topic}”.",
     "cs": "Tento e-mail dostáváte, protože jste souhlasili se zprávami od {company} na téma „{topic}“.",
     "de": "Sie erhalten diese E-Mail, weil Sie zugestimmt haben, von {company} zum Thema „{topic}“ zu hören.",
+    "ru": "Вы получаете это письмо, потому что согласились получать сообщения от {company} на тему «{topic}».",
 }
 ASKED: Final[Mapping[str, str]] = {
     "en": "You get this mail because of something you asked {company} for.",
     "pl": "Otrzymujesz tę wiadomość w odpowiedzi na Twoją prośbę skierowaną do {company}.",
     "cs": "Tento e-mail dostáváte v odpovědi na vaši žádost u {company}.",
     "de": "Sie erhalten diese E-Mail, weil Sie {company} um etwas gebeten haben.",
+    "ru": "Вы получаете это письмо в ответ на ваш запрос в {company}.",
 }
 
 CUSTOMER: Final[Mapping[str, str]] = {
@@ -33,12 +36,14 @@ CUSTOMER: Final[Mapping[str, str]] = {
     "pl": "Otrzymujesz tę wiadomość na temat „{topic}”, ponieważ łączy Cię umowa z {company}.",
     "cs": "Tento e-mail na téma „{topic}“ dostáváte, protože jste zákazníkem společnosti {company}.",
     "de": "Sie erhalten diese E-Mail zum Thema „{topic}“, weil Sie Kunde von {company} sind.",
+    "ru": "Вы получаете это письмо на тему «{topic}», потому что вы клиент {company}.",
 }
 INQUIRED: Final[Mapping[str, str]] = {
     "en": "You get this mail about “{topic}” because you made an inquiry at {company}.",
     "pl": "Otrzymujesz tę wiadomość na temat „{topic}”, ponieważ przesłano zapytanie do {company}.",
     "cs": "Tento e-mail na téma „{topic}“ dostáváte, protože jste společnosti {company} poslali dotaz.",
     "de": "Sie erhalten diese E-Mail zum Thema „{topic}“, weil Sie bei {company} angefragt haben.",
+    "ru": "Вы получаете это письмо на тему «{topic}», потому что вы отправили запрос в {company}.",
 }
 FOUND: Final[Mapping[str, str]] = {
     "en": "You did not ask for this mail: {company} has your address from elsewhere and writes because “{topic}” may "
@@ -49,6 +54,8 @@ FOUND: Final[Mapping[str, str]] = {
           "vaší práce. Odkazy níže to hned ukončí a ukáží, co o vás víme a odkud.",
     "de": "Sie haben diese E-Mail nicht angefordert: {company} hat Ihre Adresse aus anderer Quelle und schreibt, weil "
           "„{topic}“ Ihre Arbeit betreffen kann. Die Links unten beenden das sofort und sagen, was wir woher wissen.",
+    "ru": "Вы не запрашивали это письмо: {company} получила ваш адрес из другого источника и пишет, потому что тема "
+          "«{topic}» может касаться вашей работы. Ссылки ниже сразу это прекратят и скажут, что мы знаем и откуда.",
 }
 GROUNDS: Final[Mapping[str, Mapping[str, str]]] = {
     "soft_opt_in": CUSTOMER,

@@ -53,7 +53,7 @@ def test_c1_c18_enough_where_the_person_is_and_nobody_is_told_that_they_agreed(p
 
 
 @pytest.mark.parametrize("basis", Basis)
-@pytest.mark.parametrize("language", ["en", "pl", "cs", "de", "fr"])
+@pytest.mark.parametrize("language", ["en", "pl", "cs", "de", "ru", "fr"])
 def test_c18_every_ground_has_its_own_sentence(basis: Basis, language: str) -> None:
     said = reason(language, company="Acme", topic="Guides", since=START, basis=basis)
     agreed = reason(language, company="Acme", topic="Guides", since=START)

@@ -13,6 +13,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
 import nurture.web
+from nurture.mail import reason
 from nurture.model.words import Purpose
 from nurture.web.language import NAMES, catalogue, choose, locale
 from nurture.web.shown import day, linked
@@ -20,6 +21,7 @@ from tests.web.conftest import World
 
 WEB = Path(nurture.web.__file__).parent
 FOREIGN = [code for code in NAMES if code != "en"]
+STAFF = {"_staff.html", "_rates.html", "_when.html"}
 NAMED = re.compile(r"%\(\w+\)s")
 
 
@@ -42,6 +44,31 @@ def test_no_sentence_is_missing_superfluous_or_without_its_placeholders(language
             assert set(NAMED.findall(text)) == set(NAMED.findall(asked[0])), message.id
         if isinstance(message.id, tuple | list):
             assert len(said) == catalog.num_plurals
+
+
+def test_c18_the_sentence_that_says_why_somebody_gets_a_mail_is_there_in_every_language() -> None:
+    told = [reason.AGREED, reason.UNDATED, reason.ASKED, *reason.GROUNDS.values()]
+    for words in told:
+        assert set(words) == set(NAMES)
+        named = {language: set(re.findall(r"{\w+}", text)) for language, text in words.items()}
+        assert set(map(frozenset, named.values())) == {frozenset(named["en"])}, named
+        assert len(set(words.values())) == len(NAMES)
+    said = reason.reason("ru-RU", company="Acme", topic="x", since=datetime(2026, 11, 23, tzinfo=UTC))
+    assert "23 ноября 2026" in said
+
+
+def test_every_text_of_the_public_pages_goes_through_the_catalogue() -> None:
+    """Words that stand in a page outside of `_()` and `trans` would be English for everybody."""
+    for path in sorted((WEB / "pages").iterdir()):
+        source = path.read_text()
+        if "_staff.html" in source or path.name in STAFF:
+            continue
+        left = re.sub(r"{% trans .*?%}.*?{% endtrans %}", "", source, flags=re.DOTALL)
+        left = re.sub(r"{% (trans|set \w+) %}.*?{% end(trans|set) %}", "", left, flags=re.DOTALL)
+        left = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}|<[^>]*>|&\w+;", " ", left, flags=re.DOTALL)
+        words = set(re.findall(r"[^\W\d_]{3,}", left)) - {"JSON", "CSV"}
+        said = re.findall(r'(?:aria-label|placeholder|title|alt)="([^"]*)', source)
+        assert not words and all(text.startswith("{{") for text in said if text), (path.name, words, said)
 
 
 MAILS = {

@@ -50,8 +50,8 @@ OPEN = {
     "/sign-in/company/back", "/healthz", "/static/icon.svg", "/site.js", "/v", "/inbound/{provider}", "/metrics",
 }
 """By token, by signature, or for everybody; each of them has tests of its own."""
-FILLED = {"campaign_id": "drip", "lead_id": "1", "handoff_id": "1", "mail_id": "1", "kind": "funnel", "form": "csv", "token": "x",
-          "decision": "accept"}
+FILLED = {"campaign_id": "drip", "lead_id": "1", "handoff_id": "1", "mail_id": "1", "kind": "funnel", "form": "csv",
+          "token": "x", "decision": "accept"}
 
 
 @pytest.fixture
