@@ -106,6 +106,7 @@ def show(story: Story) -> None:
     out.print(table("What happened", ("when (UTC)", "kind", "what", "where"), rows))
     _show_score(story)
     _show_gate(story)
+    _show_stored(story)
     _show_next(story)
 
 
@@ -158,6 +159,14 @@ def _show_score(story: Story) -> None:
         )
     )
     out.print(f"Cell [bold]{scored.cell}[/]: {scored.action}", highlight=False)
+    for other in story.shadows:
+        said = other.scores
+        unlike = "the same" if said.action == scored.action else "otherwise"
+        out.print(
+            f"Shadow model {other.model.id} decides nothing and says {unlike}: "
+            f"engagement {said.engagement / 1000:.1f}, cell {said.cell}, {said.action}",
+            highlight=False,
+        )
 
 
 def _show_gate(story: Story) -> None:
@@ -168,6 +177,20 @@ def _show_gate(story: Story) -> None:
     out.print(f"[bold]Not handed to sales:[/] the gate says {story.gate.outcome}.", highlight=False)
     rows = [(p.id, p.kind, p.text, p.missing) for p in story.gate.why_not]
     out.print(table("", ("rule", "class", "what", "the smallest thing that is missing"), rows))
+
+
+def _show_stored(story: Story) -> None:
+    kept = story.stored
+    if kept is None:
+        return
+    agreed = f", agreement {kept.agreement_version}" if kept.agreement_version is not None else ""
+    out.print()
+    out.print(Text(f"What the gate had said by then ({kept.at:%a %d %b %Y %H:%M} UTC, via {kept.via}{agreed}): "
+                   f"{kept.outcome}"))
+    out.print(Text(f"  {kept.vector}"), soft_wrap=True)
+    for one in kept.results:
+        if one.get("outcome") != "pass" and not one.get("skipped"):
+            out.print(Text(f"  {plain(' '.join(str(one.get(n) or '') for n in ('id', 'outcome', 'text')))}"))
 
 
 def _show_next(story: Story) -> None:
@@ -196,7 +219,12 @@ def as_document(story: Story) -> dict[str, Any]:
         "fit": {"low": story.score.fit.low, "high": story.score.fit.high, "unknown": story.score.fit.unknown},
         "cell": story.score.scores.cell,
         "action": story.score.scores.action,
+        "shadows": [
+            {"model": s.model.id, "engagement": s.scores.engagement, "cell": s.scores.cell, "action": s.scores.action}
+            for s in story.shadows
+        ],
         "gate": story.gate.outcome,
         "why_not": [{"id": p.id, "text": p.text, "missing": p.missing} for p in story.gate.why_not],
+        "gate_stored": story.stored,
         "now": story.standing,
     }

@@ -10,7 +10,7 @@ from typing import Any
 from nurture.decide import gate
 from nurture.decide.consent import may_score
 from nurture.decide.recycle import recycle_reasons
-from nurture.decide.scored import Scored, holding, scores
+from nurture.decide.scored import Scored, holding, scored, scores, shadows
 from nurture.model.agreement import Agreement
 from nurture.model.facts import Snapshot
 from nurture.model.words import MessageState, Stage
@@ -52,6 +52,22 @@ class Story:
     gate: gate.GateResult
     standing: tuple[Now, ...]
     consents: tuple[str, ...]
+    stored: Stored | None = None
+    """Of a past moment: what the gate had said by then. `gate` says what today's agreement makes of that day."""
+    shadows: tuple[Scored, ...] = ()
+    """What shadow models say at the same moment. They decide nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the gate said when it was last asked; it is kept when it changes. `results`: its predicates, as kept."""
+
+    at: datetime
+    outcome: str
+    vector: str
+    via: str
+    agreement_version: int | None
+    results: tuple[dict[str, Any], ...]
 
 
 def tell(
@@ -74,7 +90,9 @@ def tell(
     library = parts.library
     # Who objected has no profile: there is nothing to show but what was done.
     profiled = snapshot if may_score(snapshot.consents) else replace(snapshot, events=(), scores=None)
-    result = scores(profiled, library.scoring, now=moment, holds=holding(library.company))
+    holds = holding(library.company)
+    result = scores(profiled, library.scoring, now=moment, holds=holds)
+    beside = shadows(profiled, library.scoring, now=moment, holds=holds)
     entries = _together(sorted(_entries(logs, campaign), key=lambda e: e.at))
     whys = {row["id"]: row["why"] for row in logs["enrollment"]}
     return Story(
@@ -91,6 +109,17 @@ def tell(
             f"{p.value}/{c.value}: {s.status.value}" + (f" since {s.since:%Y-%m-%d}" if s.since else "")
             for (p, c), s in sorted(snapshot.consents.items())
         ),
+        stored=_stored(logs["gate"]) if at is not None else None,
+        shadows=tuple(scored(profiled, model, now=moment) for model in beside),
+    )
+
+
+def _stored(kept: list[dict[str, Any]]) -> Stored | None:
+    if not kept:
+        return None
+    last = kept[-1]
+    return Stored(
+        last["at"], last["outcome"], last["vector"], last["via"], last["agreement_version"], tuple(last["results"])
     )
 
 
@@ -165,6 +194,8 @@ def _event(row: dict[str, Any]) -> Iterator[Entry]:
     text = f"{row['kind'].replace('_', ' ')} {what}".strip()
     if row["minutes"] is not None:
         text += f", {row['minutes']} minutes"
+    if row["kind"] == "auto_reply" and (back := (row["data"] or {}).get("back_on")):
+        text += f", away until {back}"
     if row["points"] is not None:
         text = f"{row['points'] / 1000:+g} points: {(row['data'] or {}).get('because', '')}"
     marks = [

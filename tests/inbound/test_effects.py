@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, update
 
+from nurture.insight.story import tell
 from nurture.model.tokens import Keys, sign_lower
 from nurture.store import Store, open_store
 from nurture.store.tables import ConsentEntryRow, HandoffRow, LeadRow, MessageRow, WakeupRow
@@ -334,6 +335,8 @@ def test_an_absence_is_noted_and_is_no_engagement(post: Post) -> None:
     assert post.events("email_reply") == [] and post.told() == [] and post.rows(WakeupRow) == []
     (event,) = post.events("auto_reply")
     assert event.machine and event.data == {"back_on": "2026-12-07"}
+    story = tell(post.parts, event.lead_id, now=NOW)
+    assert story is not None and any(e.text.endswith("away until 2026-12-07 (a machine)") for e in story.entries)
 
 
 def test_a_stranger_becomes_a_lead_whom_nobody_may_mail(everywhere: Post) -> None:

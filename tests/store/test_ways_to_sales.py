@@ -134,7 +134,7 @@ def test_a_past_moment_explained_from_the_stored_rows_is_what_was_seen_then(stor
     """The lines sum to the score at any instant, past ones included, also before a refusal that came later."""
     who = add_lead(store, now=NOW)
     happened(store, who, *SEED, now=NOW)
-    seen: dict[datetime, tuple[int, str]] = {}
+    seen: dict[datetime, tuple[int, str, tuple[str, str]]] = {}
     at = NOW
     for day in range(6):
         at = NOW + timedelta(days=day)
@@ -151,9 +151,17 @@ def test_a_past_moment_explained_from_the_stored_rows_is_what_was_seen_then(stor
         tick(parts(store), now=at + timedelta(minutes=10))
         then = tell(parts(store), who, now=at + timedelta(minutes=10))
         assert then is not None
-        seen[then.at] = (then.score.scores.engagement, then.stage)
-    for moment, (engagement, stage) in seen.items():
+        with store.read() as conn:
+            _, *gate = handoffs.last_vectors(conn, [who])[who]
+        seen[then.at] = (then.score.scores.engagement, then.stage, (gate[0], gate[1]))
+        assert then.stored is None, "what stands now is worked out now"
+    assert len({gate for *_, gate in seen.values()}) > 1
+    for moment, (engagement, stage, gate_then) in seen.items():
         story = tell(parts(store), who, now=at + timedelta(days=90), at=moment)
         assert story is not None
         assert sum(line.points for line in story.score.since.lines) == story.score.scores.engagement
         assert (story.score.scores.engagement, story.stage) == (engagement, stage), moment
+        assert story.stored is not None and story.stored.at <= moment
+        assert (story.stored.outcome, story.stored.vector) == gate_then, moment
+    before = tell(parts(store), who, now=at, at=NOW - timedelta(days=1))
+    assert before is not None and before.stored is None
