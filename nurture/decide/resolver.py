@@ -1,35 +1,33 @@
-"""Which track a lead belongs on, and where on it to begin. Pure, ordered, the first match decides."""
+"""Which track a lead belongs on. Pure, ordered, the first match decides.
+
+Where on it to begin is no rule: a campaign's steps are the way, and what a person had is not sent again. How long a
+track is kept before an equal one takes the lead is asked at the campaign's door (`decide.enter`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
-from nurture.decide.match import counts
 from nurture.decide.recycle import recycle_reasons
 from nurture.decide.scored import Holds, Scored
 from nurture.model.agreement import Agreement
 from nurture.model.campaign import Condition
 from nurture.model.company import Tracks
 from nurture.model.facts import Snapshot
-from nurture.model.words import DEPTH_ORDER, ENGAGED, WITH_SALES, Channel, Depth, Purpose, Stage
+from nurture.model.words import WITH_SALES, Channel, Purpose, Stage
 
 DEFAULT_TRACK: Final = "education"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The track (None: none, operational mail only) and the rule that said so.
-
-    `firm` choices are made whatever the lead is on now; others wait for `min_stay` or a higher class.
-    """
+    """The track (None: none, operational mail only) and the rule that said so."""
 
     track: str | None
     rule: str
-    firm: bool = False
 
 
 def choose(
@@ -40,13 +38,13 @@ def choose(
     lead = snapshot.lead
     blocked = _blocked(snapshot, now)
     if blocked:
-        return Choice(None, blocked, firm=True)
+        return Choice(None, blocked)
     if lead.stage in WITH_SALES or lead.stage is Stage.CUSTOMER:
-        return Choice(None, "with sales", firm=True)
+        return Choice(None, "with sales")
     if lead.stage is Stage.RECYCLED:
         return _by_reason(snapshot, tracks, agreement)
     if lead.stage is Stage.DORMANT:
-        return Choice(_existing(tracks, tracks.repermission), "dormant", firm=True)
+        return Choice(_existing(tracks, tracks.repermission), "dormant")
     if lead.stage is Stage.EARLY:
         return Choice(_existing(tracks, tracks.welcome), "early leads are welcomed")
     if result is not None and result.scores.action == "profile_first":
@@ -83,45 +81,12 @@ def _by_reason(snapshot: Snapshot, tracks: Tracks, agreement: Agreement) -> Choi
     reason = known.get(lead.recycle_reason or "") or known.get((lead.recycle_reason or "").partition(":")[0])
     track = reason.track if reason is not None else None
     if track is not None and track in tracks.tracks:
-        return Choice(track, f"recycled: {lead.recycle_reason}", firm=True)
+        return Choice(track, f"recycled: {lead.recycle_reason}")
     return Choice(lead.track or lead.previous_track, f"recycled: {lead.recycle_reason}, goes on where it was")
 
 
 def _existing(tracks: Tracks, name: str) -> str | None:
     return name if name in tracks.tracks else None
-
-
-def may_change(snapshot: Snapshot, choice: Choice, tracks: Tracks, *, now: datetime) -> bool:
-    """Whether the lead may leave its track for the chosen one now: no ping-pong between equals."""
-    lead = snapshot.lead
-    if choice.track == lead.track:
-        return False
-    here = tracks.tracks.get(lead.track or "")
-    if lead.track is None or here is None or choice.firm or choice.track is None:
-        return True
-    there = tracks.tracks[choice.track]
-    if there.priority < here.priority:
-        return True
-    stayed = lead.track_since is None or now >= lead.track_since + timedelta(days=here.min_stay_days)
-    return stayed and there.priority == here.priority
-
-
-def depth_reached(snapshot: Snapshot) -> int:
-    """1 ... 3: the deepest content this person engaged with (0: none yet)."""
-    engaged = (e for e in snapshot.events if e.kind in ENGAGED and counts(e))
-    return max((DEPTH_ORDER[e.depth] for e in engaged if e.depth is not None), default=0)
-
-
-def entry_content(
-    contents: Iterable[tuple[str, Depth]], snapshot: Snapshot
-) -> str | None:
-    """Where to begin on a track: the first content not had yet and not more than one step below what was reached.
-
-    `contents` in the track's order. None: the person has had everything that is left for them.
-    """
-    had = {sent.content for sent in snapshot.sent}
-    least = depth_reached(snapshot) - 1
-    return next((name for name, depth in contents if name not in had and DEPTH_ORDER[depth] >= least), None)
 
 
 def in_holdout(lead_id: int, track: str, percent: int, *, salt: str = "holdout") -> bool:

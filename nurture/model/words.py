@@ -100,9 +100,6 @@ class Depth(StrEnum):
     DECISION = "decision"
 
 
-DEPTH_ORDER: Final = {Depth.AWARENESS: 1, Depth.CONSIDERATION: 2, Depth.DECISION: 3}
-
-
 class MessageState(StrEnum):
     """A message's life; `postponed` is `planned` with a reason and a later `due_at`."""
 

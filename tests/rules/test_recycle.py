@@ -14,7 +14,7 @@ from nurture.errors import Refused
 from nurture.model.agreement import RecycleReason
 from nurture.model.company import TrackRule
 from nurture.model.facts import ConsentState, Event, Lead, Sent, Snapshot, Value
-from nurture.model.words import Channel, ConsentStatus, Depth, Purpose, Stage
+from nurture.model.words import Channel, ConsentStatus, Purpose, Stage
 from tests.store.qualify import AGREEMENT, TRACKS
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -97,26 +97,6 @@ def test_the_resolver_asks_in_order() -> None:
     ruled = replace(TRACKS, rules=(TrackRule("r1", "nowhere"), TrackRule("r2", "business_case")))
     assert choose(person(), ruled).rule == "r2"
     assert choose(person()).track == "education"
-
-
-def test_equals_do_not_play_ping_pong() -> None:
-    here = person(track="education", track_since=NOW - timedelta(days=3))
-    assert not resolver.may_change(here, resolver.Choice("long_cycle_of_nobody", "x"), replace(TRACKS, tracks={
-        **TRACKS.tracks, "long_cycle_of_nobody": replace(TRACKS.tracks["education"], id="long_cycle_of_nobody"),
-    }), now=NOW)
-    assert resolver.may_change(here, resolver.Choice("profiling", "x"), TRACKS, now=NOW), "a higher class"
-    assert not resolver.may_change(here, resolver.Choice("welcome", "x"), TRACKS, now=NOW + timedelta(days=99))
-
-
-def test_nobody_goes_back_to_kindergarten() -> None:
-    """§7.3: the first content not had yet, at most one step below what was reached."""
-    read = Event(1, "download", NOW, content="x", depth=Depth.DECISION)
-    shelf = [("intro", Depth.AWARENESS), ("compare", Depth.CONSIDERATION), ("prices", Depth.DECISION)]
-    had = Sent(1, "compare", 1, NOW, "c", "t", "s")
-    assert resolver.entry_content(shelf, person()) == "intro"
-    assert resolver.entry_content(shelf, person(events=(read,))) == "compare"
-    assert resolver.entry_content(shelf, person(events=(read,), sent=(had,))) == "prices"
-    assert resolver.entry_content(shelf[:2], person(events=(read,), sent=(had,))) is None
 
 
 @given(st.integers(1, 10**9), st.integers(0, 100))
