@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from nurture.cli.explain import as_document
+from nurture.insight import story
 from nurture.model.agreement import Sla
 from nurture.model.campaign import Condition
 from nurture.model.scoring import Scoring
@@ -95,6 +97,11 @@ def test_a_shadow_model_is_kept_beside_and_decides_nothing(store: Store) -> None
         assert [(s["model"], s["cell"]) for s in kept] == [("strict", "A4")]
         assert scores.disagreements(conn, "strict")[0]["live_action"] == "handoff"
         assert handoffs.open_of(conn, lead) is not None
+    told = story.tell(world, lead, now=NOW)
+    assert told is not None and told.score.scores.action == "handoff"
+    assert [(s.model.id, s.scores.cell, s.scores.action) for s in told.shadows] == [("strict", "A4", "nurture")]
+    document = as_document(told)["shadows"]
+    assert [(s["model"], s["action"]) for s in document] == [("strict", "nurture")]
 
 
 def test_a_change_of_model_is_written_down_with_both_scores(store: Store) -> None:
