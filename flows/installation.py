@@ -15,7 +15,7 @@ from flows.clockwork import Clockwork, Observer
 from flows.engine import Engine, PlainEngine, PrefectEngine
 from flows.environment import embedded, prepare
 from flows.first_start import lay_out
-from flows.server import PrefectServer, check_port, free_port
+from flows.server import PrefectServer, check_host, check_port, free_port
 from flows.watch import FolderWatch
 from flows.work import Work, open_parts, owner_name
 from nurture.clock import Clock, SystemClock
@@ -161,7 +161,13 @@ class Installation:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket for the web app. Raises Unavailable where the port is taken."""
+    """A listening socket for the web app.
+
+    Raises:
+        UsageError: `host` is no IPv4 address of this machine.
+        Unavailable: the port is taken.
+    """
+    check_host(host)
     fix = f"Stop what runs there, or choose another: nurture up --port {port + 1}."
     check_port(host, port, "The web app", fix)
     made = socket.socket()

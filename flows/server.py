@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from flows.logs import drain
-from nurture.errors import Unavailable
+from nurture.errors import Unavailable, UsageError
 
 START_SECONDS = 120.0
 """A cold start makes Prefect's database first, which takes ten seconds on a quiet machine."""
@@ -103,6 +103,18 @@ class PrefectServer:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def check_host(host: str) -> None:
+    """Raises UsageError where this machine cannot listen on `host` at all, whatever the port."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 0))
+        except (OSError, UnicodeError) as wrong:
+            raise UsageError(
+                f"The web app cannot listen on `{host}`: it is no IPv4 address of this machine.",
+                fix="take 127.0.0.1 (only this machine) or 0.0.0.0 (every network); --host or NURTURE_HOST",
+            ) from wrong
 
 
 def check_port(host: str, port: int, what: str, fix: str) -> None:

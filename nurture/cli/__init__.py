@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -90,18 +91,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        build()(args=list(argv) if argv is not None else None, standalone_mode=True)
+        try:
+            build()(args=list(argv) if argv is not None else None, standalone_mode=True)
+        finally:
+            if sys.stdout is not None:  # started with its output closed
+                sys.stdout.flush()
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        _leave_quietly()
     except NurtureError as known:
         sys.exit(fail(known))
     except click.exceptions.Abort:
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of a pipe (`| head`) has gone; that is its good right.
-        sys.stderr.close()
-        sys.exit(0)
+        _leave_quietly()
     except OSError as wrong:
         # A path somebody typed or set. What is not about a file is a bug, and shows as one.
         if wrong.filename is None:
             raise
         fix = "choose another place, or make this one usable"
         sys.exit(fail(UsageError(f"{wrong.filename}: {wrong.strerror}", fix=fix)))
+
+
+def _leave_quietly() -> None:
+    """The reader of a pipe (`| head`) has gone; that is its good right."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

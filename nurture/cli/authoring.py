@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _PATHS = typer.Argument(None, help="A folder with campaigns/ and templates/, a folder of campaigns, or single files.")
 _FORMAT = typer.Option("text", "--format", help="text, json, github or sarif.")
+_JSON = typer.Option(False, "--json", help="The same as --format json.")
 _STRICT = typer.Option(False, "--strict", help="Warnings count as errors.")
 _ALL = typer.Option(False, "--all", help="Show notes too, not only errors and warnings.")
 _EXPLAIN = typer.Option(None, "--explain", metavar="CODE", help="Print the page of one rule.")
@@ -57,6 +58,7 @@ def check(
     rules: bool = _RULES,
     before: Path | None = _BEFORE,
     today: str | None = _TODAY,
+    as_json: bool = _JSON,
 ) -> None:
     """Read every campaign, template and company file and say everything that is wrong with them."""
     from nurture.authoring import report
@@ -67,6 +69,7 @@ def check(
     if rules:
         _list_rules()
         raise typer.Exit(FINE)
+    form = "json" if as_json else form
     if form not in report.FORMATS:
         raise UsageError(f"there is no format `{form}`", fix=f"take one of {', '.join(report.FORMATS)}")
     reading, problems, only = _checked(paths or [], before, today)

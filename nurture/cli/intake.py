@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SHOWN = 40
 """Skipped rows and warnings on a terminal; `--json` gives a thousand."""
 
+STOPPED = 130
+"""The exit code of a command that Ctrl-C ended, as shells know it."""
+
 NAMED = 5
 """Lines named beside one sentence."""
 
@@ -87,7 +90,7 @@ def import_people(
                 show_findings(forecast.skipped, "skipped")
             raise typer.Exit(FINDINGS if forecast.skipped.total > forecast.duplicates else FINE)
         confirm(yes, as_json=as_json)
-        with progress("writing", source.size) as step:
+        with stopped_in_words(), progress("writing", source.size) as step:
             report = work.write(step, by=by)
     if as_json:
         emit_json({"file": source.name, "sha256": source.sha256, "forecast": forecast.as_dict(), **report.as_dict()})
@@ -276,6 +279,16 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None] | None]:
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def stopped_in_words() -> Iterator[None]:
+    """Ctrl-C while people are written: each batch is whole or not there, and a second import adds what is missing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("Stopped: what was written stays and is whole; import the file again to add the rest.")
+        raise typer.Exit(STOPPED) from None
 
 
 def confirm(yes: bool, *, as_json: bool = False) -> None:

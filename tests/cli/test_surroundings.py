@@ -5,14 +5,19 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
+from flows.installation import listen
 from nurture.cli import build, common, main
+from nurture.cli.intake import stopped_in_words
 from nurture.cli.up import log_to
 from nurture.errors import UsageError
 from nurture.settings import load_settings, strange_variables
@@ -152,3 +157,38 @@ def test_json_on_a_narrow_output_loses_no_letter(monkeypatch: pytest.MonkeyPatch
     common.emit_json({"who": "Žofie Müller"})
     poor.flush()
     assert json.loads(poor.buffer.getvalue()) == {"who": "Žofie Müller"}
+
+
+def test_who_stops_reading_a_pipe_is_told_nothing() -> None:
+    """`nurture schema campaign | head -1`, and a short answer nobody waits for."""
+    for words in (["schema", "campaign"], ["check", "--rules"], ["--version"]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [sys.executable, "-m", "nurture.cli", *words]
+        told = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        os.close(writer)
+        assert (told.returncode, told.stderr) == (0, b""), words
+
+
+def test_check_speaks_json_by_either_name(here: Path) -> None:
+    (here / "campaigns").mkdir()
+    (here / "campaigns" / "x.yaml").write_text("campaign: [\n", encoding="utf-8")
+    one, other = run("check", "--json"), run("check", "--format", "json")
+    assert one.stdout == other.stdout
+    assert json.loads(one.stdout)
+    assert one.exit_code == other.exit_code == 1
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "203.0.113.7", "a" * 70 + ".example"])
+def test_a_wrong_host_is_about_the_host_and_not_about_ports(host: str) -> None:
+    with pytest.raises(UsageError) as said:
+        listen(host, 8000)
+    assert f"`{host}`" in said.value.message
+    assert "port" not in said.value.message + said.value.fix
+
+
+def test_ctrl_c_in_an_import_says_what_became_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, stopped_in_words():
+        raise KeyboardInterrupt
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err.count("\n") == 1
