@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from nurture.authoring import fallback
 from nurture.authoring.agreement import read_agreement
+from nurture.authoring.brought import read_brought
 from nurture.authoring.campaign import read_campaign
 from nurture.authoring.company import read_company, read_sales, read_tracks
 from nurture.authoring.desk import Desk, Spots, problem
@@ -28,7 +29,7 @@ from nurture.model.problem import Place, Problem, Severity
 
 T = TypeVar("T")
 Kind = Literal["company", "tracks", "scoring", "agreement", "sales", "campaign", "form", "wording", "story", "copy",
-               "layout"]
+               "layout", "import"]
 
 COMPANY_FILES: Final[tuple[Kind, ...]] = ("company", "tracks", "scoring", "agreement", "sales")
 
@@ -85,6 +86,8 @@ def kind_of(name: str) -> Kind | None:
         return next((k for k in COMPANY_FILES if stem == f"{k}.yaml"), "campaign")
     if folder == "campaigns/forms" and stem.endswith(".yaml"):
         return "form"
+    if folder == "campaigns/imports" and stem.endswith(".map.yaml"):
+        return "import"
     if folder == "campaigns/wordings" and stem.endswith(".md"):
         return "wording"
     if path.parts[0] == "templates" and stem.lower() != "readme.md":
@@ -131,7 +134,8 @@ def _stray(name: str, *, a_file: bool = True) -> Problem | None:
 
 
 def _decoded(raw: Mapping[str, bytes], unread: list[Problem]) -> Reading:
-    texts = {name: decode(content, name, unread) for name, content in raw.items()}
+    # What is wrong with a map is said by `nurture import`; here it only tells what campaigns may count on.
+    texts = {name: decode(content, name, [] if kind_of(name) == "import" else unread) for name, content in raw.items()}
     return _put_together({name: text for name, text in texts.items() if text is not None}, unread)
 
 
@@ -189,6 +193,8 @@ def read_file(name: str, text: str) -> File:
         noun = read_wording(text, desk)
     elif kind == "copy":
         noun = read_copy(text, desk)
+    elif kind == "import":
+        noun = read_brought(text, name)
     else:
         noun = _from_yaml(kind, text, desk)
     return File(name, kind, noun, tuple(desk.problems), desk.spots, text)
@@ -210,13 +216,16 @@ def _from_yaml(kind: Kind, text: str, desk: Desk) -> Any:
 
 def _put_together(sources: Mapping[str, str], unread: list[Problem]) -> Reading:
     files = _read_all(sources)
+    # Maps are read by whoever imports; they are no part of what is applied.
+    sources = {name: text for name, text in sources.items() if files[name].kind != "import"}
     problems = sorted([*unread, *(p for f in files.values() for p in f.problems)])
     lost = {p.place.file for p in unread}
     broken = any(f.kind in COMPANY_FILES and not f.whole for f in files.values())
     broken = broken or any(f"campaigns/{kind}.yaml" in lost for kind in COMPANY_FILES)
-    whole = {name: f for name, f in files.items() if f.whole}
-    draft = _library({name: f for name, f in files.items() if f.noun is not None}, sources)
-    library = draft if len(whole) == len(files) else _library(whole, sources)
+    ours = {name: f for name, f in files.items() if f.kind != "import"}
+    whole = {name: f for name, f in ours.items() if f.whole}
+    draft = _library({name: f for name, f in ours.items() if f.noun is not None}, sources)
+    library = draft if len(whole) == len(ours) else _library(whole, sources)
     return Reading(None if broken else library, tuple(problems), MappingProxyType(dict(sources)),
                    MappingProxyType(files), draft)
 

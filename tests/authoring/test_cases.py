@@ -38,6 +38,29 @@ def test_the_good_folder_has_no_problem() -> None:
     assert {p.code for p in check(read_sources(good()), today=TODAY)} == {NOTE}
 
 
+def codes(name: str, text: str, **instead: tuple[str, str]) -> set[str]:
+    """What is said of the good folder with this map beside it, and with words of its files replaced."""
+    sources = {**good(), f"campaigns/imports/{name}.map.yaml": text}
+    for file, (old, new) in instead.items():
+        path = f"campaigns/{file.replace('_', '-')}.yaml"
+        assert old in sources[path]
+        sources[path] = sources[path].replace(old, new)
+    reading = read_sources(sources)
+    assert not any("imports" in path for path in reading.sources), "a map is no part of what is applied"
+    return {p.code for p in check(reading, today=TODAY)} - {NOTE}
+
+
+def test_what_an_import_map_brings_is_known() -> None:
+    asks = ("did: booked-demo", "did: came-to-the-stand")
+    brings = "import: fair\nemail: E\ntags: webinar-attended\nlists: [fair-2026]\nevents: [{kind: came-to-the-stand}]\n"
+    assert codes("fair", brings, awareness_buyers_guide=asks) == set()
+    assert codes("fair", "import: fair\n", awareness_buyers_guide=asks) == {"unknown-event"}
+    other = "import: fair\nemail: E\ntags: [other]\n"
+    assert codes("fair", other) == {"nothing-adds"}
+    assert codes("fair", other, company=("emits: [", "emits: [tag_added, ")) == set(), "it comes another way"
+    assert codes("fair", "lists: [\n" + other) == set(), "nurture import says what is wrong with a map"
+
+
 def test_every_code_that_is_printed_is_in_the_book() -> None:
     source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "nurture" / "authoring").rglob("*.py"))
     printed = set(re.findall(r"""(?:find|problem|unknown|Fault)\(\s*"([a-z]+(?:-[a-z0-9]+)+|[a-z]+)",""", source))

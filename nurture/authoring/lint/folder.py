@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from nurture.authoring import fallback
+from nurture.authoring.brought import Brought
 from nurture.authoring.desk import did_you_mean, problem
 from nurture.authoring.reading import COMPANY_FILES, File, Reading, kind_of
 from nurture.authoring.template import template_name
@@ -63,9 +66,15 @@ class Folder:
         return frozenset(BUILT_IN_FIELDS) | frozenset(self.library.company.lead_fields)
 
     @cached_property
+    def brought(self) -> Brought:
+        """What the import maps bring, as far as they can be read."""
+        maps = [file.noun for file in self.reading.of("import") if file.noun is not None]
+        return functools.reduce(operator.or_, maps, Brought())
+
+    @cached_property
     def emitted(self) -> frozenset[str]:
         """Every kind of event that can come, with `_` and `-` made one."""
-        return frozenset(same(kind) for kind in OURS | self.library.company.emits)
+        return frozenset(same(kind) for kind in OURS | self.library.company.emits | self.brought.events)
 
     @cached_property
     def contents(self) -> frozenset[str]:

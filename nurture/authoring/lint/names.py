@@ -24,7 +24,7 @@ from nurture.authoring.lint.folder import (
 from nurture.authoring.reading import File
 from nurture.model.campaign import Campaign, Condition, HandOff, Send, SetField, Step
 from nurture.model.company import BUILT_IN_FIELDS, LeadField
-from nurture.model.problem import Problem
+from nurture.model.problem import Place, Problem
 
 _EXTRACT: Final = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
@@ -91,6 +91,10 @@ def _word(folder: Folder, kind: str, word: Any, asked: Any) -> Iterator[Problem]
             yield problem("unknown-event", place,
                           f"nothing emits `{word}`.{did_you_mean(str(word), _events(folder))}",
                           "post it from your systems and name it under `emits` in company.yaml")
+        case "tag_added" | "tag" if company:
+            yield from _added(folder, "tag", word, folder.brought.tags, place)
+        case "list" if company:
+            yield from _added(folder, "list", word, folder.brought.lists, place)
         case "recycled" if word not in folder.agreement.recycle_reasons:
             reasons = folder.agreement.recycle_reasons
             yield problem("unknown-reason", place,
@@ -102,6 +106,16 @@ def _word(folder: Folder, kind: str, word: Any, asked: Any) -> Iterator[Problem]
             yield problem("unknown-field", place,
                           f"a lead has no field `{word}`.{did_you_mean(str(word), folder.fields)}",
                           "add it to `lead_fields` in company.yaml")
+
+
+def _added(folder: Folder, what: str, word: Any, brought: frozenset[str], place: Place) -> Iterator[Problem]:
+    """Where maps bring such words, one that none of them brings may be misspelt. Without any, nothing can be said."""
+    by_hand = f"{what}_added" in {same(kind) for kind in folder.library.company.emits}
+    if not brought or str(word) in brought or by_hand or "import" in folder.lost:
+        return
+    yield problem("nothing-adds", place, f"no import map adds the {what} `{word}`.{did_you_mean(str(word), brought)}",
+                  f"add it to `{what}s` of a map in campaigns/imports, or name `{what}_added` under `emits` in "
+                  f"company.yaml if it comes another way")
 
 
 def _events(folder: Folder) -> list[str]:
