@@ -233,5 +233,5 @@ def _answerable(sender: str) -> str | None:
 
 def tell_waiting(conn: Connection, *, now: datetime) -> None:
     """Once a day: there are mails nobody could judge."""
-    text = "Mail came in that only a human can judge: `nurture inbound list`."
+    text = "Mail came in that only a human can judge: the page /mail, or `nurture inbound list`."
     handoffs.alert(conn, f"inbound-review/{now:%Y-%m-%d}", "inbound_review", text, for_whom=None, now=now)

@@ -54,7 +54,7 @@ def append(
 
     A known key is a repeat and changes nothing. A grant without proof is refused with `proof_missing` (C5), one whose
     wording does not name its purpose with `wording_does_not_cover` (C4); the rest is written. A no is also written for
-    every other record of the person (not counted).
+    every other record of the person (not counted in what is returned).
     """
     batch = list(entries)
     written = repeated = 0
