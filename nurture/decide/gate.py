@@ -208,7 +208,7 @@ def in_force(agreement: Agreement, *, on_day: date) -> Finding:
                        evidence | {"unsigned": unsigned}, f"the signature of {unsigned[0]}")
     if on_day < agreement.effective_from:
         return Finding("fail", f"agreement {agreement.version} begins on {agreement.effective_from}", evidence,
-                       f"{(agreement.effective_from - on_day).days} days")
+                       f"an agreement in force ({(agreement.effective_from - on_day).days} days from now)")
     if (on_day - agreement.next_review).days > agreement.grace_days:
         return Finding("fail", f"the review of agreement {agreement.version} was due on {agreement.next_review}",
                        evidence | {"overdue": True}, "a reviewed and signed agreement")

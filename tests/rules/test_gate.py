@@ -145,7 +145,9 @@ def test_a_colleague_today_keeps_the_second_from_the_same_seller() -> None:
 def test_agreement_unsigned_early_overdue() -> None:
     """S2-22, S0-32."""
     assert failing(ask(ready(), replace(AGREEMENT, signed=AGREEMENT.signed[:2]))) == ["G14"]
-    assert failing(ask(ready(), replace(AGREEMENT, effective_from=date(2026, 12, 1)))) == ["G14"]
+    early = ask(ready(), replace(AGREEMENT, effective_from=date(2026, 12, 1)))
+    assert failing(early) == ["G14"]
+    assert early.predicate("G14").missing.startswith("an agreement in force (")
     old = replace(AGREEMENT, next_review=date(2026, 10, 1))
     assert failing(ask(ready(), replace(old, enforce="block"))) == ["G14"]
     warned = ask(ready(), old)
