@@ -105,61 +105,68 @@ def permit_planned(
 def permit(snapshot: Snapshot, ask: Ask, limits: Limits, *, now: datetime) -> Answer:
     """Permit, Refusal (for good) or Postpone (until). Never raises: what cannot be judged waits as `guard_blind`."""
     try:
-        no = next(_refusals(snapshot, ask, limits, now), None)
+        no = _refused(snapshot, ask, limits, now)
         return no if no is not None else _moment(snapshot, ask, limits, now)
     except Exception as blind:
         # Whatever it is, a mail that nobody could judge does not go, and the others of its batch do.
         return Postpone(RefusalCode.GUARD_BLIND, f"the guard cannot judge this: {blind}", now + BLIND_FOR)
 
 
-def _refusals(snapshot: Snapshot, ask: Ask, limits: Limits, now: datetime) -> Iterator[Refusal]:
+def _refused(snapshot: Snapshot, ask: Ask, limits: Limits, now: datetime) -> Refusal | None:
+    """The first no for good."""
     lead = snapshot.lead
     if lead.stage is Stage.ERASED:
-        yield Refusal(RefusalCode.ERASED, "the person asked to be erased")
+        return Refusal(RefusalCode.ERASED, "the person asked to be erased")
     if not lead.email:
-        yield Refusal(RefusalCode.NO_ADDRESS, "no mail address is known")
-    yield from _consent(snapshot, ask, now)
-    yield from _suppressed(snapshot, ask)
-    yield from _stage(lead, ask, limits)
-    if ask.kind is not ContentKind.OPERATIONAL and any(_same(sent, ask) for sent in snapshot.sent):
-        yield Refusal(RefusalCode.ALREADY_SENT, f"`{ask.content}` was sent to this person before")
-    if lead.email and lead.email.rpartition("@")[2].lower() in limits.test_domains:
-        yield Refusal(RefusalCode.STAFF_OR_TEST, "a test address")
+        return Refusal(RefusalCode.NO_ADDRESS, "no mail address is known")
+    no = _consent(snapshot, ask, now) or _suppressed(snapshot, ask) or _stage(lead, ask, limits)
+    if no is not None:
+        return no
+    if ask.kind is not ContentKind.OPERATIONAL and snapshot.sent and any(_same(sent, ask) for sent in snapshot.sent):
+        return Refusal(RefusalCode.ALREADY_SENT, f"`{ask.content}` was sent to this person before")
+    if limits.test_domains and lead.email.rpartition("@")[2].lower() in limits.test_domains:
+        return Refusal(RefusalCode.STAFF_OR_TEST, "a test address")
+    return None
 
 
-def _consent(snapshot: Snapshot, ask: Ask, now: datetime) -> Iterator[Refusal]:
+def _consent(snapshot: Snapshot, ask: Ask, now: datetime) -> Refusal | None:
     if ask.kind is ContentKind.OPERATIONAL:
-        return
+        return None
     if snapshot.lead.objected:
-        yield Refusal(RefusalCode.NO_CONSENT, "the person objected to marketing")
+        return Refusal(RefusalCode.NO_CONSENT, "the person objected to marketing")
     if ask.purpose is None:
-        yield Refusal(RefusalCode.NO_CONSENT, f"company.yaml names no consent for {ask.kind} mails")
-    elif isinstance(no := permits(snapshot, ask.purpose, now=now), Refusal):
-        yield no
+        return Refusal(RefusalCode.NO_CONSENT, f"company.yaml names no consent for {ask.kind} mails")
+    if isinstance(no := permits(snapshot, ask.purpose, now=now), Refusal):
+        return no
     if ask.topic is not None and ask.topic in snapshot.lead.topics_off:
-        yield Refusal(RefusalCode.NO_CONSENT, f"the person left the topic `{ask.topic}`")
+        return Refusal(RefusalCode.NO_CONSENT, f"the person left the topic `{ask.topic}`")
+    return None
 
 
-def _suppressed(snapshot: Snapshot, ask: Ask) -> Iterator[Refusal]:
+def _suppressed(snapshot: Snapshot, ask: Ask) -> Refusal | None:
     """An answer to somebody's own request is stopped only by what stops every mail (`reason:all`, a dead address)."""
+    if not snapshot.suppressions:
+        return None
     for word in sorted(snapshot.suppressions):
         reason, _, scope = word.partition(":")
         if ask.kind is not ContentKind.OPERATIONAL or scope == "all" or reason == "hard_bounce":
-            yield Refusal(RefusalCode.SUPPRESSED, f"the address is suppressed: {reason.replace('_', ' ')}")
+            return Refusal(RefusalCode.SUPPRESSED, f"the address is suppressed: {reason.replace('_', ' ')}")
+    return None
 
 
-def _stage(lead: Lead, ask: Ask, limits: Limits) -> Iterator[Refusal]:
+def _stage(lead: Lead, ask: Ask, limits: Limits) -> Refusal | None:
     if ask.kind is ContentKind.OPERATIONAL:
-        return
+        return None
     if ask.kind is ContentKind.OFFER and lead.stage in NO_OFFERS:
-        yield Refusal(RefusalCode.STAGE_FORBIDS_KIND, f"no offers to a lead that is {lead.stage}")
+        return Refusal(RefusalCode.STAGE_FORBIDS_KIND, f"no offers to a lead that is {lead.stage}")
     if lead.stage is Stage.DORMANT and ask.track not in limits.for_dormant and ask.kind not in _ASKED_FOR:
-        yield Refusal(RefusalCode.STAGE_FORBIDS_KIND, "a dormant lead only gets the re-permission mails")
+        return Refusal(RefusalCode.STAGE_FORBIDS_KIND, "a dormant lead only gets the re-permission mails")
     if lead.stage in WITH_SALES or lead.contact_blocked:
         if ask.kind is not ContentKind.SALES_ASSIST or lead.contact_blocked:
-            yield Refusal(RefusalCode.WITH_SALES, f"the lead is with sales ({lead.stage})")
+            return Refusal(RefusalCode.WITH_SALES, f"the lead is with sales ({lead.stage})")
     elif lead.stage in BEYOND_MARKETING:
-        yield Refusal(RefusalCode.STAGE_FORBIDS_KIND, f"no nurturing for a lead that is {lead.stage}")
+        return Refusal(RefusalCode.STAGE_FORBIDS_KIND, f"no nurturing for a lead that is {lead.stage}")
+    return None
 
 
 def _same(sent: Sent, ask: Ask) -> bool:

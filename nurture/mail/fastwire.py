@@ -76,7 +76,7 @@ class _Replies(asyncio.Protocol):
             self._left -= 1
             if self.lost is None:
                 self._line(line.rstrip(b"\r"))
-        if len(self._unread) + sum(map(len, self._lines)) > MOST_UNREAD:
+        if (self._unread or self._lines) and len(self._unread) + sum(map(len, self._lines)) > MOST_UNREAD:
             self.fail("a reply without end")
 
     def _line(self, line: bytes) -> None:

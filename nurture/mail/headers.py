@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -36,6 +37,7 @@ def clean(text: str) -> str:
     return text if text.isprintable() else _CONTROLS.sub(" ", text)
 
 
+@lru_cache(maxsize=4096)
 def unstructured(name: str, text: str) -> str:
     """The whole field `Name: text`, folded, without the last line break. Decodes to exactly `clean(text)`."""
     text = clean(text)
@@ -114,17 +116,19 @@ def mailable(address: str) -> tuple[str, bool]:
     parsers decode into other addresses), controls, more than 64 or 254 octets.
     """
     local, at, domain = address.strip().rpartition("@")
-    if not at or not local or "=?" in address or len(local.encode("utf-8", "replace")) > 64:
-        raise BadAddress(f"`{clean(address)[:80]}` is not an address a mail can be sent to.")
     utf8 = not local.isascii()
+    if not at or not local or "=?" in address or len(local.encode("utf-8", "replace") if utf8 else local) > 64:
+        raise BadAddress(f"`{clean(address)[:80]}` is not an address a mail can be sent to.")
     if not (_UTF8_ATOM if utf8 else _DOT_ATOM).match(local):
         raise BadAddress(f"`{clean(address)[:80]}` is not an address a mail can be sent to.")
     domain = ascii_domain(domain)
-    if len(f"{local}@{domain}".encode("utf-8", "replace")) > 254:
+    whole = f"{local}@{domain}"
+    if len(whole.encode("utf-8", "replace") if utf8 else whole) > 254:
         raise BadAddress("The address is longer than 254 octets.")
-    return f"{local}@{domain}", utf8
+    return whole, utf8
 
 
+@lru_cache(maxsize=8192)
 def ascii_domain(domain: str) -> str:
     """A domain as A-labels (`xn--...`), lower case. Raises BadAddress."""
     if not domain.isascii():

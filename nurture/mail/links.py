@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nurture.mail.headers import ascii_domain
 from nurture.model.company import Company
-from nurture.model.tokens import Keys, TokenPurpose, purpose_number, sign, sign_both, sign_lower
+from nurture.model.tokens import Keys, TokenPurpose, pack, purpose_number, sign_both, sign_lower, sign_packed
 from nurture.model.words import Purpose
 
 # Plain strings: an enum member's hash is worked out in Python, six times per message.
@@ -41,14 +41,16 @@ class Addressing:
         keys, base = self.keys, self.public_url
         ids = (lead_id, message_id, purpose_number(purpose) if purpose else 0)
         off, off_lower = sign_both(keys, _UNSUBSCRIBE, *ids)
+        row, lead = pack(message_id), pack(lead_id)
+        tracked = row + lead
         return Addresses(
             unsubscribe=f"{base}/u/{off}",
-            preferences=f"{base}/p/{sign(keys, _PREFERENCES, lead_id, message_id)}",
+            preferences=f"{base}/p/{sign_packed(keys, _PREFERENCES, lead + row)}",
             unsubscribe_mail=f"u+{off_lower}@{self.domain}",
             bounce=f"b+{sign_lower(keys, _VERP, message_id)}@{self.domain}",
-            click=f"{base}/c/{sign(keys, _CLICK, message_id, lead_id)}" if clicks else None,
-            honeypot=f"{base}/h/{sign(keys, _HONEYPOT, message_id, lead_id)}" if clicks else None,
-            pixel=f"{base}/o/{sign(keys, _OPEN, message_id, lead_id)}" if opens else None,
+            click=f"{base}/c/{sign_packed(keys, _CLICK, tracked)}" if clicks else None,
+            honeypot=f"{base}/h/{sign_packed(keys, _HONEYPOT, tracked)}" if clicks else None,
+            pixel=f"{base}/o/{sign_packed(keys, _OPEN, tracked)}" if opens else None,
         )
 
 

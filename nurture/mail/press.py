@@ -49,9 +49,9 @@ class Press:
         self.subject = precompile(subject or copy.subject_source, self.constants, html=False, encoded=False)
         self.preheader = precompile(copy.preheader_source, self.constants, html=False, encoded=False)
         inside = dict(self.constants)
-        fixed = self.preheader.constant()
-        if fixed is not None:
-            inside["preheader"] = fixed
+        self._fixed = self.preheader.constant()
+        if self._fixed is not None:
+            inside["preheader"] = self._fixed
         face = copy.tracked if tracked else copy.plain
         self.html: Sheet = precompile(face.html, inside, html=True)
         self.text: Sheet = precompile(face.text, inside, html=False)
@@ -94,7 +94,8 @@ class Press:
 
         plain = Slots(values, dict(values))
         subject = values["subject"] = plain.encoded["subject"] = self.subject.fill(lead, plain, context)
-        values["preheader"] = self.preheader.fill(lead, plain, context)
+        fixed = self._fixed
+        values["preheader"] = self.preheader.fill(lead, plain, context) if fixed is None else fixed
         addresses = own_addresses(values)
         text = self.text.fill(lead, self.text.slots(values, addresses), context)
         html = self.html.fill(lead, self.html.slots(values, addresses), context)
@@ -115,6 +116,8 @@ class Press:
         )
 
     def _dated(self, now: datetime) -> str:
-        if self._date[0] != now:
-            self._date = (now, format_datetime(now))
-        return self._date[1]
+        known, text = self._date
+        if known != now:
+            text = format_datetime(now)
+            self._date = (now, text)
+        return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple
@@ -31,6 +32,8 @@ KEPT: Final = 512
 _KINDS: Final = {kind.value: kind for kind in ContentKind}
 _PURPOSES: Final = {purpose.value: purpose for purpose in Purpose}
 _compiled: OrderedDict[str, CompiledMail] = OrderedDict()
+_presses: OrderedDict[tuple[Any, ...], Press] = OrderedDict()
+"""Set up once per process: taking a template apart costs as much as some hundred mails."""
 
 
 class NoTemplate(NurtureError):
@@ -154,13 +157,31 @@ class Letters:
         copy = mail.copy_for(language, campaign.language if campaign else None, self.library.company.language)
         topic = self.library.company.topics.get(message.topic or "")
         shared = self.frame(message, campaign, ask.kind, topic)
-        press = Press(
-            mail, copy, shared, company=self.company, tracked=clicks, subject=variant_subject(message, campaign),
+        press = self._press(
+            mail, copy, shared, tracked=clicks, subject=variant_subject(message, campaign),
             campaign={"id": campaign.id, "name": campaign.name} if campaign else {},
             topic={"id": topic.id, "name": topic.named(copy.language)} if topic else {},
         )
         route = campaign.sending.route if campaign else None
         return _Step(template, copy, press, topic, route, shared.sender["email"].rpartition("@")[2])
+
+    def _press(
+        self, mail: CompiledMail, copy: CompiledCopy, shared: Frame, *, tracked: bool, subject: str | None,
+        campaign: Mapping[str, str], topic: Mapping[str, str],
+    ) -> Press:
+        key = (
+            mail.key, copy.language, tracked, subject, shared.fields, shared.bulk, *shared.sender.values(),
+            *self.company.items(), *campaign.items(), None, *topic.items(),
+        )
+        found = _presses.get(key)
+        if found is None:
+            found = _presses[key] = Press(
+                mail, copy, shared, company=self.company, tracked=tracked, subject=subject, campaign=campaign,
+                topic=topic,
+            )
+            while len(_presses) > KEPT:
+                _presses.popitem(last=False)
+        return found
 
     def message_id(self, message: Claimed) -> str:
         if message.message_id is not None:

@@ -81,7 +81,7 @@ def _text(at: datetime) -> str:
 @lru_cache(maxsize=4096)
 def read_moment(text: str) -> datetime:
     """A moment as SQLite keeps it."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text + "+00:00")
 
 
 def moment(value: Any) -> datetime | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from nurture.errors import Unavailable, UsageError
 from nurture.store.tables import metadata
 
 BUSY_MS = 30_000
+RESTS = 0.5
+"""Seconds after which a connection to PostgreSQL that nobody used is asked whether it still lives."""
 _NO_DATABASE = ("file is not a database", "database disk image is malformed")
 
 
@@ -71,12 +74,31 @@ def open_store(url: str, *, sync: str = "NORMAL") -> Store:
     if kind == "sqlite":
         return Store(_sqlite(parsed, sync))
     if kind == "postgresql":
-        return Store(
-            create_engine(
-                parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True, pool_size=5
-            )
-        )
+        return Store(_postgres(parsed))
     raise UsageError(f"`{kind}` is not a database this program knows", fix="use SQLite or PostgreSQL")
+
+
+def _postgres(url: Any) -> Engine:
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_size=5)
+
+    # SQLAlchemy's own `pool_pre_ping` asks before every transaction, also between two of a worker in full work.
+    @event.listens_for(engine, "checkin")
+    def _rests(_raw: Any, record: Any) -> None:
+        record.info["since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _asked_after(raw: Any, record: Any, _proxy: Any) -> None:
+        since = record.info.get("since")
+        if since is None or monotonic() - since < RESTS:
+            return
+        try:
+            alive = engine.dialect.do_ping(raw)
+        except engine.dialect.loaded_dbapi.Error as lost:
+            raise DisconnectionError from lost
+        if not alive:
+            raise DisconnectionError
+
+    return engine
 
 
 def _sqlite(url: Any, sync: str) -> Engine:

@@ -70,6 +70,9 @@ FROM message WHERE lead_id {among} AND state IN ('planned','claimed','started','
 """
 _LEDGER_LITE, _LEDGER_PG = _LEDGER.format(among=AMONG_LITE), _LEDGER.format(among=AMONG_PG)
 _NOTHING: frozenset[str] = frozenset()
+# Tables: an enum looks its members up in Python.
+_KEYS = {purpose.value: (purpose, Channel.EMAIL) for purpose in Purpose}
+_STATUSES = {status.value: status for status in ConsentStatus}
 
 
 def fresh(
@@ -107,8 +110,9 @@ def _consents(said: str | None) -> Consents:
     found = {}
     for one in said.split(";") if said else ():
         purpose, status, basis, since, until = one.split("|")
-        state = ConsentState(ConsentStatus(status), basis or None, moment(since or None), moment(until or None))
-        found[Purpose(purpose), Channel.EMAIL] = state
+        found[_KEYS[purpose]] = ConsentState(
+            _STATUSES[status], basis or None, moment(since or None), moment(until or None)
+        )
     return found
 
 
