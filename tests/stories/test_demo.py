@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_eight_weeks_in_real_flow_runs_end_the_same_for_the_same_seed(tmp_path: 
     assert outcome(other) == outcome(said)
 
 
+@pytest.fixture
+def own_environment() -> Iterator[None]:
+    """The demo sets variables for the commands its seller types; in one process with other tests they must not stay."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.usefixtures("own_environment")
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
