@@ -74,9 +74,9 @@ def cluster() -> Iterator[str]:
                     "--locale=C",
                 ],
                 **run,
-            )  # type: ignore[call-overload]  # one set of keywords for both calls
+            )
             ready = [binaries / "pg_ctl", "-D", data, "-w", "-l", home / "log", "-o", _options(folder), "start"]
-            subprocess.run(ready, **run)  # type: ignore[call-overload]  # as above
+            subprocess.run(ready, **run)
         except subprocess.CalledProcessError as failed:
             raise NoPostgres(f"{binaries} did not start: {failed.stderr.decode(errors='replace')}") from failed
         try:

@@ -32,11 +32,13 @@ class Driver:
         """What a query, or a statement with RETURNING, gives."""
         try:
             if self.lite:
-                return self._raw.execute(sql, given).fetchall()  # type: ignore[no-any-return]  # the driver's
-            with self._raw.cursor(binary=True) as cursor:
-                return cursor.execute(_percent(sql), given).fetchall()  # type: ignore[no-any-return]  # as above
+                found: list[Row] = self._raw.execute(sql, given).fetchall()
+            else:
+                with self._raw.cursor(binary=True) as cursor:
+                    found = cursor.execute(_percent(sql), given).fetchall()
         except (sqlite3.Error, psycopg.Error) as error:
             raise _ours(sql, error) from error
+        return found
 
     def do(self, sql: str, given: Sequence[Any]) -> int:
         """Run one statement; how many rows it touched."""

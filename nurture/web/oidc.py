@@ -43,7 +43,8 @@ class Provider:
     client_id: str
     client_secret: SecretStr = field(repr=False)
     _found: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    _keys: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _keys: Any = field(default_factory=dict, repr=False)
+    """As fetched; whether they are keys is asked where they are imported."""
     _at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -111,11 +112,11 @@ class Provider:
 
     def _decoded(self, told: str, now: datetime) -> jwt.Token:
         try:
-            return jwt.decode(told, KeySet.import_key_set(dict(self._keys)), algorithms=ALGORITHMS)  # type: ignore[arg-type]  # what was fetched is checked by the import itself
+            return jwt.decode(told, KeySet.import_key_set(self._keys), algorithms=ALGORITHMS)
         except (JoseError, ValueError):
             # The provider may have changed its keys since; a token that still does not fit is refused.
             self._discover(now)
-        return jwt.decode(told, KeySet.import_key_set(dict(self._keys)), algorithms=ALGORITHMS)  # type: ignore[arg-type]  # as above
+        return jwt.decode(told, KeySet.import_key_set(self._keys), algorithms=ALGORITHMS)
 
     def _discovered(self, now: datetime) -> Mapping[str, Any]:
         if self._at is None or now - self._at > FRESH:

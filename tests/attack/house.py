@@ -61,7 +61,7 @@ class House:
                 if path == "/sign-out":
                     continue
                 word = quote(words[:200], safe="")
-                filled = re.sub(r"\{[^}]+\}", lambda _, word=word: word, path)  # type: ignore[misc]  # bound per turn
+                filled = re.sub(r"\{[^}]+\}", lambda _, word=word: word, path)
                 client.cookies = httpx.Cookies(cookie)
                 try:
                     answer = client.request(

@@ -139,7 +139,7 @@ def test_words_of_yaml_1_1_are_text() -> None:
 def test_values_are_read_as_yaml_1_2_means_them(said: str, value: object) -> None:
     step = one(f"  - {{ step: a, if: {{ field: f, is: {said} }}, end: x }}").steps[0]
     assert step.condition == Condition("field", "f", args={"is": value},
-                                       place=step.condition.place if step.condition else None)  # type: ignore[arg-type]  # compared as a whole
+                                       place=step.condition.place if step.condition else None)
 
 
 def test_set_notify_move_and_dates() -> None:

@@ -52,7 +52,7 @@ class NaiveSend(SQLModel, table=True):
     reply: str
 
 
-TABLES = [NaiveLead.__table__, NaiveSend.__table__]  # type: ignore[attr-defined]  # SQLModel sets __table__
+TABLES = [NaiveLead.__table__, NaiveSend.__table__]
 
 
 def prepare(path: Path, people: list[dict[str, Any]]) -> Engine:

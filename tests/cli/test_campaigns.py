@@ -124,7 +124,7 @@ def test_the_first_apply_and_what_status_says_after_it(nurture: Run, here: Path)
     assert "the applied version runs on" in nurture("status")[1]
     store = open_store(f"sqlite:///{here}/var/nurture.db")
     with store.read() as conn:
-        told = conn.execute(select(AlertRow.__table__.c.text, AlertRow.__table__.c.for_whom)).all()  # type: ignore[attr-defined]  # SQLModel sets __table__
+        told = conn.execute(select(AlertRow.__table__.c.text, AlertRow.__table__.c.for_whom)).all()
     assert [(text[:34], whom) for text, whom in told] == [("campaigns/drip.yaml is broken (lin", "ines@example.com")]
     store.close()
     (here / "campaigns" / "drip.yaml").unlink()

@@ -5,6 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.faults import book
+from tests.flows import conftest as installed
+from tests.web import conftest as served
+
+# An installation and a web app to break: the fixtures of the folders that use them whole.
+settings, mail, prepared = installed.settings, installed.mail, installed.prepared
+world = served.world
 
 
 @pytest.fixture(autouse=True)

@@ -201,7 +201,7 @@ class _Talk:
 
     async def command(self, line: str) -> None:
         word = line.split(" ")[0].upper()
-        ahead = bytes(self.reader._buffer)  # type: ignore[attr-defined]  # what the client sent without waiting
+        ahead = bytes(self.reader._buffer)
         if ahead and not self.server.pipelining and word != "QUIT":
             self.server.violations.append(f"sent {ahead[:20]!r} behind {word} without PIPELINING")
         match word:
@@ -212,7 +212,7 @@ class _Talk:
                 await self.answer("hello", "250 hell")
             case "STARTTLS":
                 await self.say("220 go ahead")
-                await self.writer.start_tls(self.server.tls)  # type: ignore[arg-type]  # announced only with a context
+                await self.writer.start_tls(self.server.tls)
             case "AUTH":
                 await self.login(line)
             case "MAIL":

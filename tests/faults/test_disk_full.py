@@ -18,16 +18,8 @@ from nurture.cli import main
 from nurture.model.words import Purpose
 from nurture.settings import Settings
 from tests.faults.book import note
-from tests.flows.conftest import (  # noqa: F401  # fixtures
-    ROOT,
-    command,
-    environment_of,
-    mail,
-    people,
-    prepared,
-    settings,
-)
-from tests.web.conftest import World, world  # noqa: F401  # a fixture
+from tests.flows.conftest import ROOT, command, environment_of, people
+from tests.web.conftest import World
 from tests.web.test_tracking import BROWSER
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("kill")]
@@ -68,7 +60,7 @@ def counts(made: Settings, *tables: str) -> list[int]:
 
 @pytest.mark.parametrize("what", ["import", "apply"])
 def test_a_command_says_it_once_and_has_done_nothing(
-    what: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch  # noqa: F811  # a fixture
+    what: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = people(tmp_path / "more.csv", 2000)
     words = {
@@ -95,7 +87,7 @@ def test_a_command_says_it_once_and_has_done_nothing(
     note(mails=0, lost=0, twice=0, where="sqlite")
 
 
-def test_a_click_that_cannot_be_kept_is_not_answered_as_if_it_were(world: World) -> None:  # noqa: F811  # a fixture
+def test_a_click_that_cannot_be_kept_is_not_answered_as_if_it_were(world: World) -> None:
     lead = world.lead()
     world.grant(lead, Purpose.CLICK_TRACKING, Purpose.OPEN_TRACKING)
     message = world.mail(lead)

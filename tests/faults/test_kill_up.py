@@ -26,7 +26,7 @@ from nurture.settings import Settings
 from nurture.store import backlog, open_store
 from nurture.store.steps import by_step
 from tests.faults.book import note
-from tests.flows.conftest import BEGIN, installation, mail, people, prepared, settings  # noqa: F401  # fixtures
+from tests.flows.conftest import BEGIN, installation, people
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("kill")]
 STEP = timedelta(minutes=20)
@@ -66,8 +66,8 @@ def a_life(made: Settings, life: int, seconds: float, *, at_start: bool) -> None
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_nothing_is_sent_twice_and_nothing_is_forgotten(
     kills: int,
-    settings: Settings,  # noqa: F811  # a fixture
-    mail: MailFolder,  # noqa: F811  # a fixture
+    settings: Settings,
+    mail: MailFolder,
 ) -> None:
     chance = random.Random(20)
     # Many small transactions, so that a kill can fall between any two.
@@ -112,7 +112,7 @@ def backlog_of(made: Settings, now: object) -> dict[str, int]:
     store = open_store(made.database_url)
     try:
         with store.read() as conn:
-            return backlog.due(conn, now=now)  # type: ignore[arg-type]  # a moment of the clock
+            return backlog.due(conn, now=now)
     finally:
         store.close()
 

@@ -30,7 +30,7 @@ def mail(i: int, to: str = "") -> Outgoing:
 
 def route(server: HellServer, way: str = "one-by-one", **changes: object) -> Route:
     made = Route("main", "127.0.0.1", server.port, connections=3, timeouts=CALM, pipelining=way == "pipelined")
-    return replace(made, **changes)  # type: ignore[arg-type]  # test shorthand
+    return replace(made, **changes)
 
 
 def pump(transport: SmtpTransport, mails: list[Outgoing]) -> dict[int, Delivery]:

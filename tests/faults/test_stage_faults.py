@@ -199,7 +199,7 @@ def killing_backends(url: str) -> Iterator[Callable[[World], None]]:
 
 
 def _kill(admin: object) -> None:
-    with admin.connect() as conn:  # type: ignore[attr-defined]  # an Engine
+    with admin.connect() as conn:
         conn.execute(text(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
             "AND datname = current_database()"

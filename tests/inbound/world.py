@@ -105,7 +105,7 @@ class Post:
     def changes(self) -> tuple[int, int, int]:
         """(suppressions, ledger lines, events): what a report that proves nothing must leave as it was."""
         with self.store.read() as conn:
-            return tuple(  # type: ignore[return-value]
+            return tuple(
                 conn.execute(select(func.count()).select_from(core(t))).scalar_one()
                 for t in (SuppressionRow, ConsentEntryRow, EventRow)
             )

@@ -138,6 +138,6 @@ def test_keys_are_named_in_the_settings(tmp_path: Path, sqlite_url: str) -> None
     store = open_store(sqlite_url)
     named = {"s2._domainkey.example.com": str(pem)}
     chosen = load_settings(var_dir=tmp_path, dkim_domain="example.org", dkim_key_file=pem, dkim_keys=named)
-    assert assemble(store, chosen).transport.sign is not None  # type: ignore[attr-defined]  # an SmtpTransport
+    assert assemble(store, chosen).transport.sign is not None
     with pytest.raises(UsageError, match="names no DKIM key"):
         assemble(store, load_settings(var_dir=tmp_path, dkim_keys={"example.com": str(pem)}))

@@ -26,13 +26,13 @@ def test_g3_the_lines_at_a_tenth_and_three_tenths_of_a_percent(sent: int, compla
 def complain(world: World, n: int, at: object, first: int = 1) -> None:
     with world.store.begin() as conn:
         events.record(conn, [
-            events.NewEvent("email_complaint", at, i, key=f"fbl/{i}", message_id=i, machine=True)  # type: ignore[arg-type]  # a datetime
+            events.NewEvent("email_complaint", at, i, key=f"fbl/{i}", message_id=i, machine=True)
             for i in range(first, first + n)
-        ], now=at)  # type: ignore[arg-type]  # as above  # fmt: skip
+        ], now=at)  # fmt: skip
 
 
 def run(world: World, now: object) -> int:
-    tally = send.run(world.parts, now=now, limit=100, owner="w")  # type: ignore[arg-type]  # a datetime
+    tally = send.run(world.parts, now=now, limit=100, owner="w")
     assert tally.balanced()
     return tally.sent
 
@@ -65,12 +65,12 @@ def test_a_complaint_in_the_middle_of_a_batch_holds_what_is_left(store: Store) -
     def answer(message: object) -> object:
         from nurture.model.delivery import Phase, Reply
 
-        if len(world.parts.transport.sent) == 4:  # type: ignore[attr-defined]  # a MemoryTransport
+        if len(world.parts.transport.sent) == 4:
             with store.begin() as conn:
                 brakes.hold(conn, "sender:example.com", "complaints", now=NOW)
         return Reply(Phase.BODY, 250, "ok")
 
-    world.parts.transport.answer = answer  # type: ignore[attr-defined]  # as above
+    world.parts.transport.answer = answer
     assert 4 <= run(world, NOW) <= 5 and world.states()["planned"] >= 5
 
 

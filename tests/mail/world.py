@@ -151,12 +151,12 @@ class World:
 
     def states(self) -> dict[str, int]:
         """How many messages stand in each state."""
-        column = MessageRow.__table__.c.state  # type: ignore[attr-defined]  # SQLModel sets __table__
+        column = MessageRow.__table__.c.state
         with self.store.read() as conn:
             return {row.state: row.n for row in conn.execute(select(column, func.count().label("n")).group_by(column))}
 
     def messages(self) -> list[Any]:
-        table = MessageRow.__table__  # type: ignore[attr-defined]  # as above
+        table = MessageRow.__table__
         with self.store.read() as conn:
             return list(conn.execute(select(table).order_by(table.c.id)))
 

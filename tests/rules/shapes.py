@@ -75,7 +75,7 @@ def pixel(after: float, agent: str, *, label: str, net: str = HOME, mail: int = 
 
 
 def bot(after: float, link: int | None = 0, agent: str = CHROME, net: str = CLOUD, **more: object) -> Ask:
-    return Ask(after, link, agent, net, label=MACHINE, **more)  # type: ignore[arg-type]  # the remaining fields by name
+    return Ask(after, link, agent, net, label=MACHINE, **more)
 
 
 def sweep(

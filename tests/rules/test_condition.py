@@ -22,7 +22,7 @@ DRIP = campaign(send("guide"), send("checklist", wait(3)))
 
 
 def ask(condition: Condition, lead: Snapshot, **more: object) -> Truth:
-    return evaluate(condition, lead, since=ENTERED, company=COMPANY, now=NOW, campaign=DRIP, **more)  # type: ignore[arg-type]  # only test keywords
+    return evaluate(condition, lead, since=ENTERED, company=COMPANY, now=NOW, campaign=DRIP, **more)
 
 
 def test_kleene() -> None:
@@ -53,7 +53,7 @@ def test_blocks_join_facts() -> None:
 def click(**more: object) -> Snapshot:
     said = {"campaign": "drip", "step": "guide", "content": "guide-content", "link": "read", **more}
     consents = said.pop("consents", (Purpose.CLICK_TRACKING,))
-    return snapshot(event("email_click", str(said.pop("when", "2026-11-10")), **said), consents=consents)  # type: ignore[arg-type]  # only test keywords
+    return snapshot(event("email_click", str(said.pop("when", "2026-11-10")), **said), consents=consents)
 
 
 @pytest.mark.parametrize("value", ["any", "guide", "awareness/guide", "guide-content", ["checklist", "guide"]])

@@ -92,7 +92,7 @@ def step(draw: st.DrawFn, names: Names, depth: int) -> Step:
             action = Send(f"t/{name}")
     until = draw(st.one_of(st.none(), st.builds(Until, st.just("opens"), durations)))
     asked = draw(st.one_of(st.none(), conditions))
-    return Step(name, action, None, draw(st.one_of(st.none(), durations)), until, None, asked, draw(unknown))  # type: ignore[arg-type]  # every branch above makes an action
+    return Step(name, action, None, draw(st.one_of(st.none(), durations)), until, None, asked, draw(unknown))
 
 
 @st.composite

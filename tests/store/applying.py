@@ -33,8 +33,8 @@ START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 KEYS = Keys.from_secrets(["a secret that is only used in tests, and long"])
 GOOD = Path(__file__).parent.parent / "authoring" / "good"
 POOL = tuple(f"s{n}" for n in range(8))
-enrollment = EnrollmentRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-message = MessageRow.__table__  # type: ignore[attr-defined]  # as above
+enrollment = EnrollmentRow.__table__
+message = MessageRow.__table__
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def library(**changes: Any) -> Library:
 
 
 def parts(store: Store, **changes: Any) -> Parts:
-    return Parts(store, library(**changes), KEYS, None, "https://news.example.com")  # type: ignore[arg-type]  # no mail
+    return Parts(store, library(**changes), KEYS, None, "https://news.example.com")
 
 
 GOOD = {"first_name": "Anna", "last_name": "Nowak", "company": "Acme", "role": "head of IT", "employees": 250,

@@ -99,7 +99,7 @@ def test_a_plan_is_stale_when_people_moved_on(world: World) -> None:
     made = draft(campaign_file([*DRIP, S("s4")]))
     plan = kept(world, made)
     with world.store.begin() as conn:
-        conn.execute(EnrollmentRow.__table__.update().where(EnrollmentRow.__table__.c.id <= 3).values(state="left"))  # type: ignore[attr-defined]  # SQLModel sets __table__
+        conn.execute(EnrollmentRow.__table__.update().where(EnrollmentRow.__table__.c.id <= 3).values(state="left"))
     with pytest.raises(Conflict, match="people: planned 10, now 7"):
         applying.apply(world.store, made, now=world.now, by="test", plan_id=plan)
 
@@ -142,7 +142,7 @@ def test_a_renamed_step_is_not_done_again(world: World) -> None:
         world.run("rebase", "plan", "send")
     assert [content for _, _, content in world.sent()] == ["s1", "s2"]
     with world.store.read() as conn:
-        done = set(conn.execute(select(StepDoneRow.__table__.c.step_id)).scalars())  # type: ignore[attr-defined]  # SQLModel sets __table__
+        done = set(conn.execute(select(StepDoneRow.__table__.c.step_id)).scalars())
     assert "r1" not in done
 
 
@@ -232,7 +232,7 @@ def test_a_new_leave_rule_is_counted_and_reaches_people_inside(world: World) -> 
     world.apply(made)
     world.run("advance")
     with world.store.read() as conn:
-        rows = conn.execute(select(EnrollmentRow.__table__.c.lead_id, EnrollmentRow.__table__.c.state)).all()  # type: ignore[attr-defined]  # SQLModel sets __table__
+        rows = conn.execute(select(EnrollmentRow.__table__.c.lead_id, EnrollmentRow.__table__.c.state)).all()
     assert sorted(map(tuple, rows)) == [(1, "active"), (2, "left")]
 
 

@@ -26,7 +26,7 @@ from nurture.store import Store
 from nurture.store.tables import ConsentStateRow
 from tests.store.applying import POOL, S, World, campaign_file, draft, template_file
 
-consent = ConsentStateRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
+consent = ConsentStateRow.__table__
 MANY = 10 if os.environ.get("NURTURE_TEST_ALL") else 1
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 QUICK = settings(max_examples=8 * MANY, deadline=None, suppress_health_check=QUIET)

@@ -60,7 +60,7 @@ def test_hot_questions_read_no_whole_table(sqlite: Store, what: str) -> None:
         HOT[what](conn)
         event.remove(sqlite.engine, "before_cursor_execute", _keep)
         for statement, parameters in asked:
-            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()  # type: ignore[arg-type]  # as the driver got them
+            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
             scans = [
                 row[3]
                 for row in plan

@@ -35,7 +35,7 @@ def change(world: World, sql: str) -> None:
 
 def outcome(world: World) -> tuple[str, str | None]:
     with world.store.read() as conn:
-        return tuple(conn.execute(text("select state, reason from message")).one())  # type: ignore[return-value]  # two columns
+        return tuple(conn.execute(text("select state, reason from message")).one())
 
 
 def told(world: World) -> str:

@@ -13,10 +13,10 @@ from nurture.store.tables import DrawRow, EnrollmentRow, MessageRow
 from nurture.store.tables import TestWinnerRow as WinnerRow
 from tests.store.applying import S, World, campaign_file, draft
 
-message = MessageRow.__table__  # type: ignore[attr-defined]  # SQLModel sets __table__
-draws = DrawRow.__table__  # type: ignore[attr-defined]  # as above
-winners = WinnerRow.__table__  # type: ignore[attr-defined]  # as above
-enrolled = EnrollmentRow.__table__  # type: ignore[attr-defined]  # as above
+message = MessageRow.__table__
+draws = DrawRow.__table__
+winners = WinnerRow.__table__
+enrolled = EnrollmentRow.__table__
 
 TEST = """  - step: s0
     send:

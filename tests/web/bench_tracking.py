@@ -105,7 +105,7 @@ def serve(url: str, sock: socket.socket, quit_: Any) -> None:
         today = datetime.now(UTC).date()
         library = Library(COMPANY, Tracks(), Scoring(), Agreement(1, today, today), Sales())
         keys = Keys.from_secrets([SECRET])
-        parts = Parts(open_store(url), library, keys, transport=None, public_url="http://x")  # type: ignore[arg-type]  # nothing is sent
+        parts = Parts(open_store(url), library, keys, transport=None, public_url="http://x")
         app = create_app(parts, SystemClock())
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, loop="uvloop", http="httptools", lifespan="off")

@@ -236,7 +236,7 @@ def make_world(url: str, **options: Any) -> Iterator[World]:
     library = Library(
         COMPANY, Tracks(), Scoring(), Agreement(1, NOW.date(), NOW.date()), Sales(), forms=FORMS, wordings=WORDINGS
     )
-    parts = Parts(store, library, Keys.from_secrets([SECRET]), transport=None, public_url="http://testserver")  # type: ignore[arg-type]  # nothing is sent here
+    parts = Parts(store, library, Keys.from_secrets([SECRET]), transport=None, public_url="http://testserver")
     clock = VirtualClock(NOW)
     with TestClient(create_app(parts, clock, **options), follow_redirects=False) as client:
         yield World(store, clock, parts, client)

@@ -37,7 +37,7 @@ HOSTILE = (
 
 
 def routes_of(world: World) -> list[tuple[str, str]]:
-    inner = world.client.app.inner.inner  # type: ignore[attr-defined]  # our own wrappers
+    inner = world.client.app.inner.inner
     found = []
     for route in _flat(inner.routes):
         found += [(method, route.path) for method in sorted(route.methods or ()) if method != "HEAD"]

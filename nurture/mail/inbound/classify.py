@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from nurture.mail.inbound import automatic, delivery, feedback, person, prose
 from nurture.mail.inbound.message import Mail, addresses, body, mailbox
@@ -23,7 +23,7 @@ def classify(raw: bytes, envelope: Envelope | None = None) -> Incoming:
     """Understand one mail. Never raises, and works no longer on a bomb than on a letter."""
     envelope = envelope or Envelope()
     mail = Mail(raw)
-    base: dict[str, object] = {"key": hashlib.blake2b(mail.raw, digest_size=20).hexdigest(), "sender": "", "text": ""}
+    base: dict[str, Any] = {"key": hashlib.blake2b(mail.raw, digest_size=20).hexdigest(), "sender": "", "text": ""}
     try:
         base = _base(mail, envelope)
         if mail.broken:
@@ -34,7 +34,7 @@ def classify(raw: bytes, envelope: Envelope | None = None) -> Incoming:
         return _as(base, Kind.REVIEW, f"cannot be read: {type(odd).__name__}")
 
 
-def _tell(mail: Mail, envelope: Envelope, base: dict[str, object]) -> Incoming:
+def _tell(mail: Mail, envelope: Envelope, base: dict[str, Any]) -> Incoming:
     returned = delivery.original(mail)
     told = feedback.complaint(mail, returned)
     if told is not None:
@@ -54,7 +54,7 @@ def _tell(mail: Mail, envelope: Envelope, base: dict[str, object]) -> Incoming:
     return _no_report(mail, envelope, base, ours)
 
 
-def _no_report(mail: Mail, envelope: Envelope, base: dict[str, object], ours: Traces) -> Incoming:
+def _no_report(mail: Mail, envelope: Envelope, base: dict[str, Any], ours: Traces) -> Incoming:
     sender, subject, text = str(base["sender"]), str(base["subject"]), str(base["text"])
     if ours.stop:
         return _as(base, Kind.UNSUBSCRIBE, "sent to an unsubscribe address", traces=ours)
@@ -78,7 +78,7 @@ def _no_report(mail: Mail, envelope: Envelope, base: dict[str, object], ours: Tr
     )
 
 
-def _base(mail: Mail, envelope: Envelope) -> dict[str, object]:
+def _base(mail: Mail, envelope: Envelope) -> dict[str, Any]:
     name, sender = mailbox(mail.header("From"))
     text = person.written(mail.text())
     sent_to = tuple(dict.fromkeys(addresses(" ".join(recipients(mail, envelope)))))[:20]
@@ -113,7 +113,7 @@ def _key(mail: Mail, envelope: Envelope) -> str:
 
 
 def _as(
-    base: dict[str, object],
+    base: dict[str, Any],
     kind: Kind,
     why: str,
     *,
@@ -123,14 +123,13 @@ def _as(
     back_on: date | None = None,
     asks: bool = False,
 ) -> Incoming:
-    made: dict[str, object] = {
+    return Incoming(
         **base,
-        "kind": kind,
-        "why": why,
-        "struck": tuple(struck or ()),
-        "feedback": feedback,
-        "traces": traces or Traces(),
-        "back_on": back_on,
-        "asks_to_stop": asks,
-    }
-    return Incoming(**made)  # type: ignore[arg-type]  # the keys are the fields
+        kind=kind,
+        why=why,
+        struck=tuple(struck or ()),
+        feedback=feedback,
+        traces=traces or Traces(),
+        back_on=back_on,
+        asks_to_stop=asks,
+    )

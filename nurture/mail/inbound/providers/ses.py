@@ -34,6 +34,8 @@ from nurture.model.inbound import Notice, Reason, Told
 
 RETRIED: Final = timedelta(hours=7)
 """SNS repeats a call for six hours, under its first time and signature."""
+_DIGESTS: Final = {"1": SHA1, "2": SHA256}
+"""By signature version: Amazon still signs with SHA-1 unless a topic asks for the second."""
 _HOST: Final = re.compile(r"sns\.[a-z0-9-]{3,30}\.amazonaws\.com(\.cn)?")
 _NOTIFICATION: Final = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _SUBSCRIPTION: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -72,13 +74,13 @@ def checked(whole: Mapping[str, Any], certificate: bytes, *, now: datetime) -> C
     kind = word(whole.get("Type"))
     names = _SUBSCRIPTION if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation") else _NOTIFICATION
     told = "".join(f"{name}\n{whole[name]}\n" for name in names if isinstance(whole.get(name), str))
-    digest = {"1": SHA1(), "2": SHA256()}.get(str(whole.get("SignatureVersion")))  # noqa: S303  # SNS's first version
+    digest = _DIGESTS.get(str(whole.get("SignatureVersion")))
     try:
         public = load_pem_x509_certificate(certificate).public_key()
         seal = base64.b64decode(word(whole.get("Signature"), 2000), validate=True)
         if digest is None or not isinstance(public, RSAPublicKey):
             raise BadCall("the signature is of an unknown kind")
-        public.verify(seal, told.encode(), PKCS1v15(), digest)
+        public.verify(seal, told.encode(), PKCS1v15(), digest())
     except (InvalidSignature, binascii.Error, ValueError):
         raise BadCall("the signature does not fit") from None
     try:
