@@ -18,11 +18,11 @@ from flows.first_start import lay_out
 from flows.server import PrefectServer, check_host, check_port, free_port
 from flows.watch import FolderWatch
 from flows.work import Work, open_parts, owner_name
+from nurture.acts.inbound.watch import Watch
 from nurture.clock import Clock, SystemClock
 from nurture.errors import Unavailable, UsageError
 from nurture.mail.inbound.sources import parse_sources
 from nurture.settings import Settings
-from nurture.stages.inbound_watch import Watch
 from nurture.store import Store, clock_owner
 
 log = logging.getLogger("nurture.flows")

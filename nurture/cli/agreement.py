@@ -15,8 +15,8 @@ from nurture.errors import UsageError
 
 if TYPE_CHECKING:
     from nurture.decide.agreement import Remark
+    from nurture.insight.forecast import Forecast
     from nurture.model.library import Library
-    from nurture.stages.forecast import Forecast
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Folder = Annotated[Path | None, typer.Option("--campaigns", help="The folder with the proposed files.")]
@@ -177,7 +177,7 @@ def simulate(
 
     Reads the database, writes nothing to it and cannot send.
     """
-    from nurture.stages.forecast import forecast
+    from nurture.insight.forecast import forecast
 
     library = _proposed(campaigns)
     parts, clock = open_parts()

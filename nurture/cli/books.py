@@ -33,7 +33,7 @@ def show_books(books: Mapping[str, Mapping[str, int]]) -> None:
 
 def metrics() -> None:
     """The books of mail as Prometheus text, as `/metrics` serves them to whoever has the token."""
-    from nurture.stages import metrics as stage
+    from nurture.insight import metrics as stage
 
     parts, clock = open_parts()
     sys.stdout.write(stage.text(parts, now=clock.now()))

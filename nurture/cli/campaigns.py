@@ -31,8 +31,8 @@ from nurture.cli.planned import plan_json, show_plan, sum_up
 from nurture.errors import Refused, UsageError
 
 if TYPE_CHECKING:
+    from nurture.acts.apply import Draft, Plan, Retire
     from nurture.authoring import Reading
-    from nurture.stages.apply import Draft, Plan, Retire
     from nurture.store import Store
 
 JSON = typer.Option(False, "--json", help="Print one JSON document.")
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
 
 def plan(retire: list[str] = RETIRE, by: str | None = BY, as_json: bool = JSON) -> None:
     """What would applying these files do to the people inside? Changes nothing; prints an id for `nurture apply`."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
 
     store = open_database()
     draft = _draft(retire)
@@ -76,7 +76,7 @@ def apply(
     accept: list[str] = ACCEPT, yes: bool = YES, retire: list[str] = RETIRE, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
     """Make the files what runs, in one transaction. Refuses a stale plan, and large numbers nobody said back."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
 
     store = open_database()
     now = settings().clock().now()
@@ -103,7 +103,7 @@ def rollback(
     accept: list[str] = ACCEPT, yes: bool = YES, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
     """Apply an older content of one campaign, copy included, as a new version. Says what it cannot take back."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
 
     store = open_database()
     now = settings().clock().now()
@@ -133,7 +133,7 @@ def retire(
     accept: list[str] = ACCEPT, yes: bool = YES, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
     """Let nobody enter a campaign any more. Delete its file too: a later edit of it would bring it back."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
 
     store = open_database()
     now = settings().clock().now()
@@ -150,8 +150,8 @@ def retire(
 
 
 def _draft(retire: list[str]) -> Draft:
+    from nurture.acts import apply as applying
     from nurture.authoring import read_folder
-    from nurture.stages import apply as applying
 
     chosen = settings()
     reading = read_folder(chosen.campaigns_dir, chosen.templates_dir)
@@ -192,7 +192,7 @@ def _retired(words: list[str]) -> dict[str, Retire]:
 
 def _planned_draft(store: Store, plan_id: str) -> Draft:
     """The draft a kept plan was made of: files, a retirement or an older version."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
     from nurture.store import campaigns
 
     with store.read() as conn:
@@ -317,7 +317,7 @@ def pause(
     everything: bool = typer.Option(False, "--all", help="Every campaign."), by: str | None = BY, as_json: bool = JSON,
 ) -> None:
     """Stop campaigns at once, before their next message leaves. Nobody loses a place."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
 
     names = _named(campaign, everything)
     stopped = applying.pause(open_database(), names, now=settings().clock().now(), by=_who(by))
@@ -333,7 +333,7 @@ def resume(
     as_json: bool = JSON,
 ) -> None:
     """Let paused campaigns go on; what came due meanwhile is spread over some hours (`spread` in company.yaml)."""
-    from nurture.stages import apply as applying
+    from nurture.acts import apply as applying
 
     names = _named(campaign, everything)
     span = timedelta(hours=over) if over else None
@@ -356,7 +356,7 @@ def enroll(
     yes: bool = YES, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
     """Bring the people of a list into a campaign: a plan of who enters and who does not; with --yes, do it."""
-    from nurture.stages import enlist
+    from nurture.acts import enlist
 
     parts, clock = open_parts()
     now = clock.now()

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def show_lead(who: Who, json: Json = False) -> None:
     """What a person agreed to today, and every line that led there."""
-    from nurture.stages import privacy
+    from nurture.acts import privacy
     from nurture.store import consent
 
     parts, clock = open_parts()

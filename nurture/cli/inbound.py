@@ -57,8 +57,8 @@ def inbound(
     """Take in the mail that is there now (or `--watch`). Nothing is ever answered, and nothing is taken twice."""
     if context.invoked_subcommand is not None:
         return
+    from nurture.acts.inbound.watch import Watch
     from nurture.mail.inbound.sources import parse_sources
-    from nurture.stages.inbound_watch import Watch
 
     chosen = settings()
     where = source or chosen.inbound
@@ -165,7 +165,7 @@ def decide(
     lead: Annotated[str, typer.Option("--lead", help="Whom it is about: number, address or external id.")] = "",
 ) -> None:
     """Say what a mail is that nobody else could judge; it then acts like one that was clear."""
-    from nurture.stages import inbound_decide as stage
+    from nurture.acts.inbound import by_hand as stage
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, lead) if lead else None

@@ -166,8 +166,8 @@ def import_results(
     file: str = _FILE, map_path: Path | None = _MAP, by: str = _BY, as_json: bool = _JSON
 ) -> None:
     """Bring back how it ended (won, lost, churned) from a CRM's export. Reading a file twice changes nothing."""
+    from nurture.acts import results as desk
     from nurture.intake.results import read_results, record_history
-    from nurture.stages import results as desk
 
     rules = load_map(map_path)
     parts, clock = open_parts()

@@ -9,7 +9,7 @@ from rich.text import Text
 from nurture.cli.common import emit_json, out, table
 
 if TYPE_CHECKING:
-    from nurture.stages.apply import CampaignPlan, Plan
+    from nurture.acts.apply import CampaignPlan, Plan
 
 
 def plan_json(made: Plan) -> dict[str, Any]:

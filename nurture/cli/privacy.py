@@ -63,7 +63,7 @@ def rectify(
     by: By,
 ) -> None:
     """Correct what is known about a person."""
-    from nurture.stages import privacy
+    from nurture.acts import privacy
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, who)
@@ -81,7 +81,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def objects(who: Who, by: By, source: Annotated[str, typer.Option(help="Where they said so.")] = "by hand") -> None:
     """Write down an objection to direct marketing: no mail, no calls, no tracking, no scoring."""
-    from nurture.stages import privacy
+    from nurture.acts import privacy
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, who)
@@ -99,7 +99,7 @@ def erase(
     json: Json = False,
 ) -> None:
     """Forget a person: nothing stays but a keyed hash, so that nobody writes to them again."""
-    from nurture.stages import privacy
+    from nurture.acts import privacy
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, who)
@@ -140,7 +140,7 @@ def retain(
     json: Json = False,
 ) -> None:
     """The retention job: forget silent people and old network addresses, anchor the ledger."""
-    from nurture.stages import privacy
+    from nurture.acts import privacy
 
     parts, clock = open_parts()
     done = privacy.retain(

@@ -13,8 +13,8 @@ from nurture.cli.common import emit_json, find_lead, open_parts, out, plain, sho
 from nurture.errors import UsageError
 
 if TYPE_CHECKING:
+    from nurture.acts.desk import Decided
     from nurture.parts import Parts
-    from nurture.stages.desk import Decided
 
 Handoff = Annotated[int, typer.Argument(help="The number of the hand-off (`nurture sales list`).")]
 As = Annotated[str, typer.Option("--as", help="Who decides: a seller of sales.yaml.", envvar="NURTURE_SELLER")]
@@ -178,7 +178,7 @@ def show_(handoff: Handoff, as_json: Json = False) -> None:
 @sales.command()
 def accept(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> None:
     """Take a lead on."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     _done(desk.accept(parts, handoff, by=by, now=clock.now(), note=note), as_json)
@@ -187,7 +187,7 @@ def accept(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -
 @sales.command()
 def reject(handoff: Handoff, by: As, reason: Reason = None, note: Note = None, as_json: Json = False) -> None:
     """Turn a lead away for good, with a reason."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     _done(desk.reject(parts, handoff, reason=reason, by=by, now=clock.now(), note=note), as_json)
@@ -199,7 +199,7 @@ def recycle(
     revisit: Annotated[str | None, typer.Option(help="When to come back: 2027-03-01.")] = None, as_json: Json = False,
 ) -> None:
     """Not yet: give a lead back to marketing, with a reason and perhaps a date."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     day = _day(revisit, "--revisit")
@@ -213,7 +213,7 @@ def return_(
     note: Note = None, as_json: Json = False,
 ) -> None:
     """Give a lead back because something about it is missing."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     _done(desk.return_for_data(parts, handoff, missing=tuple(field or ()), by=by, now=clock.now(), note=note), as_json)
@@ -227,7 +227,7 @@ def qualify(
     note: Note = None, as_json: Json = False,
 ) -> None:
     """Write down budget, authority, need and timeline; enough of them makes the lead sales qualified."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     _done(desk.qualify(parts, handoff, bant=pairs(bant or [], "--bant"), by=by, now=clock.now(), note=note,
@@ -243,7 +243,7 @@ def call(
     note: Note = None, as_json: Json = False,
 ) -> None:
     """Write down a call, a mail or a meeting."""
-    from nurture.stages import worked
+    from nurture.acts import worked
 
     parts, clock = open_parts()
     done = worked.log_call(
@@ -258,7 +258,7 @@ def level(
     note: Note = None, as_json: Json = False,
 ) -> None:
     """Say how far an accepted lead is, by your company's own levels between accepted and qualified."""
-    from nurture.stages import worked
+    from nurture.acts import worked
 
     parts, clock = open_parts()
     _done(worked.reach(parts, handoff, level=level, by=by, now=clock.now(), note=note), as_json)
@@ -270,7 +270,7 @@ def pass_(
     note: Note = None, as_json: Json = False,
 ) -> None:
     """Pass an accepted lead on to another seller: to the account executive, say."""
-    from nurture.stages import worked
+    from nurture.acts import worked
 
     parts, clock = open_parts()
     _done(worked.hand_on(parts, handoff, to=to, by=by, now=clock.now(), note=note), as_json)
@@ -284,7 +284,7 @@ def take(
     as_json: Json = False,
 ) -> None:
     """Ask for a lead that the score has not handed over. Consent is asked all the same."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     _done(desk.take(parts, find_lead(parts.store, lead), by=by, reason=reason or "", now=clock.now(), queue=queue,
@@ -294,7 +294,7 @@ def take(
 @sales.command()
 def undo(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> None:
     """Take your own rejection or recycle back, until the end of the next working day."""
-    from nurture.stages import desk
+    from nurture.acts import desk
 
     parts, clock = open_parts()
     _done(desk.undo(parts, handoff, by=by, now=clock.now(), note=note), as_json)
@@ -308,7 +308,7 @@ def reopen(
     as_json: Json = False,
 ) -> None:
     """Bring a disqualified lead back to nurture, with a note why."""
-    from nurture.stages.reopen import reopen as bring_back
+    from nurture.acts.reopen import reopen as bring_back
 
     parts, clock = open_parts()
     done = bring_back(parts, find_lead(parts.store, lead), by=by, note=note, now=clock.now())
@@ -338,7 +338,7 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Make account, contact and perhaps a deal out of a lead."""
-    from nurture.stages import conversion
+    from nurture.acts import conversion
 
     parts, clock = open_parts()
     if candidates:
@@ -363,7 +363,7 @@ def _number_or_new(text: str | None, option: str) -> Any:
 
 
 def _deal(text: str | None, amount: float | None, currency: str | None, close_on: date | None) -> Any:
-    from nurture.stages.conversion import Deal
+    from nurture.acts.conversion import Deal
 
     if text is None:
         return None
@@ -374,7 +374,7 @@ def _deal(text: str | None, amount: float | None, currency: str | None, close_on
 
 
 def _candidates(parts: Parts, handoff: int, now: datetime, as_json: bool) -> None:
-    from nurture.stages import conversion
+    from nurture.acts import conversion
     from nurture.store import handoffs
 
     with parts.store.read() as conn:

@@ -26,7 +26,7 @@ def account(
     as_json: Json = False,
 ) -> None:
     """An organisation: who we know there, which roles are covered, how engaged they are, which deal is open."""
-    from nurture.stages import conversion
+    from nurture.acts import conversion
     from nurture.store import accounts
 
     parts, _ = open_parts()
@@ -60,8 +60,8 @@ def contact(
     as_json: Json = False,
 ) -> None:
     """Add somebody you know at an organisation who never was a lead. Nothing is sent to them."""
+    from nurture.acts import contacts
     from nurture.cli.sales import pairs
-    from nurture.stages import contacts
 
     parts, clock = open_parts()
     made, new = contacts.add(parts, number, email=email, fields=pairs(field or [], "--field"), by=by, now=clock.now())
@@ -76,7 +76,7 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Take in what became of deals: won, lost, churned. Reading a file twice changes nothing."""
-    from nurture.stages import results as stage
+    from nurture.acts import results as stage
 
     parts, clock = open_parts()
     try:

@@ -130,7 +130,7 @@ def preview(
     form: str = typer.Option("text", "--format", help="html, text or raw."),
 ) -> None:
     """One mail as it would go out, from the files as they are. Nothing is sent, tracked or counted."""
-    from nurture.stages import preview as stage
+    from nurture.insight import preview as stage
 
     if form not in ("html", "text", "raw"):
         raise UsageError(f"`{form}` is not a format", fix="html, text or raw")
@@ -158,9 +158,9 @@ def send_test(
     language: str | None = typer.Option(None, "--language", help="The language, instead of the lead's."),
 ) -> None:
     """Send one mail to yourself: its subject is marked, it is never tracked and never counted."""
+    from nurture.insight import preview as stage
     from nurture.mail.headers import mailable, parse_mailbox
     from nurture.model.delivery import Delivery, Outgoing
-    from nurture.stages import preview as stage
 
     parts, clock = open_parts()
     library = _library()
@@ -221,7 +221,7 @@ def _library() -> Library:
 
 
 def _words(library: Library, who: str) -> dict[str, Any]:
-    from nurture.stages import preview as stage
+    from nurture.insight import preview as stage
 
     if who in ("real", "empty", "nasty"):
         return dict(stage.words_of(library, who))

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nurture.acts.apply import campaign_of
 from nurture.authoring.reading import File, Reading, read_folder
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign
 from nurture.model.intents import Tally
-from nurture.stages.apply import campaign_of
 from nurture.store import Store, books, campaigns, handoffs, inside
 from nurture.store.campaigns import Running, Version
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from nurture.acts import conversion, desk
 from nurture.errors import NurtureError
 from nurture.model.campaign import Campaign, Send
 from nurture.model.tokens import address_hash
 from nurture.model.words import Channel, ConsentAction, EventKind, Purpose
 from nurture.rehearse.world import World, grants
-from nurture.stages import conversion, desk
 from nurture.store import Connection, consent, events, handoffs, imports, leads, people, snapshots
 from nurture.store.events import NewEvent
 

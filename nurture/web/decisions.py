@@ -11,10 +11,10 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from nurture.acts import conversion, desk, worked
+from nurture.acts.desk import Decided
 from nurture.errors import Conflict, Refused
 from nurture.parts import Parts
-from nurture.stages import conversion, desk, worked
-from nurture.stages.desk import Decided
 from nurture.store import board, handoffs, sessions
 from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User

@@ -11,12 +11,12 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from nurture.acts import conversion, desk
 from nurture.decide import recycle as reasons
 from nurture.errors import Conflict, NurtureError, Refused
 from nurture.model.tokens import TokenPurpose
 from nurture.model.words import Stage
 from nurture.parts import Parts
-from nurture.stages import conversion, desk
 from nurture.store import board, handoffs, timers
 from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User

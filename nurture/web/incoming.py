@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from nurture.acts.inbound import by_hand as stage
 from nurture.errors import Conflict, NurtureError, Refused, UsageError
-from nurture.stages import inbound_decide as stage
 from nurture.store import inbound, people
 from nurture.store.sessions import User
 from nurture.web.answers import gone

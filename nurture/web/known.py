@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from nurture.acts import privacy
 from nurture.model.tokens import TokenPurpose, sign
-from nurture.stages import privacy
 from nurture.store import confirmations, outbox, personal, rights
 from nurture.web.answers import gone, language_of, page, too_many
 from nurture.web.house import House

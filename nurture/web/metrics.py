@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from nurture.stages import metrics
+from nurture.insight import metrics
 from nurture.web.house import House
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from nurture.acts.inbound.notices import tell
 from nurture.errors import Unavailable
 from nurture.mail.inbound.providers import PROVIDERS, BadCall
 from nurture.mail.inbound.providers.call import LARGEST
-from nurture.stages.inbound_notices import tell
 from nurture.web.house import House
 from nurture.web.limits import client_key
 

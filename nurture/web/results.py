@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
-from nurture.stages import results
+from nurture.acts import results
 from nurture.store import Connection, board, calls
 from nurture.web.decisions import SELLING, Caller
 from nurture.web.hooks import MOST, secrets_of, verified

@@ -18,7 +18,7 @@ from time import perf_counter, process_time
 
 from sqlalchemy import insert, text
 
-from nurture.stages import apply as applying
+from nurture.acts import apply as applying
 from nurture.store import Store, open_store
 from nurture.store.tables import EnrollmentRow, LeadRow
 from tests.postgres import NoPostgres, cluster, make_database

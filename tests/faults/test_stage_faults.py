@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import create_engine, text, update
 
 from nurture.errors import Unavailable
+from nurture.insight import metrics
 from nurture.mail.memory import MemoryTransport, accepted
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
 from nurture.model.campaign import Window
 from nurture.model.delivery import Outgoing, Reply
 from nurture.pipeline import due_now, next_due
-from nurture.stages import metrics, send
+from nurture.stages import send
 from nurture.store import Store, books, events, open_store
 from nurture.store.tables import CampaignRow, ConsentStateRow, EnrollmentRow, LeadRow
 from tests.faults.book import note

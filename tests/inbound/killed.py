@@ -6,11 +6,11 @@ import os
 import signal
 from typing import Any
 
+from nurture.acts.inbound import effects
+from nurture.acts.inbound.watch import Watch
 from nurture.mail.inbound.maildir import Maildir
 from nurture.mail.memory import MemoryTransport
 from nurture.parts import Parts
-from nurture.stages import inbound_effects
-from nurture.stages.inbound_watch import Watch
 from nurture.store import inbound, open_store
 from tests.mail.world import KEYS, NOW, PUBLIC, library
 
@@ -23,13 +23,13 @@ def run(url: str, folder: str, at: str) -> None:
     """`at`: `effect` (written, not marked), `marked` (not committed), `committed` (the file not yet moved)."""
     parts = Parts(store=open_store(url), library=library(), keys=KEYS, transport=MemoryTransport(), public_url=PUBLIC)
     if at == "effect":
-        real = inbound_effects.bounced
+        real = effects.bounced
 
         def bounced(*given: Any, **named: Any) -> Any:
             real(*given, **named)
             die()
 
-        inbound_effects.bounced = bounced
+        effects.bounced = bounced
     elif at == "marked":
         mark = inbound.mark
 

@@ -369,7 +369,7 @@ def test_what_our_servers_doubt_is_not_taken_at_its_word(post: Post, field: str)
 
 def test_strangers_in_a_flood_wait_for_a_human(everywhere: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     post = everywhere
-    monkeypatch.setattr("nurture.stages.inbound_people.STRANGERS_A_DAY", 2)
+    monkeypatch.setattr("nurture.acts.inbound.people.STRANGERS_A_DAY", 2)
     kinds = [post.take(f"From: p{n}@firma.example\nSubject: hi {n}\n\nHello\n").kind for n in range(4)]
     assert kinds == ["stranger", "stranger", "review", "review"] and len(post.rows(LeadRow)) == 5
 
@@ -412,8 +412,8 @@ def test_workers_that_take_the_same_mails_at_once_act_once(everywhere: Post) -> 
 
 def test_a_human_decides_once_what_nobody_could_judge(everywhere: Post) -> None:
     post = everywhere
+    from nurture.acts.inbound.by_hand import decide
     from nurture.errors import Conflict, UsageError
-    from nurture.stages.inbound_decide import decide
 
     row = post.take(post.dsn(1, to="x@lists.example.com", returned=False)).id
     with pytest.raises(UsageError, match="whom"):
@@ -426,14 +426,14 @@ def test_a_human_decides_once_what_nobody_could_judge(everywhere: Post) -> None:
 
 
 def test_what_breaks_us_is_kept_and_stops_nobody(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nurture.acts.inbound import people
+    from nurture.acts.inbound.watch import Watch
     from nurture.model.inbound import Arrived
-    from nurture.stages import inbound_people
-    from nurture.stages.inbound_watch import Watch
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(inbound_people, "replied", broken)
+    monkeypatch.setattr(people, "replied", broken)
     watch = Watch(post.parts, [], lambda: NOW)
     watch.take(Arrived(reply(post).encode(), "test"))
     watch.take(Arrived(post.dsn(2).encode(), "test"))
@@ -471,7 +471,7 @@ def test_an_unsubscribe_stops_the_mail_that_is_already_planned(post: Post) -> No
 def test_erasure_leaves_no_word_of_a_mail(everywhere: Post) -> None:
     """C16: neither of those matched with the lead nor of those from their address that nobody could match."""
     post = everywhere
-    from nurture.stages.privacy import erase
+    from nurture.acts.privacy import erase
 
     post.take(reply(post))
     post.take("X-Spam-Flag: YES\nFrom: LEAD1@example1.org\nSubject: secret\n\nvery secret\n")
@@ -484,7 +484,7 @@ def test_erasure_leaves_no_word_of_a_mail(everywhere: Post) -> None:
 
 
 def test_a_late_bounce_of_an_erased_person_changes_nothing(post: Post) -> None:
-    from nurture.stages.privacy import erase
+    from nurture.acts.privacy import erase
 
     erase(post.parts, 1, by="Ines", now=NOW)
     before = post.changes()

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
+from nurture.acts.inbound.watch import Watch
 from nurture.errors import Unavailable, UsageError
 from nurture.mail.inbound.imap import Imap
 from nurture.mail.inbound.listener import Listener
 from nurture.mail.inbound.maildir import Maildir
 from nurture.mail.inbound.sources import parse_source, parse_sources
-from nurture.stages.inbound_watch import Watch
 from nurture.store import open_store
 from tests.inbound.world import NOW, Post
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
+from nurture.acts.inbound import arrivals as stage
 from nurture.mail.memory import MemoryTransport
 from nurture.model.inbound import Arrived, Envelope
 from nurture.model.words import Purpose
-from nurture.stages import inbound as stage
 from nurture.stages import send
 from nurture.store import Store
 from nurture.store.tables import ConsentEntryRow, ConsentStateRow, EventRow, InboundRow, OutboxRow, SuppressionRow

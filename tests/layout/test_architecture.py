@@ -34,7 +34,7 @@ def test_no_column_drops_the_offset_in_silence() -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("room", ["model", "authoring", "decide", "store", "mail", "sales", "stages", "intake"])
+@pytest.mark.parametrize("room", ["model", "authoring", "decide", "store", "mail", "sales", "stages", "acts", "intake"])
 def test_below_the_pipeline_nobody_reads_the_clock(room: str) -> None:
     reads = re.compile(
         r"datetime\.now\(|datetime\.utcnow\(|\btime\.time\(|date\.today\(|os\.environ|os\.getenv|\brandom\."

@@ -17,7 +17,7 @@ from typing import cast
 import pytest
 
 from nurture.authoring import read_folder
-from nurture.stages import preview
+from nurture.insight import preview
 
 ROOT = Path(__file__).parent.parent.parent
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

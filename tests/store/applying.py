@@ -10,14 +10,14 @@ from pathlib import Path
 from sqlalchemy import delete, insert, select, text
 
 from nurture import pipeline
+from nurture.acts import apply as applying
+from nurture.acts.apply import Draft, Plan
 from nurture.assembly import refresh
 from nurture.authoring import read_sources
 from nurture.mail.memory import MemoryTransport
 from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import Purpose
 from nurture.parts import Parts
-from nurture.stages import apply as applying
-from nurture.stages.apply import Draft, Plan
 from nurture.store import Store
 from nurture.store.tables import (
     ConsentStateRow,

@@ -9,10 +9,10 @@ from threading import Thread
 import pytest
 from sqlalchemy import select, text
 
+from nurture.acts import apply as applying
+from nurture.acts.apply import Draft
 from nurture.errors import Conflict, Refused, UsageError
 from nurture.model.words import EventKind, Purpose
-from nurture.stages import apply as applying
-from nurture.stages.apply import Draft
 from nurture.store import Store, campaigns, events
 from nurture.store.events import NewEvent
 from nurture.store.tables import EnrollmentRow, StepDoneRow

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, update
 
+from nurture.acts import apply as applying
 from nurture.errors import NurtureError
 from nurture.model.words import Purpose
-from nurture.stages import apply as applying
 from nurture.store import Store
 from nurture.store.tables import ConsentStateRow
 from tests.store.applying import POOL, S, World, campaign_file, draft, template_file

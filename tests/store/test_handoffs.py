@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from nurture.acts import desk, worked
+from nurture.acts.reopen import reopen
 from nurture.errors import Conflict, Refused
 from nurture.model.company import Track
 from nurture.model.words import Purpose, Stage
-from nurture.stages import desk, hand_off, worked
-from nurture.stages.reopen import reopen
+from nurture.stages import hand_off
 from nurture.store import Store, accounts, enrollments, handoffs, lifecycle, reports, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow, OutboxRow
 from tests.store.qualify import AGREEMENT, SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from nurture.acts import desk
 from nurture.errors import Conflict, NurtureError
-from nurture.stages import desk, hand_off, recycle, score
+from nurture.stages import hand_off, recycle, score
 from nurture.store import Store, handoffs, lifecycle, open_store, timers
 from nurture.store.tables import HandoffRow, OutboxRow, SalesDecisionRow, TakenRow, TransitionRow
 from tests.store.qualify import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
+from nurture.acts import contacts, conversion, desk, results, worked
+from nurture.acts.conversion import Choice, Deal
+from nurture.acts.privacy import object_to_marketing
 from nurture.errors import Conflict, Refused
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose, Stage
-from nurture.stages import contacts, conversion, desk, results, worked
-from nurture.stages.conversion import Choice, Deal
-from nurture.stages.privacy import object_to_marketing
 from nurture.store import Store, accounts, consent, handoffs, ledger, lifecycle, open_store, snapshots, timers
 from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow, MessageRow

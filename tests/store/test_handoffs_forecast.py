@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
+from nurture.insight.forecast import forecast
 from nurture.model.agreement import RequiredEvents
 from nurture.model.scoring import Scoring
 from nurture.model.words import Purpose
-from nurture.stages.forecast import forecast
 from nurture.store import Store
 from nurture.store.tables import metadata
 from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from nurture.acts import conversion, desk, reopen, results
 from nurture.errors import Conflict, Refused
 from nurture.model.lifecycle import PREVIOUS, TABLE
 from nurture.model.words import WITH_SALES, ActorKind, Purpose, Stage
-from nurture.stages import conversion, desk, reopen, results
 from nurture.store import Store, lifecycle, open_store
 from nurture.store.tables import ConsentStateRow, HandoffRow, LeadRow, SlaTimerRow, TransitionRow
 from tests.store.qualify import SALES, SEED, WEBINAR, add_lead, happened, parts, tick

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import select
 
+from nurture.acts import privacy
 from nurture.decide import choices
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.words import ConsentAction, Purpose
-from nurture.stages import privacy, rescore
+from nurture.stages import rescore
 from nurture.store import Store, consent
 from nurture.store.tables import HandoffRow, LeadRow
 from tests.store.qualify import SEED, WEBINAR, add_lead, happened, parts, tick

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nurture import pipeline
+from nurture.acts import apply as applying
 from nurture.assembly import refresh
 from nurture.authoring import read_sources
 from nurture.rehearse.ahead import ahead
 from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.world import World as Rehearsal
-from nurture.stages import apply as applying
 from nurture.store import Store, rehearsals, stories
 from tests.store.applying import BASE, START, S, World, campaign_file, draft
 from tests.store.test_apply_properties import SLOW, files

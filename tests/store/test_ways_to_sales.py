@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from nurture.acts import desk
 from nurture.decide.lifecycle import temperature
 from nurture.insight.story import tell
 from nurture.model.scoring import Decay, Rule, Scoring
 from nurture.model.words import Purpose, Stage
-from nurture.stages import desk
 from nurture.store import Store, handoffs, open_store
 from nurture.store.tables import EventRow, GateEvaluationRow, LeadRow
 from tests.store.qualify import AGREEMENT, GOOD, MODEL, SEED, WEBINAR, add_lead, happened, parts, tick

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
+from nurture.acts import privacy
 from nurture.insight.reports import KINDS as REPORTS
 from nurture.model.words import Purpose
-from nurture.stages import privacy
 from nurture.store import people_list
 from tests.store.applying import S, campaign_file, draft
 from tests.web.conftest import World, make_world

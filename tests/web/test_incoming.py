@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from nurture.acts.inbound import arrivals as stage
 from nurture.model.inbound import Arrived, Envelope
 from nurture.model.words import Purpose
-from nurture.stages import inbound as stage
 from tests.web.conftest import World
 from tests.web.test_staff import enter, user
 

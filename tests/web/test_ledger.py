@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from nurture.acts import privacy
 from nurture.errors import Refused
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.tokens import Keys
 from nurture.model.words import ConsentAction, Purpose
-from nurture.stages import privacy
 from nurture.store import consent, ledger
 from nurture.store.tables import ConsentEntryRow
 from tests.web.conftest import World

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
+from nurture.acts import privacy
 from nurture.model.words import ConsentStatus, Purpose
-from nurture.stages import privacy
 from nurture.store import consent, everywhere, ledger, personal
 from nurture.store.tables import (
     ActivityRow,

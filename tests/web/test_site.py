@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from nurture.acts import privacy
 from nurture.model.company import FormConsent, Wording
 from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Purpose
-from nurture.stages import privacy
 from nurture.web.site import bare
 from tests.attack.house import open_house
 from tests.web.browser import open_browser, program

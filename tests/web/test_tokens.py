@@ -109,7 +109,7 @@ def test_a_single_use_link_works_once_and_ends_by_itself(world: World) -> None:
 
 
 def test_an_erased_persons_links_lead_nowhere_and_unsubscribing_still_answers(world: World) -> None:
-    from nurture.stages import privacy
+    from nurture.acts import privacy
 
     lead = world.lead()
     world.grant(lead, Purpose.NURTURE_EMAIL)

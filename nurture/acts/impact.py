@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from nurture.acts.draft import Draft, campaign_of, live_library, templates_of
 from nurture.authoring.lint.renames import alike
 from nurture.decide import change
 from nurture.decide.condition import asks_unseen
@@ -17,7 +18,6 @@ from nurture.model.campaign import Campaign
 from nurture.model.change import Ask, Change, Effect, Redirect, Standing
 from nurture.model.library import Library
 from nurture.model.words import CampaignStatus
-from nurture.stages.draft import Draft, campaign_of, live_library, templates_of
 from nurture.store import Connection, campaigns, enrollments, inside, snapshots
 from nurture.store.campaigns import Version
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from threading import Event, Thread
 
+from nurture.acts.inbound import arrivals
 from nurture.errors import NurtureError, Unavailable
 from nurture.mail.inbound.sources import Source
 from nurture.model.inbound import Arrived
 from nurture.parts import Parts
-from nurture.stages import inbound
 
 log = logging.getLogger("nurture.inbound")
 
@@ -29,14 +29,14 @@ class Watch:
     def take(self, arrived: Arrived) -> None:
         """Deal with one mail. Raises Unavailable where it has to come again; nothing else."""
         try:
-            taken = inbound.take(self.parts, arrived, now=self.clock())
+            taken = arrivals.take(self.parts, arrived, now=self.clock())
         except Unavailable:
             raise
         except Exception as broken:
             # A mail that breaks us must neither be lost nor stop those behind it.
             log.exception("a mail could not be dealt with and waits for a human")
             why = broken.message if isinstance(broken, NurtureError) else f"our own fault: {type(broken).__name__}"
-            taken = inbound.keep(self.parts, arrived, why, now=self.clock())
+            taken = arrivals.keep(self.parts, arrived, why, now=self.clock())
         self.counted["repeated" if taken.id is None else taken.kind] += 1
 
     def once(self) -> Counter[str]:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from nurture.acts.inbound import effects, people
 from nurture.errors import Refused, UsageError
 from nurture.mail.inbound.classify import classify
 from nurture.model.inbound import Incoming, Kind
 from nurture.model.tokens import address_hash
 from nurture.model.words import MAIL_PURPOSES, EventKind
 from nurture.parts import Parts
-from nurture.stages import inbound_effects as effects
-from nurture.stages import inbound_people as people
 from nurture.store import Connection, events, inbound
 from nurture.store.events import NewEvent
 from nurture.store.inbound import Known

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from nurture.acts.desk import needs_note, who
 from nurture.decide import recycle as recycling
 from nurture.errors import Refused
 from nurture.model.words import MAIL_PURPOSES, ActorKind, Stage
 from nurture.parts import Parts
-from nurture.stages.desk import needs_note, who
 from nurture.store import lifecycle, snapshots
 from nurture.store.lifecycle import Actor
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from nurture.acts.desk import who
 from nurture.errors import Refused
 from nurture.model.address import read_address
 from nurture.model.tokens import normal_address
 from nurture.parts import Parts
-from nurture.stages.desk import who
 from nurture.store import accounts, leads
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from nurture.acts.desk import Decided, Desk, key_of, who
 from nurture.errors import Refused
 from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.stages import opening
-from nurture.stages.desk import Decided, Desk, key_of, who
 from nurture.store import handoffs, lifecycle, timers
 
 TOUCHES: Final = frozenset({"call", "mail", "meeting", "sales_assist"})

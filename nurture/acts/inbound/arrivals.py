@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from nurture.acts.inbound import effects, people
 from nurture.decide import choices
 from nurture.mail.inbound.classify import classify
 from nurture.model.inbound import Arrived, Incoming, Kind, Struck
 from nurture.model.tokens import TokenPurpose, normal_address, numbered_purpose, verify, verify_lower
 from nurture.model.words import MAIL_PURPOSES, Purpose
 from nurture.parts import Parts
-from nurture.stages import inbound_effects as effects
-from nurture.stages import inbound_people as people
 from nurture.store import Connection, inbound
 from nurture.store.inbound import Known, Mailed
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from nurture.acts.inbound.effects import Done, review
 from nurture.mail.headers import BadAddress, clean, mailable, parse_mailbox
 from nurture.model.address import read_address
 from nurture.model.inbound import Incoming, Kind
 from nurture.model.words import EventKind
 from nurture.parts import Parts
-from nurture.stages.inbound_effects import Done, review
 from nurture.store import Connection, events, handoffs, inbound, leads, outbox
 from nurture.store.events import NewEvent
 from nurture.store.inbound import Known, Mailed

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
+from nurture.acts.inbound import effects
 from nurture.model.inbound import Action, Notice, Struck, Told
 from nurture.model.tokens import TokenPurpose, address_hash, normal_address, verify_lower
 from nurture.model.words import MAIL_PURPOSES
 from nurture.parts import Parts
-from nurture.stages import inbound_effects as effects
 from nurture.store import Connection, calls, inbound
 from nurture.store.inbound import Known, Mailed
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+from nurture.acts.desk import Decided, Desk, who
 from nurture.errors import Refused
 from nurture.model.company import Seller
 from nurture.model.consent import ConsentEntry
@@ -16,7 +17,6 @@ from nurture.model.words import ConsentAction, ConsentStatus, Stage
 from nurture.parts import Parts
 from nurture.sales import assign, merge
 from nurture.stages import opening
-from nurture.stages.desk import Decided, Desk, who
 from nurture.store import Connection, accounts, consent, handoffs, lifecycle, outbox, snapshots
 from nurture.store.accounts import Account
 from nurture.store.handoffs import Handoff

@@ -10,12 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from nurture.decide import change
-from nurture.decide.effect import moved_too_far
-from nurture.errors import Conflict, Refused, UsageError
-from nurture.model.campaign import Campaign
-from nurture.model.words import CampaignStatus, EnrollmentState
-from nurture.stages.draft import (
+from nurture.acts.draft import (
     Draft,
     Retire,
     campaign_of,
@@ -26,7 +21,12 @@ from nurture.stages.draft import (
     rollback,
     templates_of,
 )
-from nurture.stages.impact import CampaignPlan, Plan, plan
+from nurture.acts.impact import CampaignPlan, Plan, plan
+from nurture.decide import change
+from nurture.decide.effect import moved_too_far
+from nurture.errors import Conflict, Refused, UsageError
+from nurture.model.campaign import Campaign
+from nurture.model.words import CampaignStatus, EnrollmentState
 from nurture.store import Connection, Store, campaigns, enrollments, inside, messages, wakeups
 
 
