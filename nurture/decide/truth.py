@@ -21,6 +21,7 @@ from crawleruseragents import is_crawler
 from nurture.model.hits import CLICK, HONEYPOT, OPEN, Hit, Judgement, Mailed
 from nurture.model.words import Verdict
 
+_ECHO: Final = "another program asked for the same link seconds apart"
 Marks = dict[int, dict[str, str]]
 """Hit id -> sign -> what it says; any sign is certainty."""
 
@@ -34,6 +35,12 @@ class Tuning:
     sweep_per_link: timedelta = timedelta(seconds=4)
     """A mail of many links takes a gateway longer; nobody looks at every page of one for four seconds each."""
     sweep_longest: timedelta = timedelta(seconds=60)
+    """Also from two networks; from three or more, four links are a sweep within `sweep_wandering`."""
+    sweep_wandering: timedelta = timedelta(minutes=10)
+    let_through: timedelta = timedelta(seconds=3)
+    """A gateway that is asked at the moment of a click looks first, and then lets the person through ..."""
+    echo: timedelta = timedelta(seconds=30)
+    """... or sends somebody after the person."""
     inherit: timedelta = timedelta(minutes=5)
     too_fast: timedelta = timedelta(seconds=5)
     fleet: timedelta = timedelta(seconds=60)
@@ -46,14 +53,21 @@ HOLD: Final = timedelta(seconds=90)
 
 _PREFETCH_HEADERS: Final = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 _PREFETCH: Final = re.compile(r"\b(prefetch|prerender|preview)\b", re.IGNORECASE)
-_BROWSERS: Final = ("Mozilla/", "Opera/")
+_BROWSERS: Final = (
+    "Mozilla/", "Opera/", "Lynx/", "w3m/", "ELinks/", "Links (", "URL/Emacs", "Emacs-W3/", "Dillo/", "NetSurf/",
+)
 _BARE_MOZILLA: Final = re.compile(r"Mozilla/5\.0\s*")
 _IMAGE_PROXIES: Final = re.compile(
-    r"GoogleImageProxy|ggpht\.com|YahooMailProxy|YahooCacheSystem|OutlookImageProxy", re.IGNORECASE
+    r"GoogleImageProxy|ggpht\.com|YahooCacheSystem|(E-?mail|Mail|Image)-?Proxy", re.IGNORECASE
 )
+_SAYS_SO: Final = re.compile(r"\(compatible;(?! *(MSIE|Konqueror))", re.IGNORECASE)
+"""No browser of this century but these two calls itself compatible: robots do, and then say who they are."""
+_GONE: Final = re.compile(r"MSIE (\d|10)\.(?!.*Trident/7)|Windows (NT 5\.|9[58]\b)")
+"""Browsers that cannot speak today's TLS: nobody can have come with one."""
 _SCANNERS: Final = re.compile(
     r"Chrome/42\.0\.2311\.135 Safari/537\.36 Edge/12\.246 Mozilla/5\.0|Gmail-content-sampling"
-    r"|Barracuda|Proofpoint|Mimecast|MessageLabs|Symantec|TrendMicro|IronPort|FireEye|Sophos|Forcepoint|CheckPoint|Trustwave"
+    r"|Barracuda|Proofpoint|Mimecast|MessageLabs|Symantec|Trend ?Micro|IronPort|FireEye|Trellix|Sophos|Forcepoint"
+    r"|Check ?Point|Trustwave|CiscoSecure|Fortinet|FortiMail|Hornetsecurity|Cofense|Avanan|Antivirus"
     r"|SafeLinks|ms-office.*existence|Microsoft Office Existence|BingPreview|SkypeUriPreview|HeadlessChrome|PhantomJS"
     r"|facebookexternalhit|Slackbot|TelegramBot|WhatsApp/|Twitterbot|LinkedInBot|urlscan|VirusTotal|Zscaler",
     re.IGNORECASE,
@@ -77,7 +91,7 @@ def agent_kind(agent: str) -> str:
         return "bare"
     if _MAIL_CLIENTS.search(agent):
         return "client"
-    return "scanner" if is_crawler(agent) else "browser"
+    return "scanner" if _SAYS_SO.search(agent) or is_crawler(agent) else "browser"
 
 
 def judge(
@@ -100,10 +114,13 @@ def judge(
         if hit.net:
             by_source[hit.net, hit.agent].append(hit)
     marks: Marks = {hit.id: _by_itself(hit) for hit in ordered}
+    own = {hit_id: dict(found) for hit_id, found in marks.items()}
     for message_id, group in by_message.items():
-        _bursts(group, messages.get(message_id), marks, tuning)
+        _bursts([h for h in group if "prefetch" not in marks[h.id]], messages.get(message_id), marks, tuning)
     _inherit(ordered, by_message, by_source, marks, tuning)
     doubts = _fleets(by_source, tuning)
+    for group in by_message.values():
+        _echoes([h for h in group if h.kind == CLICK and h.net and not own[h.id]], doubts, tuning)
     return {
         hit.id: _verdict(hit, marks[hit.id], doubts.get(hit.id, ()), messages.get(hit.message_id), proofs or {}, tuning)
         for hit in ordered
@@ -135,15 +152,26 @@ def _bursts(group: Sequence[Hit], mailed: Mailed | None, marks: Marks, tuning: T
     """Two different links within two seconds, or every link of the message (three or more) in a few seconds each."""
     total = mailed.links if mailed else 0
     span = tuning.sweep if total < 4 else min(max(tuning.sweep, total * tuning.sweep_per_link), tuning.sweep_longest)
+    spans: tuple[tuple[int, timedelta], ...] = ()
+    if total >= 3 and len({h.link for h in group if h.kind == CLICK}) >= total:
+        spans = ((1, span), (2, tuning.sweep_longest), (3, tuning.sweep_wandering))
     for start, first in enumerate(group):
-        within = _until(group, start, first.at + span)
         quick = _until(group, start, first.at + tuning.burst)
         links = {h.link for h in quick if h.kind == CLICK}
         if len(links) >= 2:
             _mark(marks, quick, f"{len(links)} links within {tuning.burst.seconds} s")
-        swept = {h.link for h in within if h.kind == CLICK}
-        if total >= 3 and len(swept) >= total:
-            _mark(marks, within, f"all {total} links within {span.seconds} s")
+        for networks, long in spans:
+            within = _until(group, start, first.at + long)
+            clicks = [h for h in within if h.kind == CLICK]
+            wide = networks == 1 or len({h.net for h in clicks if h.net}) >= networks
+            if wide and total > networks and len({h.link for h in clicks}) >= total:
+                _mark(marks, within, _swept(total, long, networks))
+                break
+
+
+def _swept(total: int, span: timedelta, networks: int) -> str:
+    told = f"all {total} links within {span.seconds} s"
+    return told if networks == 1 else f"{told}, from {networks} networks or more"
 
 
 def _until(group: Sequence[Hit], start: int, end: datetime) -> list[Hit]:
@@ -191,6 +219,18 @@ def _fleets(by_source: Mapping[tuple[str, str], Sequence[Hit]], tuning: Tuning) 
     return found
 
 
+def _echoes(clicks: Sequence[Hit], doubts: dict[int, tuple[str, ...]], tuning: Tuning) -> None:
+    """One link asked for from two networks by two programs within seconds: one is a gateway, and one click stays.
+
+    `clicks` of one message, without those that betray themselves.
+    """
+    for start, first in enumerate(clicks):
+        for other in _until(clicks, start, first.at + tuning.echo):
+            if other.link == first.link and other.net != first.net and other.agent != first.agent:
+                echo = first if other.at - first.at <= tuning.let_through else other
+                doubts[echo.id] = tuple(dict.fromkeys((*doubts.get(echo.id, ()), _ECHO)))
+
+
 def _verdict(
     hit: Hit,
     marks: Mapping[str, str],
@@ -211,6 +251,8 @@ def _verdict(
         doubts.append(f"came {(hit.at - sent_at).total_seconds():.1f} s after the mail was handed over")
     if agent_kind(hit.agent) == "bare":
         doubts.append("named no more than Mozilla/5.0")
+    if _GONE.search(hit.agent):
+        doubts.append("came with a browser that can no longer come")
     if not doubts:
         return Judgement(Verdict.HUMAN, ("nothing speaks against a person",))
     if any(timedelta(0) <= there - hit.at <= tuning.proof for there in proofs.get(hit.lead_id, ())):

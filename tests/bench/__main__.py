@@ -17,6 +17,7 @@ from rich.table import Table
 
 from tests.bench import memory_bench, plan_bench, rescore_bench, send_bench, tick_bench
 from tests.rules import shapes
+from tests.rules.shapes_public import PUBLIC
 from tests.rules.shapes_unseen import UNSEEN
 from tests.web import bench_tracking
 
@@ -37,7 +38,7 @@ def truth() -> Sequence[Entry]:
     return [
         {"name": f"machines_{what}{of}", "ratio": round(value, 3), "n": told.hits, "target": 0.95,
          "unit": "of labelled hits", "detail": f"{told.shapes} shapes; told wrong: {', '.join(told.wrong) or 'none'}"}
-        for of, told in (("", shapes.score()), ("_unseen", shapes.score(UNSEEN)))
+        for of, told in (("", shapes.score()), ("_unseen", shapes.score(UNSEEN)), ("_public", shapes.score(PUBLIC)))
         for what, value in (("precision", told.precision), ("recall", told.recall))
     ]  # fmt: skip
 

