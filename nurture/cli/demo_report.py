@@ -139,7 +139,7 @@ def _books(running: Demo, took: float) -> None:
 
 
 def _addresses(running: Demo) -> None:
-    from nurture.web.signin import demo_link
+    from nurture.web.staff.signin import demo_link
 
     _heading("Where to look")
     out.print(Text(plain(f"  mails:     {running.mail.folder}/ (one folder per recipient, each mail an .eml file)")))

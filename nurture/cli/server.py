@@ -66,7 +66,7 @@ def web(
 def webhook_secret() -> None:
     """Print the secret that other systems sign their calls to /events with (NURTURE_WEBHOOK_SECRET, else our own)."""
     from nurture.model.tokens import Keys
-    from nurture.web.hooks import own_secret
+    from nurture.web.programs.signed import own_secret
 
     chosen = settings()
     known = chosen.webhook_secrets()

@@ -68,7 +68,7 @@ def add(
 def password(user: Name) -> None:
     """Set a password; every open session and API token of the user ends."""
     from nurture.store import sessions
-    from nurture.web.signin import hash_password
+    from nurture.web.staff.signin import hash_password
 
     parts, clock = open_parts()
     _known(parts.store, user)
@@ -84,7 +84,7 @@ def password(user: Name) -> None:
 
 def link(user: Name, json: Json = False) -> None:
     """Print a link that signs the user in, once, within twenty minutes."""
-    from nurture.web.signin import one_time_link
+    from nurture.web.staff.signin import one_time_link
 
     parts, clock = open_parts()
     _known(parts.store, user)

@@ -24,7 +24,7 @@ from nurture.model.intents import Tally
 from nurture.pipeline import next_due
 from nurture.settings import Settings
 from nurture.store import people
-from nurture.web.hooks import own_secret
+from nurture.web.programs.signed import own_secret
 
 WEEKS = 8
 MOST_RUNS = 400

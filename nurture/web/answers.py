@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from nurture.web.house import House
 from nurture.web.language import choose
@@ -77,6 +77,17 @@ def too_many(request: Request, house: House) -> HTMLResponse:
     answer = page(request, house, "slow_down.html", status=429)
     answer.headers["retry-after"] = "60"
     return answer
+
+
+def refusal(status: int, why: str, **more: Any) -> JSONResponse:
+    """A no to a program."""
+    return JSONResponse({"error": why, **more}, status_code=status)
+
+
+def unreadable(errors: Sequence[Any]) -> JSONResponse:
+    """422 to a program. What was sent is not sent back: only where it is wrong, and why."""
+    told = [{"at": ".".join(str(p) for p in e["loc"]), "what": e["msg"]} for e in errors[:20]]
+    return refusal(422, "the request cannot be read", problems=told)
 
 
 STYLE: Final = style_name()

@@ -15,29 +15,15 @@ from nurture.clock import Clock
 from nurture.errors import Unavailable
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.web import (
-    boards,
-    confirm,
-    decisions,
-    desk,
-    forms,
-    hooks,
-    incoming,
-    known,
-    metrics,
-    person,
-    public,
-    results,
-    signin,
-    site,
-    sso,
-    staff,
-)
-from nurture.web.answers import STATIC, STYLE, gone, page
-from nurture.web.front import App, Front
+from nurture.web.answers import STATIC, STYLE, gone, page, unreadable
 from nurture.web.house import House
 from nurture.web.oidc import Provider
+from nurture.web.programs import decisions, events, metrics, providers, results
+from nurture.web.public import confirm, forms, known, preferences, unsubscribe
 from nurture.web.shell import Shell
+from nurture.web.staff import boards, desk, incoming, leads, signin, sso
+from nurture.web.tracking import site
+from nurture.web.tracking.front import App, Front
 
 
 def create_app(
@@ -64,8 +50,9 @@ def create_app(
     inner.state.house = house
     _protect(inner, house)
     for module in (
-        public, person, forms, confirm, hooks, known, metrics, site, sso, signin, staff, boards, desk, incoming,
-        decisions, results,
+        unsubscribe, preferences, forms, confirm, known, site,
+        sso, signin, leads, boards, desk, incoming,  # sso first: signing in by a mailed link takes any word behind it
+        events, providers, decisions, results, metrics,
     ):
         inner.include_router(module.routes(house))
     _static(inner)
@@ -111,12 +98,8 @@ def _protect(inner: FastAPI, house: House) -> None:
         return page(request, house, "wrong.html", status=error.status_code, told=str(error.detail))
 
     @inner.exception_handler(RequestValidationError)
-    async def unreadable(request: Request, error: RequestValidationError) -> Response:
-        """What was sent is not sent back: only where it is wrong, and why."""
-        if not _wants_json(request):
-            return gone(request, house)
-        told = [{"at": ".".join(str(p) for p in e["loc"]), "what": e["msg"]} for e in error.errors()[:20]]
-        return JSONResponse({"error": "the request cannot be read", "problems": told}, status_code=422)
+    async def malformed(request: Request, error: RequestValidationError) -> Response:
+        return unreadable(error.errors()) if _wants_json(request) else gone(request, house)
 
     @inner.exception_handler(ClientDisconnect)
     async def left(request: Request, error: ClientDisconnect) -> Response:

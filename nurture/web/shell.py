@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.exceptions import HTTPException
 
 from nurture.web.answers import HEADERS
-from nurture.web.front import App, Receive, Scope, Send
+from nurture.web.tracking.front import App, Receive, Scope, Send
 
 MOST: Final = 1024 * 1024
 _TOO_BIG: Final = b"The request is too large.\n"

@@ -36,7 +36,7 @@ from nurture.parts import Parts
 from nurture.store import open_store
 from nurture.store.tables import ConsentStateRow, LinkRow, MessageRow
 from nurture.web.app import create_app
-from nurture.web.front import PIXEL
+from nurture.web.tracking.front import PIXEL
 from tests.web.conftest import COMPANY, SECRET
 
 CONNECTIONS = 32

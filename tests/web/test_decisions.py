@@ -17,7 +17,7 @@ from nurture.model.company import Queue, Sales, Seller
 from nurture.model.tokens import sign
 from nurture.store import sessions
 from nurture.store.tables import HandoffRow
-from nurture.web.hooks import own_secret
+from nurture.web.programs.signed import own_secret
 from tests.conftest import NOW
 from tests.web.conftest import World
 from tests.web.test_staff import enter, user

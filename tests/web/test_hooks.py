@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from nurture.web.hooks import own_secret
+from nurture.web.programs.signed import own_secret
 from tests.web.conftest import World, make_world
 
 ONE = "whsec_" + "b25lIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"

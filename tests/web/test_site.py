@@ -20,7 +20,7 @@ from nurture.acts import privacy
 from nurture.model.company import FormConsent, Wording
 from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Purpose
-from nurture.web.site import bare
+from nurture.web.tracking.site import bare
 from tests.attack.house import open_house
 from tests.web.browser import open_browser, program
 from tests.web.conftest import World

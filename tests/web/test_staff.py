@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from nurture.model.company import Queue, Sales, Seller
 from nurture.store import sessions
 from nurture.store.tables import AlertRow, EventRow, HandoffRow, TransitionRow
-from nurture.web import signin
+from nurture.web.staff import signin
 from tests.web.conftest import World
 
 PASSWORD = "a long enough password"

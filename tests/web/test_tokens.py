@@ -12,7 +12,7 @@ from sqlalchemy import text
 from nurture.model.tokens import Keys, TokenPurpose, purpose_number, sign
 from nurture.model.words import ConsentStatus, Purpose
 from nurture.store import confirmations
-from nurture.web import signin
+from nurture.web.staff import signin
 from tests.web.conftest import World
 from tests.web.test_staff import user
 

@@ -18,11 +18,12 @@ from nurture.model.tokens import TokenPurpose
 from nurture.model.words import MAIL_PURPOSES, Channel, EventKind, Purpose
 from nurture.store import consent, events, leads, people, rights
 from nurture.store.events import NewEvent
-from nurture.web import confirm, fields, site, wordings
 from nurture.web.answers import gone, language_of, page, too_many
+from nurture.web.asked import proof_of, read_form, read_token
 from nurture.web.house import House
 from nurture.web.limits import client_key
-from nurture.web.public import proof_of, read_form, read_token
+from nurture.web.public import confirm, fields, wordings
+from nurture.web.tracking import site
 
 TRAP = "website"
 """A field that no person sees; whoever fills it is thanked and forgotten."""

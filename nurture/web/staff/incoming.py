@@ -14,10 +14,10 @@ from nurture.errors import Conflict, NurtureError, Refused, UsageError
 from nurture.store import inbound, people
 from nurture.store.sessions import User
 from nurture.web.answers import gone
+from nurture.web.asked import read_form
 from nurture.web.house import House
-from nurture.web.public import read_form
-from nurture.web.signin import SignedIn, check_post, need
-from nurture.web.staff import MARKETING, staff_page
+from nurture.web.staff.frame import MARKETING, staff_page
+from nurture.web.staff.signin import SignedIn, check_post, need
 
 DECIDES: Final = ("marketing", "manager")
 MOST: Final = 200

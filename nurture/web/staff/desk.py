@@ -21,11 +21,11 @@ from nurture.store import board, handoffs, timers
 from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User
 from nurture.web.answers import gone, page
-from nurture.web.decisions import ACTS, SELLING, Choice, Into, decide, visible
+from nurture.web.asked import read_form, read_token
 from nurture.web.house import House
-from nurture.web.public import read_form, read_token
-from nurture.web.signin import SignedIn, check_post, need
-from nurture.web.staff import zone_of
+from nurture.web.programs.decisions import ACTS, SELLING, Choice, Into, decide, visible
+from nurture.web.staff.frame import zone_of
+from nurture.web.staff.signin import SignedIn, check_post, need
 
 TOUCHES: Final = {"call": "a call", "mail": "a mail", "meeting": "a meeting", "sales_assist": "material I sent"}
 WORDS: Final = TOUCHES | {"level": "now at", "hand_on": "passed on to"}

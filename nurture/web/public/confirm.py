@@ -16,10 +16,10 @@ from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose
 from nurture.store import confirmations, consent, outbox, rights
 from nurture.store.confirmations import Single
-from nurture.web import site
 from nurture.web.answers import gone, page
+from nurture.web.asked import proof_of, read_token
 from nurture.web.house import House
-from nurture.web.public import proof_of, read_token
+from nurture.web.tracking import site
 
 VALID: Final = timedelta(days=7)
 REMIND: Final = timedelta(days=2)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
@@ -20,9 +19,10 @@ from nurture.errors import Unavailable
 from nurture.model.hits import CLICK, OPEN
 from nurture.model.tokens import TokenPurpose, verify
 from nurture.store.hits import Arrival, take
+from nurture.web.asked import KEPT, clean
 from nurture.web.house import House
 from nurture.web.network import net_of
-from nurture.web.site import landing
+from nurture.web.tracking.site import landing
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -39,19 +39,6 @@ FEW: Final = 24
 PATIENCE: Final = 0.001
 WAITING: Final = 20_000
 """Hits that may wait at once; beyond it the answer is 503 and the reader's program asks again."""
-KEPT: Final = frozenset(
-    {
-        b"purpose",
-        b"sec-purpose",
-        b"x-purpose",
-        b"x-moz",
-        b"sec-fetch-dest",
-        b"sec-fetch-mode",
-        b"sec-gpc",
-        b"dnt",
-        b"via",
-    }
-)
 _QUIET: Final[Headers] = [
     (b"cache-control", b"no-store"),
     (b"referrer-policy", b"no-referrer"),
@@ -64,7 +51,6 @@ _PIXEL_HEADERS: Final[Headers] = [
     *_QUIET,
 ]
 _NOT_FOUND: Final = b"Not found\n"
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Front:
@@ -186,12 +172,6 @@ class Front:
                 return take(conn, [arrival], hold=HOLD, keep=False)[0]
 
         return await asyncio.to_thread(look)
-
-
-def clean(value: bytes, most: int) -> str:
-    """A header's text without control characters, cut to `most`."""
-    text = value.decode("utf-8", "replace")[:most]
-    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
 @lru_cache(maxsize=4096)

@@ -14,8 +14,8 @@ from nurture.acts import privacy
 from nurture.model.tokens import TokenPurpose, sign
 from nurture.store import confirmations, outbox, personal, rights
 from nurture.web.answers import gone, language_of, page, too_many
+from nurture.web.asked import allowed, read_token
 from nurture.web.house import House
-from nurture.web.public import allowed, read_token
 
 VALID: Final = timedelta(hours=1)
 REST: Final = timedelta(minutes=10)

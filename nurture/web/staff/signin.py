@@ -18,9 +18,9 @@ from nurture.parts import Parts
 from nurture.store import attempts, confirmations, outbox, sessions
 from nurture.store.sessions import User
 from nurture.web.answers import gone, page, too_many
+from nurture.web.asked import read_form, read_token
 from nurture.web.house import House
 from nurture.web.limits import client_key
-from nurture.web.public import read_form, read_token
 
 COOKIE: Final = "nurture_session"
 MAGIC: Final = TokenPurpose.MAGIC

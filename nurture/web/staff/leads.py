@@ -1,26 +1,23 @@
-"""Plain pages for marketing and sales: the funnel, campaigns step by step, the hand-off queue, one lead's story."""
+"""Plain pages for marketing and sales: the funnel, the hand-off queue, finding leads, one lead's story."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from nurture.decide.consent import may_score
 from nurture.insight.rates import rates
 from nurture.insight.story import tell
-from nurture.stages import opening
 from nurture.store import board, consent, handoffs, people_list
 from nurture.store.overview import overview
-from nurture.store.sessions import User
-from nurture.web.answers import gone, page
+from nurture.web.answers import gone
 from nurture.web.house import House
-from nurture.web.signin import SignedIn, need
+from nurture.web.staff.frame import MARKETING, may_see, queues_of, staff_page, zone_of
+from nurture.web.staff.signin import SignedIn, need
 
-MARKETING = ("marketing", "manager", "privacy")
 LINES = 60
 KINDS: Mapping[str, tuple[str, frozenset[str]]] = {
     "all": ("Everything", frozenset()),
@@ -94,31 +91,3 @@ def _people(router: APIRouter, house: House) -> None:
             entries=entries[nth * LINES : (nth + 1) * LINES], n=nth, more=len(entries) > (nth + 1) * LINES, kind=kind,
             kinds=[(name, label) for name, (label, _) in KINDS.items()],
         )
-
-
-def zone_of(house: House, user: User) -> ZoneInfo:
-    """The zone a seller's times are shown in: their own, else that of the agreement's calendar."""
-    return ZoneInfo(opening.zone_of(house.parts, user.id))
-
-
-def queues_of(house: House, user: User) -> Collection[str] | None:
-    """The queues whose hand-offs a user may see; None: all."""
-    if user.may("manager", "marketing"):
-        return None
-    queues = house.parts.library.sales.queues.values()
-    return frozenset(q.id for q in queues if user.id in q.members or user.id == q.manager)
-
-
-def may_see(house: House, user: User, lead_id: int) -> None:
-    """Marketing sees every lead, a seller those that came to them. The answer to both kinds of no is the same."""
-    if user.may(*MARKETING):
-        return
-    need(user, "sales")
-    queues = queues_of(house, user)
-    with house.parts.store.read() as conn:
-        if queues is not None and not board.with_handoff_in(conn, lead_id, queues=queues, owner=user.id):
-            raise HTTPException(404, "not found")
-
-
-def staff_page(request: Request, house: House, name: str, user: User, *, here: str, **values: Any) -> Response:
-    return page(request, house, name, user=user, here=here, csrf=request.state.csrf, known=None, **values)

@@ -2,49 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
 
 from nurture.decide import choices
 from nurture.decide.truth import HOLD
 from nurture.model.hits import HONEYPOT
-from nurture.model.tokens import TokenPurpose, numbered_purpose, sign, verify
+from nurture.model.tokens import TokenPurpose, numbered_purpose, sign
 from nurture.model.words import EventKind, Purpose
 from nurture.store import consent, events, rights
 from nurture.store.events import NewEvent
 from nurture.store.hits import Arrival, take
 from nurture.web.answers import gone, page
-from nurture.web.front import KEPT, clean
+from nurture.web.asked import KEPT, clean, proof_of, read_form, read_token
 from nurture.web.house import House
-from nurture.web.limits import client_key
 from nurture.web.network import net_of
-
-BODY_MOST = 64 * 1024
-
-
-def read_token(house: House, purpose: TokenPurpose, token: str, ids: int) -> tuple[int, ...] | None:
-    found = verify(house.parts.keys, purpose, token)
-    return found if found is not None and len(found) == ids else None
-
-
-def proof_of(request: Request, house: House, source: str, **more: Any) -> dict[str, Any]:
-    """What was seen when a person chose something. The address of the network is truncated by the retention job."""
-    return {
-        "source": source,
-        "ip": request.client.host if request.client else "",
-        "form_url": request.url.path.split("/")[1],
-        "agent": clean(request.headers.get("user-agent", "").encode(), 300),
-        **more,
-    }
-
-
-def allowed(request: Request, house: House) -> bool:
-    key = client_key(request.client.host if request.client else None)
-    return key is None or house.limits.post.take(key, house.now())
 
 
 def routes(house: House) -> APIRouter:
@@ -146,10 +119,3 @@ def _stop(
 
 def preferences_path(house: House, lead_id: int, message_id: int) -> str:
     return f"/p/{sign(house.parts.keys, TokenPurpose.PREFERENCES, lead_id, message_id)}"
-
-
-async def read_form(request: Request) -> FormData:
-    """The fields of a form, within the size and count a person's form has; more than that is cut off as empty."""
-    if int(request.headers.get("content-length") or 0) > BODY_MOST:
-        return FormData()
-    return await request.form(max_files=0, max_fields=100, max_part_size=BODY_MOST)

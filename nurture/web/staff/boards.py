@@ -13,8 +13,8 @@ from nurture.model.campaign import Campaign
 from nurture.store import board
 from nurture.web.answers import gone
 from nurture.web.house import House
-from nurture.web.signin import SignedIn, need
-from nurture.web.staff import MARKETING, staff_page
+from nurture.web.staff.frame import MARKETING, staff_page
+from nurture.web.staff.signin import SignedIn, need
 
 READERS: Final = (*MARKETING, "sales")
 KINDS: Final = {

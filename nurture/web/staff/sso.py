@@ -13,9 +13,9 @@ from fastapi.responses import RedirectResponse, Response
 from nurture.errors import Refused
 from nurture.store import confirmations, sessions
 from nurture.web.answers import gone, page, too_many
+from nurture.web.asked import allowed
 from nurture.web.house import House
-from nurture.web.public import allowed
-from nurture.web.signin import local_path, welcome
+from nurture.web.staff.signin import local_path, welcome
 
 log = logging.getLogger(__name__)
 

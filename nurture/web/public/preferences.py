@@ -19,11 +19,11 @@ from nurture.model.tokens import TokenPurpose
 from nurture.model.words import MAIL_PURPOSES, Channel, EventKind, Purpose
 from nurture.store import consent, events, rights
 from nurture.store.events import NewEvent
-from nurture.web import wordings
 from nurture.web.answers import gone, language_of, page, too_many
+from nurture.web.asked import allowed, proof_of, read_form, read_token
 from nurture.web.house import House
 from nurture.web.language import NAMES
-from nurture.web.public import allowed, proof_of, read_form, read_token
+from nurture.web.public import wordings
 
 PER_MONTH: Final = {"": None, "4": 4, "2": 2, "1": 1}
 PAUSES: Final = {"30": 30, "90": 90, "180": 180}

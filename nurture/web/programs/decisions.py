@@ -20,8 +20,8 @@ from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User
 from nurture.web.house import House
 from nurture.web.limits import client_key
-from nurture.web.signin import need
-from nurture.web.staff import queues_of
+from nurture.web.staff.frame import queues_of
+from nurture.web.staff.signin import need
 
 SELLING = ("sales", "manager")
 

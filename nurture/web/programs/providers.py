@@ -15,8 +15,9 @@ from nurture.acts.inbound.notices import tell
 from nurture.errors import Unavailable
 from nurture.mail.inbound.providers import PROVIDERS, BadCall
 from nurture.mail.inbound.providers.call import LARGEST
+from nurture.web.answers import refusal
 from nurture.web.house import House
-from nurture.web.limits import client_key
+from nurture.web.programs.signed import too_often
 
 FETCH_TIMEOUT: Final = 10.0
 CERTIFICATE_MOST: Final = 64 * 1024
@@ -30,13 +31,12 @@ def routes(house: House) -> APIRouter:
         """A provider's signed call. Unknown and unconfigured providers do not exist here."""
         secret = _secrets(house).get(provider)
         if provider not in PROVIDERS or not secret:
-            return _no(404, "there is no such provider here")
-        key = client_key(request.client.host if request.client else None)
-        if key is not None and not house.limits.call.take(f"inbound {key}", house.now()):
-            return _no(429, "too many calls")
+            return refusal(404, "there is no such provider here")
+        if too_often(request, house, of="inbound "):
+            return refusal(429, "too many calls")
         body = await _body(request)
         if body is None:
-            return _no(413, "the call is too large")
+            return refusal(413, "the call is too large")
         return await run_in_threadpool(_take, house, provider, body, dict(request.headers), secret)
 
     return router
@@ -57,10 +57,6 @@ def _secrets(house: House) -> Mapping[str, str]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _no(status: int, why: str) -> JSONResponse:
-    return JSONResponse({"error": why}, status_code=status)
-
-
 def _take(house: House, provider: str, body: bytes, headers: Mapping[str, str], secret: str) -> Response:
     now = house.now()
     try:
@@ -73,10 +69,10 @@ def _take(house: House, provider: str, body: bytes, headers: Mapping[str, str], 
             return JSONResponse({"confirmed": True})
         done = tell(house.parts, provider, call.id, call.notices, now=now)
     except BadCall as bad:
-        return _no(bad.code, bad.message)
+        return refusal(bad.code, bad.message)
     except Unavailable:
         # The provider keeps what we did not take, and comes again.
-        return _no(503, "try again in a moment")
+        return refusal(503, "try again in a moment")
     return JSONResponse({"taken": dict(done)})
 
 

@@ -6,23 +6,20 @@ be applied does not stop the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date as Day
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
 
 from nurture.acts import results
 from nurture.store import Connection, board, calls
-from nurture.web.decisions import SELLING, Caller
-from nurture.web.hooks import MOST, secrets_of, verified
 from nurture.web.house import House
-from nurture.web.limits import client_key
-from nurture.web.signin import need
-from nurture.web.staff import queues_of
+from nurture.web.programs.decisions import SELLING, Caller
+from nurture.web.programs.signed import MOST, signed
+from nurture.web.staff.frame import queues_of
+from nurture.web.staff.signin import need
 
 SOURCE: Final = "results"
 
@@ -60,11 +57,7 @@ def routes(house: House) -> APIRouter:
     @router.post("/results")
     async def take(request: Request) -> Response:
         """Won, lost and churned from the company's own CRM. Signed with one of the webhook secrets."""
-        key = client_key(request.client.host if request.client else None)
-        if key is not None and not house.limits.call.take(key, house.now()):
-            return JSONResponse({"error": "too many calls"}, status_code=429)
-        body = await request.body()
-        return await run_in_threadpool(_take, house, body, dict(request.headers))
+        return await signed(request, house, Batch, _take)
 
     @router.post("/api/results")
     def report(batch: Batch, user: Caller) -> JSONResponse:
@@ -81,22 +74,15 @@ def routes(house: House) -> APIRouter:
     return router
 
 
-def _take(house: House, body: bytes, headers: Mapping[str, str]) -> Response:
+def _take(house: House, batch: Batch, call_id: str) -> Response:
     now = house.now()
-    if not verified(secrets_of(house), body, headers, now=now):
-        return JSONResponse({"error": "the signature does not fit"}, status_code=401)
-    try:
-        batch = Batch.model_validate_json(body)
-    except ValidationError as wrong:
-        told = [{"at": ".".join(str(p) for p in e["loc"]), "what": e["msg"]} for e in wrong.errors()[:20]]
-        return JSONResponse({"error": "the results cannot be read", "problems": told}, status_code=422)
     with house.parts.store.read() as conn:
-        if calls.seen(conn, SOURCE, headers["webhook-id"]):
+        if calls.seen(conn, SOURCE, call_id):
             return JSONResponse({"repeated": True, "results": []})
     outcomes = results.record(house.parts, [one.told() for one in batch.results], now=now)
     # Noted after the work and not before: a crash in between leads to a repeat, which changes nothing, not to a loss.
     with house.parts.store.begin() as conn:
-        calls.first_time(conn, SOURCE, headers["webhook-id"], now=now)
+        calls.first_time(conn, SOURCE, call_id, now=now)
     return _answer(outcomes)
 
 
