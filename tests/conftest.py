@@ -36,7 +36,7 @@ FEW = 20
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """A Monday morning."""
 
-LONG_FIRST = ("stories", "flows", "faults", "inbound", "web", "rehearse", "mail", "intake", "store", "cli")
+LONG_FIRST = ("stories", "flows", "faults", "inbound", "web", "rehearse", "mail", "intake", "applying", "sales", "store", "cli")
 """Folders whose files take long come first: otherwise one worker still runs them when the others have nothing left."""
 
 ROOT = Path(__file__).parent.parent

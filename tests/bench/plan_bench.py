@@ -21,8 +21,8 @@ from sqlalchemy import insert, text
 from nurture.acts import apply as applying
 from nurture.store import Store, open_store
 from nurture.store.tables import EnrollmentRow, LeadRow
+from tests.applying.world import START, S, World, campaign_file, draft
 from tests.postgres import NoPostgres, cluster, make_database
-from tests.store.applying import START, S, World, campaign_file, draft
 
 BEFORE = [S("s0", 0), S("s1", 7), S("s2", 5), S("s3", 7), S("s4", 14), S("s5", 7, "score")]
 AFTER = [

@@ -23,7 +23,7 @@ from nurture.stages.rescore import rescore
 from nurture.store import Store, open_store
 from nurture.store.tables import EventRow, LeadRow
 from tests.postgres import NoPostgres, cluster, make_database
-from tests.store.qualify import library
+from tests.sales.world import library
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 KINDS = ("page_view", "page_view", "page_view", "download", "email_click", "email_open", "webinar_attended")

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select
 from nurture.cli import main
 from nurture.store import open_store
 from nurture.store.tables import AlertRow, ConsentStateRow, EnrollmentRow, LeadListRow, LeadRow
-from tests.store.applying import BASE, GOOD, START, S, campaign_file
+from tests.applying.world import BASE, GOOD, START, S, campaign_file
 
 DRIP = [S("s0", 0), S("s1", 7), S("s2", 7), S("s3", 7, "score")]
 Run = Callable[..., tuple[int, str]]

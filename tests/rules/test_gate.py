@@ -15,7 +15,7 @@ from nurture.model.agreement import Agreement, RequiredEvents
 from nurture.model.facts import ConsentState, Event, Lead, Snapshot, Value
 from nurture.model.scoring import Criterion, ValueRule
 from nurture.model.words import Channel, ConsentStatus, Depth, Purpose, Stage
-from tests.store.qualify import AGREEMENT, GOOD, MODEL
+from tests.sales.world import AGREEMENT, GOOD, MODEL
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 WEBINAR = Event(8, "webinar_attended", NOW - timedelta(hours=18), content="phones", minutes=60)

@@ -12,7 +12,7 @@ from nurture.decide import agreement as rules
 from nurture.errors import UsageError
 from nurture.model.agreement import Signature
 from nurture.model.scoring import Scoring
-from tests.store.qualify import AGREEMENT, MODEL
+from tests.sales.world import AGREEMENT, MODEL
 
 DAY = date(2026, 11, 22)
 

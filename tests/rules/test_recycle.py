@@ -15,7 +15,7 @@ from nurture.model.agreement import RecycleReason
 from nurture.model.company import TrackRule
 from nurture.model.facts import ConsentState, Event, Lead, Sent, Snapshot, Value
 from nurture.model.words import Channel, ConsentStatus, Purpose, Stage
-from tests.store.qualify import AGREEMENT, TRACKS
+from tests.sales.world import AGREEMENT, TRACKS
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 YES = ConsentState(ConsentStatus.GRANTED)

@@ -10,7 +10,7 @@ import pytest
 from nurture.decide import sla
 from nurture.decide.calendar import add_business_minutes
 from nurture.model.agreement import Agreement, Calendar, Sla
-from tests.store.qualify import AGREEMENT
+from tests.sales.world import AGREEMENT
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 CALENDAR = Calendar(zone="Europe/Warsaw", holidays=frozenset({date(2026, 11, 11), date(2026, 12, 25)}))

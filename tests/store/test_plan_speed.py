@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import process_time
 
 from nurture.store import Store
+from tests.applying.world import World, campaign_file, draft
 from tests.bench.plan_bench import AFTER, BEFORE, fill
-from tests.store.applying import World, campaign_file, draft
 
 
 def test_ten_thousand_people_are_planned_in_a_second(store: Store) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from nurture.mail.reason import reason
 from nurture.model.consent import Basis
 from nurture.store import Store
-from tests.store.applying import START, S, World, campaign_file, draft
+from tests.applying.world import START, S, World, campaign_file, draft
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from nurture.model.words import Purpose
 from nurture.store import Store
-from tests.store.applying import S, World, campaign_file, draft
+from tests.applying.world import S, World, campaign_file, draft
 
 OPENS, CLICKS = Purpose.OPEN_TRACKING, Purpose.CLICK_TRACKING
 AGREED: dict[int, tuple[Purpose, ...]] = {1: (), 2: (OPENS,), 3: (CLICKS,), 4: (OPENS, CLICKS)}

@@ -13,7 +13,7 @@ from nurture.acts import privacy
 from nurture.insight.reports import KINDS as REPORTS
 from nurture.model.words import Purpose
 from nurture.store import people_list
-from tests.store.applying import S, campaign_file, draft
+from tests.applying.world import S, campaign_file, draft
 from tests.web.conftest import World, make_world
 from tests.web.test_staff import enter, user
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert, text
 
 from nurture.store import inbound, sessions
 from nurture.store.tables import HandoffRow
-from tests.store.applying import S, campaign_file, draft
+from tests.applying.world import S, campaign_file, draft
 from tests.web.conftest import World
 from tests.web.test_decisions import AGREEMENT, SALES
 from tests.web.test_security import routes_of

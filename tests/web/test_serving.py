@@ -21,9 +21,9 @@ from nurture.settings import Settings
 from nurture.store import Store, attempts, open_store, sessions
 from nurture.web.app import app_of, create_app
 from nurture.web.follow import Follower
+from tests.applying.world import S, campaign_file, draft
+from tests.applying.world import World as Applied
 from tests.conftest import NOW
-from tests.store.applying import S, campaign_file, draft
-from tests.store.applying import World as Applied
 from tests.web.conftest import World
 
 ONE = "whsec_" + "b25lIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"

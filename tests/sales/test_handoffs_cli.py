@@ -14,8 +14,8 @@ from nurture.cli import build
 from nurture.cli.common import open_parts
 from nurture.errors import NurtureError
 from nurture.stages import hand_off, score
-from tests.store import qualify
-from tests.store.qualify import GOOD, SEED, WEBINAR, add_lead, happened
+from tests.sales import world as qualify
+from tests.sales.world import GOOD, SEED, WEBINAR, add_lead, happened
 
 ROOT = Path(__file__).parents[2]
 NOW = "2026-11-23T09:00:00Z"

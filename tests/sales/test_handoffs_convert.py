@@ -20,7 +20,7 @@ from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose, 
 from nurture.store import Store, accounts, consent, handoffs, ledger, lifecycle, open_store, snapshots, timers
 from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow, MessageRow
-from tests.store.qualify import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.sales.world import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

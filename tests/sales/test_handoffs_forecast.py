@@ -13,7 +13,7 @@ from nurture.model.scoring import Scoring
 from nurture.model.words import Purpose
 from nurture.store import Store
 from nurture.store.tables import metadata
-from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
+from tests.sales.world import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -17,7 +17,7 @@ from nurture.model.words import Purpose, Stage
 from nurture.stages import hand_off
 from nurture.store import Store, accounts, enrollments, handoffs, lifecycle, reports, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow, OutboxRow
-from tests.store.qualify import AGREEMENT, SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick
+from tests.sales.world import AGREEMENT, SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from nurture.model.words import EventKind, Purpose
 from nurture.store import Store, events
 from nurture.store.tables import DrawRow, EnrollmentRow, MessageRow
 from nurture.store.tables import TestWinnerRow as WinnerRow
-from tests.store.applying import S, World, campaign_file, draft
+from tests.applying.world import S, World, campaign_file, draft
 
 message = MessageRow.__table__
 draws = DrawRow.__table__

@@ -16,7 +16,7 @@ from nurture.model.lifecycle import PREVIOUS, TABLE
 from nurture.model.words import WITH_SALES, ActorKind, Purpose, Stage
 from nurture.store import Store, lifecycle, open_store
 from nurture.store.tables import ConsentStateRow, HandoffRow, LeadRow, SlaTimerRow, TransitionRow
-from tests.store.qualify import SALES, SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.sales.world import SALES, SEED, WEBINAR, add_lead, happened, parts, tick
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SELLERS = ("jana", "piotr", "ola")

@@ -21,8 +21,8 @@ from nurture.rehearse.ahead import ahead
 from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.world import World as Rehearsal
 from nurture.store import Store, rehearsals, stories
-from tests.store.applying import BASE, START, S, World, campaign_file, draft
-from tests.store.test_apply_properties import SLOW, files
+from tests.applying.test_apply_properties import SLOW, files
+from tests.applying.world import BASE, START, S, World, campaign_file, draft
 
 END = START + timedelta(days=60)
 DEEDS = {

@@ -25,7 +25,7 @@ from nurture.sales import assign, delivery, packet, webhook
 from nurture.sales.crm import CrmAdapter, MemoryCrm
 from nurture.store import Store, handoffs
 from nurture.store.tables import OutboxRow
-from tests.store.qualify import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.sales.world import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 SECRET = "whsec_" + "c2VjcmV0c2VjcmV0c2VjcmV0"

@@ -15,7 +15,7 @@ from nurture.errors import Conflict, NurtureError
 from nurture.stages import hand_off, recycle, score
 from nurture.store import Store, handoffs, lifecycle, open_store, timers
 from nurture.store.tables import HandoffRow, OutboxRow, SalesDecisionRow, TakenRow, TransitionRow
-from tests.store.qualify import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.sales.world import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from nurture.model.words import ConsentAction, Purpose
 from nurture.stages import rescore
 from nurture.store import Store, consent
 from nurture.store.tables import HandoffRow, LeadRow
-from tests.store.qualify import SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.sales.world import SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 LEAD = LeadRow.__table__

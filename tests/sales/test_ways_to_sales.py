@@ -16,7 +16,7 @@ from nurture.model.scoring import Decay, Rule, Scoring
 from nurture.model.words import Purpose, Stage
 from nurture.store import Store, handoffs, open_store
 from nurture.store.tables import EventRow, GateEvaluationRow, LeadRow
-from tests.store.qualify import AGREEMENT, GOOD, MODEL, SEED, WEBINAR, add_lead, happened, parts, tick
+from tests.sales.world import AGREEMENT, GOOD, MODEL, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

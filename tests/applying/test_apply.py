@@ -16,7 +16,7 @@ from nurture.model.words import EventKind, Purpose
 from nurture.store import Store, campaigns, events
 from nurture.store.events import NewEvent
 from nurture.store.tables import EnrollmentRow, StepDoneRow
-from tests.store.applying import S, World, campaign_file, draft, template_file
+from tests.applying.world import S, World, campaign_file, draft, template_file
 
 DRIP = [S("s0", 0), S("s1", 7), S("s2", 7), S("s3", 7, "score")]
 

@@ -17,7 +17,7 @@ from nurture.stages import rescore, score
 from nurture.store import Store, handoffs, scores
 from nurture.store.rescoring import WRITTEN
 from nurture.store.tables import HandoffRow, LeadRow
-from tests.store.qualify import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
+from tests.sales.world import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 FACTS = (

@@ -1,6 +1,6 @@
 """P1 to P7, P9 and P10 of the campaign language, on real databases.
 
-P8 (a simulation tells what production does) is in `tests/store/test_simulated.py`.
+P8 (a simulation tells what production does) is in `tests/applying/test_simulated.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nurture.errors import NurtureError
 from nurture.model.words import Purpose
 from nurture.store import Store
 from nurture.store.tables import ConsentStateRow
-from tests.store.applying import POOL, S, World, campaign_file, draft, template_file
+from tests.applying.world import POOL, S, World, campaign_file, draft, template_file
 
 consent = ConsentStateRow.__table__
 MANY = 10 if os.environ.get("NURTURE_TEST_ALL") else 1
