@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product
@@ -14,7 +14,19 @@ from nurture.model.consent import ConsentEntry, aged
 from nurture.model.tokens import address_hash
 from nurture.model.words import ActorKind, Channel, ConsentAction, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, calls, consent, erasure, inbound, ledger, lifecycle, people, rights, visitors
+from nurture.store import (
+    Connection,
+    calls,
+    consent,
+    erasure,
+    inbound,
+    ledger,
+    lifecycle,
+    people,
+    rights,
+    same_person,
+    visitors,
+)
 from nurture.store.lifecycle import Actor
 
 KEEP_QUIET: Final = timedelta(days=730)
@@ -25,11 +37,14 @@ BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """`told_to` names whom the data had been handed to; they have to be told."""
+    """`told_to` names whom the data had been handed to; they have to be told. `records` are all that stood for the
+    person, `addresses` what they were written to at (for copies that are no rows; keep it nowhere)."""
 
     lead_id: int
     repeated: bool
     told_to: tuple[str, ...] = ()
+    records: tuple[int, ...] = ()
+    addresses: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -44,20 +59,27 @@ class Retained:
 
 
 def erase(parts: Parts, lead_id: int, *, by: str, now: datetime, reason: str = "asked for it") -> Erased:
-    """Forget a person for good. Only a keyed hash of the address stays, in suppression, so that an import of the same
-    address does not bring them back into the mails (C16). The ledger's chain still verifies."""
+    """Forget a person for good, with every record that stands for them. Only a keyed hash of each address stays, in
+    suppression, so that an import of the same address does not bring them back into the mails (C16). The ledger's
+    chain still verifies."""
     with parts.store.begin() as conn:
         erasure.prepare(conn)
         person = rights.person(conn, lead_id)
         if person is None:
             return Erased(lead_id, repeated=True)
-        told = erasure.told_to(conn, person.id)
-        _erase_in(conn, parts, person, by=by, now=now, reason=reason)
-    return Erased(person.id, repeated=False, told_to=tuple(told))
+        records = same_person.records(conn, person.id)
+        told = {name for record in records for name in erasure.told_to(conn, record)}
+        addresses = rights.addresses(conn, records)
+        _erase_in(conn, parts, records, by=by, now=now, reason=reason)
+    return Erased(person.id, repeated=False, told_to=tuple(sorted(told)), records=tuple(records),
+                  addresses=tuple(addresses))
 
 
-def _erase_in(conn: Connection, parts: Parts, person: rights.Person, *, by: str, now: datetime, reason: str) -> None:
-    records = [person.id, *rights.merged_into(conn, person.id)]
+def _erase_in(
+    conn: Connection, parts: Parts, records: Sequence[int], *, by: str, now: datetime, reason: str
+) -> None:
+    """Raises nothing for a record that was merged away: where it went stands in the list too."""
+    same_person.hold(conn, records)
     consent.append(
         conn,
         [
@@ -68,15 +90,16 @@ def _erase_in(conn: Connection, parts: Parts, person: rights.Person, *, by: str,
         keys=parts.keys,
         wake=False,
     )
-    lifecycle.apply(
-        conn,
-        person.id,
-        "erasure_request",
-        actor=Actor(ActorKind.PERSON),
-        key=f"erase:{person.id}",
-        now=now,
-        reason="erasure_request",
-    )
+    for record in rights.standing(conn, records):
+        lifecycle.apply(
+            conn,
+            record,
+            "erasure_request",
+            actor=Actor(ActorKind.PERSON),
+            key=f"erase:{record}",
+            now=now,
+            reason="erasure_request",
+        )
     for address in rights.addresses(conn, records):
         erasure.suppress(conn, address_hash(parts.keys, address), reason="erased", source=by, now=now)
     erasure.forget(conn, records, now=now)
@@ -127,9 +150,9 @@ def retain(
             erasure.prepare(conn)
             stale = erasure.stale(conn, before=now - quiet, limit=BATCH)
             for lead_id in stale:
-                person = rights.person(conn, lead_id)
-                if person is not None:
-                    _erase_in(conn, parts, person, by="system", now=now, reason="retention")
+                records = same_person.records(conn, lead_id)
+                if records:
+                    _erase_in(conn, parts, records, by="system", now=now, reason="retention")
         found.leads += stale
         if not stale:
             break

@@ -106,13 +106,17 @@ def erase(
     if not yes and not typer.confirm(f"Erase lead {lead_id} for good?"):
         raise typer.Exit(FINE)
     done = privacy.erase(parts, lead_id, by=by, now=clock.now())
-    mails = _forget_mails(who)
+    mails = sum(_forget_mails(address) for address in dict.fromkeys((who, *done.addresses)))
     if compact:
         privacy.compact(parts)
     if json:
-        emit_json({"lead": done.lead_id, "repeated": done.repeated, "told_to": done.told_to, "mails": mails})
+        emit_json({"lead": done.lead_id, "repeated": done.repeated, "records": done.records,
+                   "told_to": done.told_to, "mails": mails})
         return
     out.print(f"lead {done.lead_id} was erased before" if done.repeated else f"lead {done.lead_id} is erased")
+    for record in done.records:
+        if record != done.lead_id:
+            out.print(f"  with lead {record}, who is the same person")
     for name in done.told_to:
         out.print(f"  had been handed to {plain(name)}: they have to be told")
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import permutations
 from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
+from nurture.store import rights
+from nurture.store.same_person import records
 from nurture.store.tables import (
     AccountDomainRow,
     AccountRow,
@@ -146,11 +149,13 @@ def change_contact(conn: Connection, contact_id: int, **values: Any) -> None:
 
 
 def same_person(conn: Connection, one: int, other: int, *, by: str, now: datetime) -> None:
-    """Note that two leads are one person: what one has read, the other is not sent again."""
-    known = set(conn.execute(select(_same.c.other_id).where(_same.c.lead_id == one)).scalars())
-    rows = [{"lead_id": a, "other_id": b, "at": now, "said_by": by} for a, b in ((one, other), (other, one))]
-    if other not in known:
-        conn.execute(_same.insert(), rows)
+    """Note that two leads are one person: what one has read, the other is not sent again. Whoever was the same person
+    as one of them is so to the other from now on, so that nobody has to walk from record to record."""
+    together = rights.standing(conn, [*records(conn, one), *records(conn, other)])
+    known = set(conn.execute(select(_same.c.lead_id, _same.c.other_id).where(_same.c.lead_id.in_(together))).tuples())
+    new = sorted(set(permutations(together, 2)) - known)
+    if new:
+        conn.execute(_same.insert(), [{"lead_id": a, "other_id": b, "at": now, "said_by": by} for a, b in new])
 
 
 def deal(conn: Connection, deal_id: int) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, String, case, cast, delete, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store import inbound, outbox
@@ -55,6 +55,7 @@ _suppression = _table(SuppressionRow)
 _hit = _table(HitRow)
 _proof = _table(ConsentProofRow)
 _entry = _table(ConsentEntryRow)
+_same = _table(SamePersonRow)
 
 GONE: Final = tuple(
     map(
@@ -148,6 +149,7 @@ def forget(conn: Connection, lead_ids: Sequence[int], *, now: datetime) -> None:
         .where(_message.c.lead_id.in_(lead_ids), stopped)
         .values(state="refused", reason="erased", ended_at=now, owner=None, lease_until=None)
     )
+    conn.execute(delete(_same).where(_same.c.other_id.in_(lead_ids)))
     outbox.forget_lead(conn, lead_ids)
     forget_proofs(conn, lead_ids)
     inbound.forget_address(conn, addresses)
@@ -217,28 +219,38 @@ def told_to(conn: Connection, lead_id: int) -> list[str]:
 
 
 def stale(conn: Connection, *, before: datetime, limit: int) -> list[int]:
-    """Leads without any sign of interest and without a ground to write to them since `before` (C19)."""
+    """Leads without any sign of interest and without a ground to write to them since `before` (C19).
+
+    Whoever is known by a second record counts as silent when that one is silent too.
+    """
+    other = _lead.alias("other")
+    alive = select(_same.c.id).join(other, other.c.id == _same.c.other_id)
+    alive = alive.where(_same.c.lead_id == _lead.c.id, other.c.erased_at.is_(None), ~_silent(other, before))
+    query = select(_lead.c.id).where(
+        _lead.c.erased_at.is_(None), _lead.c.merged_into.is_(None), _silent(_lead, before), ~alive.exists()
+    )
+    return list(conn.execute(query.order_by(_lead.c.id).limit(limit)).scalars())
+
+
+def _silent(lead: Any, before: datetime) -> ColumnElement[bool]:
     state = _table(ConsentStateRow)
     has_ground = (
         select(state.c.lead_id)
         .where(
-            state.c.lead_id == _lead.c.id,
+            state.c.lead_id == lead.c.id,
             state.c.status == "granted",
             state.c.purpose.in_(("newsletter", "nurture_email", "commercial_offers")),
             or_(state.c.until.is_(None), state.c.until > before),
         )
         .exists()
     )
-    quiet = or_(_lead.c.engaged_at.is_(None), _lead.c.engaged_at < before)
-    query = select(_lead.c.id).where(
-        _lead.c.erased_at.is_(None),
-        _lead.c.merged_into.is_(None),
-        _lead.c.created_at < before,
+    quiet = or_(lead.c.engaged_at.is_(None), lead.c.engaged_at < before)
+    return and_(
+        lead.c.created_at < before,
         quiet,
         ~has_ground,
-        _lead.c.stage.not_in(("mql", "sal", "sql", "converted", "customer")),
+        lead.c.stage.not_in(("mql", "sal", "sql", "converted", "customer")),
     )
-    return list(conn.execute(query.order_by(_lead.c.id).limit(limit)).scalars())
 
 
 def old_networks(conn: Connection, *, before: datetime) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, or_, select
 
+from nurture.store import same_person
 from nurture.store.tables import (
     ActivityRow,
     BantRow,
@@ -95,14 +96,17 @@ DANGEROUS: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d"
 """What a spreadsheet takes for the beginning of a formula, full-width forms included."""
 
 
-def collect(conn: Connection, lead_id: int) -> dict[str, list[dict[str, Any]]]:
+def collect(conn: Connection, lead_id: int, *, joined: bool = True) -> dict[str, list[dict[str, Any]]]:
     """Section -> rows, `person` first, with those of records that were merged into this one.
 
-    Moments are ISO text; documents stay documents.
+    `joined` adds the records that sales found to be the same person. Moments are ISO text; documents stay documents.
     """
     lead = core(LeadRow)
     own = or_(lead.c.id == lead_id, lead.c.merged_into == lead_id)
-    people = conn.execute(select(lead).where(own).order_by(lead.c.merged_into.is_not(None), lead.c.id)).mappings().all()
+    if joined:
+        own = lead.c.id.in_({lead_id, *same_person.records(conn, lead_id)})
+    order = (lead.c.id != lead_id, lead.c.merged_into.is_not(None), lead.c.id)
+    people = conn.execute(select(lead).where(own).order_by(*order)).mappings().all()
     ids = [row["id"] for row in people]
     found: dict[str, list[dict[str, Any]]] = {"person": [_shown(row) for row in people]}
     for name, model in SECTIONS.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from nurture.store import wakeups
+from nurture.store import same_person, wakeups
 from nurture.store.tables import LeadRow
 from nurture.store.tables.columns import core
 
@@ -63,9 +63,16 @@ def person(conn: Connection, lead_id: int) -> Person | None:
     return None
 
 
-def merged_into(conn: Connection, lead_id: int) -> list[int]:
-    """Records that were merged into this one and still stand for the same person."""
-    return list(conn.execute(select(_lead.c.id).where(_lead.c.merged_into == lead_id)).scalars())
+def joined(conn: Connection, known: Person) -> list[Person]:
+    """The same person under other addresses."""
+    ids = [i for i in standing(conn, same_person.records(conn, known.id)) if i != known.id]
+    return [other for i in ids if (other := person(conn, i)) is not None]
+
+
+def standing(conn: Connection, lead_ids: Collection[int]) -> list[int]:
+    """Those of these records that were not merged into another."""
+    query = select(_lead.c.id).where(_lead.c.id.in_(list(lead_ids)), _lead.c.merged_into.is_(None))
+    return list(conn.execute(query.order_by(_lead.c.id)).scalars())
 
 
 def addresses(conn: Connection, lead_ids: Collection[int]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select, union_all
+from sqlalchemy import Connection, select, union, union_all
 
 from nurture.store.tables import LeadRow, SamePersonRow
 from nurture.store.tables.columns import core
@@ -30,6 +30,25 @@ def others(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[int]]:
         new = sorted({other for reached in links.values() for other in reached} - links.keys())
     found = {lead: _reached(lead, links) for lead in asked}
     return {lead: reached for lead, reached in found.items() if reached}
+
+
+def records(conn: Connection, lead_id: int) -> list[int]:
+    """Every record that stands for this person, this one and those merged away included, in the order of numbers.
+
+    What somebody asks for about themselves (to see, to be forgotten) is about all of them. Erased ones are not named.
+    """
+    found: set[int] = set()
+    new = {lead_id}
+    while new:
+        found |= new
+        reached = union(
+            select(_same.c.other_id).where(_same.c.lead_id.in_(new)),
+            select(_lead.c.merged_into).where(_lead.c.id.in_(new), _lead.c.merged_into.is_not(None)),
+            select(_lead.c.id).where(_lead.c.merged_into.in_(new)),
+        )
+        new = set(conn.execute(reached).scalars()) - found
+    there = select(_lead.c.id).where(_lead.c.id.in_(found), _lead.c.erased_at.is_(None))
+    return list(conn.execute(there.order_by(_lead.c.id)).scalars())
 
 
 def _reached(lead: int, links: dict[int, set[int]]) -> list[int]:

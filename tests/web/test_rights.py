@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from nurture.acts import privacy
 from nurture.model.words import ConsentStatus, Purpose
-from nurture.store import consent, everywhere, ledger, personal
+from nurture.store import accounts, consent, everywhere, ledger, personal
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,
@@ -448,6 +448,62 @@ def test_c20_what_a_merged_record_agreed_to_stays_proven_is_exported_and_is_eras
     assert audit.findings == [] and audit.erased == audit.lines and left == []
     hashes = {world.hash_of("ada@example.com"), world.hash_of("ada.old@example.com")}
     assert {row[0] for row in world.rows("select address_hash from suppression")} == hashes
+
+
+def test_c16_c17_a_person_is_all_the_records_that_sales_found_to_be_them(world_everywhere: World) -> None:
+    """Joined one after the other (a chain), each with its address; a stranger stays as they were."""
+    world = world_everywhere
+    names = ("ada@example.com", "ada.private@home.example", "lovelace@work.example")
+    leads = [world.lead(name, fields={"first_name": NAME}) for name in names]
+    stranger = world.lead("somebody.else@example.com")
+    now = world.clock.now()
+    with world.store.begin() as conn:
+        conn.execute(insert(HandoffRow).values(
+            lead_id=leads[2], queue="east", owner="iva", opened_at=now, packet={"email": names[2]}, note=""))
+        accounts.same_person(conn, leads[0], leads[1], by="iva", now=now)
+        accounts.same_person(conn, leads[1], leads[2], by="iva", now=now)
+        accounts.same_person(conn, leads[2], leads[0], by="iva", now=now)
+        assert conn.execute(text("select count(*) from same_person")).scalar() == 6
+    with world.store.read() as conn:
+        assert [p["email"] for p in personal.collect(conn, leads[1])["person"]] == [names[1], names[0], names[2]]
+        assert [p["email"] for p in personal.collect(conn, leads[1], joined=False)["person"]] == [names[1]]
+    done = privacy.erase(world.parts, leads[0], by="person", now=now)
+    assert done.told_to == ("sales: iva",) and done.records == tuple(leads)
+    left = everything_in(world)
+    assert [word for word in (*names, NAME) if word in left] == [] and "somebody.else@example.com" in left
+    assert {row[0] for row in world.rows("select address_hash from suppression")} == {world.hash_of(n) for n in names}
+    assert world.rows("select stage from lead where id <> :i", i=stranger) == [("erased",)] * 3
+    assert world.one("select count(*) from same_person") == 0
+    assert privacy.erase(world.parts, leads[2], by="person", now=now).repeated
+    with world.store.read() as conn:
+        assert ledger.verify(conn, world.keys).findings == []
+
+
+def test_c19_who_is_known_twice_is_silent_only_when_both_records_are(world: World) -> None:
+    silent, heard = world.lead("old@example.com"), world.lead("new@example.com")
+    with world.store.begin() as conn:
+        accounts.same_person(conn, silent, heard, by="iva", now=world.clock.now())
+    world.grant(heard, Purpose.NEWSLETTER)
+    later = world.clock.now() + timedelta(days=800)
+    assert privacy.retain(world.parts, now=later, dry_run=True).leads == []
+    privacy.object_to_marketing(world.parts, heard, by="ines", source="phone", now=world.clock.now())
+    assert privacy.retain(world.parts, now=later, dry_run=True).leads == [silent, heard]
+    assert set(privacy.retain(world.parts, now=later, dry_run=False).leads) == {silent, heard}
+    assert world.rows("select stage from lead") == [("erased",)] * 2
+
+
+def test_the_own_page_names_another_address_of_the_person_and_shows_nothing_of_it(world: World) -> None:
+    here, there = world.lead(), world.lead("byron@work.example", fields={"company": "Secret Employer"})
+    with world.store.begin() as conn:
+        accounts.same_person(conn, here, there, by="iva", now=world.clock.now())
+    world.client.post(world.url("preferences", 0, here) + "/me")
+    body = json.loads(world.one("select payload from outbox where kind = 'lead_mail'"))["text"]
+    path = body.split(world.parts.public_url.rstrip("/"))[1].split()[0]
+    shown = world.client.get(path)
+    assert "b…@work.example" in shown.text and "byron@" not in shown.text
+    assert "Secret Employer" not in shown.text + world.client.get(path + "?take=json").text
+    assert world.client.post(path).status_code == 200
+    assert "byron@work.example" not in everything_in(world)
 
 
 def test_c18_the_own_page_says_where_each_value_is_from(world: World) -> None:

@@ -44,11 +44,14 @@ def routes(house: House) -> APIRouter:
 
     @router.get("/me/{token}")
     def show(request: Request, token: str, take: str = "") -> Response:
+        """Another record of the person under another address is named, not shown: that it is theirs is what somebody
+        in sales found, and whoever reads here showed only that this address is theirs."""
         person = _by_link(house, token)
         if person is None:
             return gone(request, house)
         with house.parts.store.read() as conn:
-            found = personal.collect(conn, person.id)
+            found = personal.collect(conn, person.id, joined=False)
+            elsewhere = [other.masked for other in rights.joined(conn, person) if other.masked]
         if take == "json":
             return _file(personal.to_json(found).encode(), "application/json", "my-data.json")
         if take == "csv":
@@ -56,7 +59,7 @@ def routes(house: House) -> APIRouter:
         agreed = privacy.agreed(house.parts, person.id, now=house.now())
         return page(
             request, house, "me.html", known=person.language, person=person, found=found, agreed=agreed, gone=False,
-            origins={row["field"]: row.get("source") for row in found["values"]},
+            origins={row["field"]: row.get("source") for row in found["values"]}, elsewhere=elsewhere,
         )
 
     @router.post("/me/{token}")
@@ -67,7 +70,8 @@ def routes(house: House) -> APIRouter:
             return gone(request, house)
         privacy.erase(house.parts, person.id, by="person", now=house.now())
         return page(
-            request, house, "me.html", known=person.language, person=person, found={}, agreed=[], gone=True, origins={}
+            request, house, "me.html", known=person.language, person=person, found={}, agreed=[], gone=True, origins={},
+            elsewhere=[],
         )
 
     return router
