@@ -49,6 +49,8 @@ def automatic(mail: Mail, envelope: Envelope, sender: str, text: str) -> str | N
         return "subject of an automatic answer"
     if words.AWAY_TEXT.search(text[:AWAY_WITHIN]) and not words.ANSWER_SUBJECT.match(subject):
         return "its first words say that it is automatic"
+    if words.CHALLENGE.search(text[:AWAY_WITHIN]):
+        return "asks for a confirmation before anybody reads"
     if envelope.sender == "" or mail.header("Return-Path") == "<>":
         return "null sender"
     return "nobody reads its sender" if words.NOBODY.match(sender) else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import Message
 from email.parser import HeaderParser
 from typing import Final
 
 from nurture.mail.inbound import status, words
 from nurture.mail.inbound.message import Mail, addresses, body, mailbox, untag, value
-from nurture.mail.inbound.prose import prose
+from nurture.mail.inbound.prose import around_of, prose
 from nurture.model.inbound import Action, Struck
 
 MOST_RECIPIENTS: Final = 100
@@ -58,32 +59,48 @@ def _headers_of(part: Message) -> Message | None:
 def report(mail: Mail) -> tuple[str, list[Struck]] | None:
     """(what it was recognised by, what it says of each recipient), or None for a mail that is no delivery report."""
     blocks = list(_blocks(mail))
+    text = _before_original(mail)
     if blocks:
-        around = _before_original(mail)
-        found = [
-            s for b in blocks[:MOST_RECIPIENTS] if (s := _struck(b, around if len(blocks) == 1 else "")) is not None
-        ]
+        found = [s for s in _all_struck(mail, blocks[:MOST_RECIPIENTS], text) if s is not None]
         if found:
             return "message/delivery-status", found
-    return prose(mail, _before_original(mail), addressees(original(mail)))
+    return prose(mail, text, addressees(original(mail)))
+
+
+def _all_struck(mail: Mail, blocks: list[Message], text: str) -> Iterator[Struck | None]:
+    if len(blocks) == 1:
+        struck = _struck(blocks[0], text)
+        meant = addressees(original(mail))
+        # A block may name a file or a host instead of an address.
+        yield replace(struck, address=meant[0]) if struck and not struck.address and len(meant) == 1 else struck
+        return
+    named = [_recipient(b, "Final-Recipient") for b in blocks]
+    for block, address in zip(blocks, named, strict=True):
+        # What a block does not say may stand beside its address in the prose.
+        silent = bool(address) and not _diagnosis(block) and address in text.lower()
+        yield _struck(block, around_of(text, address, named) if silent else "")
 
 
 def _blocks(mail: Mail) -> Iterator[Message]:
     """Per-recipient blocks. Some agents forget the blank line behind the per-message one."""
-    for part in mail.of_type("message/delivery-status", "message/global-delivery-status"):
-        inside = part.get_payload()
-        groups = inside if isinstance(inside, list) else []
-        if not groups:
-            groups = [
-                HeaderParser().parsestr(chunk) for chunk in re.split(r"\n\s*\n", body(part))[:200] if chunk.strip()
-            ]
-        for group in groups:
+    parts = mail.of_type("message/delivery-status", "message/global-delivery-status")
+    inside = [part.get_payload() for part in parts]
+    loose = [body(part) for part, of in zip(parts, inside, strict=True) if not isinstance(of, list)]
+    if not parts and mail.root.get_content_type() == "multipart/report":
+        # Its parts cannot be told from each other: a boundary that is not the one it announces.
+        loose = [mail.text()]
+    for groups in (*inside, *map(_chunks, loose)):
+        for group in groups if isinstance(groups, list) else ():
             if isinstance(group, Message) and (
                 group.get("Final-Recipient")
                 or group.get("Original-Recipient")
                 or (group.get("Action") and group.get("Status"))
             ):
                 yield group
+
+
+def _chunks(text: str) -> list[Message]:
+    return [HeaderParser().parsestr(chunk.strip("\n")) for chunk in re.split(r"\n\s*\n", text)[:200] if chunk.strip()]
 
 
 def _struck(block: Message, around: str) -> Struck | None:

@@ -78,6 +78,9 @@ class Mail:
         pages = [
             untag(body(part)) for part in outside if part.get_content_type() == "text/html" and not _attached(part)
         ]
+        if not pages and self.root.get_content_maintype() == "multipart" and not self.root.is_multipart():
+            # Nothing in it begins where it says that its parts begin.
+            pages = [body(self.root)]
         return "\n".join(pages)[:TEXT]
 
 

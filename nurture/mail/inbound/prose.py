@@ -23,18 +23,34 @@ MOST: Final = 50
 _RCPT: Final = re.compile(r"rcpt to:\s*<?([^\s<>]{1,64}@[A-Za-z0-9.-]{3,253})", re.IGNORECASE)
 
 
+_TRANSCRIPT: Final = re.compile(
+    r"^[45]\d\d[ -](?:[45]\.\d\.\d{1,3} )?(<?[^\s<>]{1,64}@[A-Za-z0-9.-]{3,253}>?)\.\.\. ", re.MULTILINE
+)
+
+
 def is_warning(text: str) -> bool:
     """It says that it has not arrived yet, and does not say that nobody will try again."""
     return words.WARNING.search(text) is not None and words.OVER.search(text) is None
 
 
 def from_daemon(mail: Mail) -> bool:
-    return any(words.DAEMON.match(mailbox(mail.header(name))[1] or mail.header(name)) for name in ("From", "Sender"))
+    return any(words.DAEMON.match(_writer(mail.header(name))) for name in ("From", "Sender"))
+
+
+def _writer(field: str) -> str:
+    """The address of a From field; of one without any, what stands in its place."""
+    named, _, inside = field.partition("<")
+    return mailbox(field)[1] or inside.strip("> ") or named.strip('" ')
 
 
 def by_mail_system(mail: Mail) -> bool:
     """Whether a mail system itself wrote, whatever it wants to say."""
-    return mailbox(mail.header("From"))[1].partition("@")[0] in ("mailer-daemon", "postmaster", "mdaemon")
+    return _writer(mail.header("From")).lower().partition("@")[0] in (
+        "mailer-daemon",
+        "postmaster",
+        "post_master",
+        "mdaemon",
+    )
 
 
 def prose(mail: Mail, text: str, meant: list[str]) -> tuple[str, list[Struck]] | None:
@@ -49,7 +65,7 @@ def prose(mail: Mail, text: str, meant: list[str]) -> tuple[str, list[Struck]] |
     found = _named(mail, text, meant, [*permanent, *temporary])
     warning = is_warning(f"{mail.header('Subject')}\n{text}")
     struck = [
-        _one(address, _around(text, address, found), text, warning, address in temporary) for address in found[:MOST]
+        _one(address, around_of(text, address, found), text, warning, address in temporary) for address in found[:MOST]
     ]
     if (
         len(struck) == 1
@@ -115,8 +131,9 @@ def _named(mail: Mail, text: str, meant: list[str], detected: list[str]) -> list
     if failed:
         return failed
     ours = {mailbox(mail.header(name))[1] for name in ("From", "To", "Sender", "Reply-To")}
-    if detected:
-        return detected
+    told = list(dict.fromkeys([*detected, *_transcribed(text)]))
+    if told:
+        return [a for a in told if a in meant or _may_be(a, ours)] or told
     lines = [
         normal_address(m.group(1).strip("."))
         for line in text[:20_000].splitlines()[:400]
@@ -133,12 +150,17 @@ def _named(mail: Mail, text: str, meant: list[str], detected: list[str]) -> list
     return meant if len(meant) == 1 else [""]
 
 
+def _transcribed(text: str) -> list[str]:
+    """Whom the transcript of a mail session says a refusal of."""
+    return addresses(" ".join(_TRANSCRIPT.findall(text[:20_000])))
+
+
 def _may_be(address: str, ours: set[str]) -> bool:
     local = address.partition("@")[0]
     return address not in ours and not words.DAEMON.match(address) and not re.match(r"[bu]\+[a-z2-7]{25,}", local)
 
 
-def _around(text: str, address: str, all_of_them: list[str]) -> str:
+def around_of(text: str, address: str, all_of_them: list[str]) -> str:
     """The lines that speak of this address: from where it stands to where the next one does."""
     if len(all_of_them) < 2 or not address:
         return text[:6000]
@@ -150,9 +172,18 @@ def _around(text: str, address: str, all_of_them: list[str]) -> str:
     return text[start : min([*others, start + 1200])]
 
 
+def spoken(around: str) -> str:
+    """The other server's own words inside prose: what an agent says of its own accord is weaker."""
+    for pattern in words.SPOKEN:
+        found = pattern.search(around)
+        if found is not None:
+            return " ".join(found.group(1).split())
+    return ""
+
+
 def _one(address: str, around: str, text: str, warning: bool, temporary: bool) -> Struck:
     action = Action.DELAYED if warning or temporary else Action.FAILED
-    made = status.struck(address, action, around=around)
+    made = status.struck(address, action, said=spoken(around), around=around)
     if made.reason is Reason.UNKNOWN and around != text:
         made = status.struck(address, action, around=text[:6000])
     return made

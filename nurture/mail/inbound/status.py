@@ -12,11 +12,13 @@ from typing import Final
 
 from nurture.mail.inbound import words
 from nurture.mail.inbound.message import ADDRESS
-from nurture.model.inbound import Action, Reason, Struck
+from nurture.model.inbound import HARD, Action, Reason, Struck
 
 ENHANCED: Final = re.compile(r"(?<![\d.])([245])\.([0-7])\.(\d{1,3})(?!\d|\.\d)")
 FAILING: Final = re.compile(ENHANCED.pattern.replace("[245]", "[45]"))
 _REPLY: Final = re.compile(r"(?<![\d.\-/:])([45][0-5]\d)(?=[ \-#,;:]|$)(?!\.\d)")
+_LABEL: Final = re.compile(r"^[245]\.\d\.\d{1,3} - [^'\n]{3,60} (?:[45]\d\d[ -])?'([^'\n]*[45]\.\d\.\d[^\n]*)'")
+"""Some agents put a name of their own before the code that the other side really gave."""
 SAID: Final = 400
 
 _CODES: Final = {
@@ -56,6 +58,7 @@ _ORDER: Final = (
     (Reason.SENDER, words.SENDER_UNKNOWN),
     (Reason.SPAM, words.SPAM),
     (Reason.DISABLED, words.DISABLED),
+    (Reason.POLICY, words.HEDGED),
     (Reason.NO_DOMAIN, words.NO_DOMAIN),
     (Reason.NO_ADDRESS, words.NO_ADDRESS),
     (Reason.MOVED, words.MOVED),
@@ -100,18 +103,23 @@ def struck(
     address: str, action: Action, *, status: str = "", said: str = "", around: str = "", original: str = ""
 ) -> Struck:
     """One recipient's fate. `said` is the server's diagnosis; `around` is prose that speaks where that is empty."""
-    said = " ".join(said.split())
+    said = _LABEL.sub(r"\1", " ".join(said.split()))
     given = ENHANCED.search(status)
     spoken = FAILING.search(said) or (None if said else FAILING.search(around))
     code = _best(given.group(0) if given else "", spoken.group(0) if spoken else "")
     reply = reply_code(said) or (None if said else reply_code(around))
     reason = _reason(code, said, around)
+    if reason in HARD and words.BEFORE_RECIPIENT.search(f"{said}\n{around}"):
+        # Whoever refuses the sender or the connection has not yet looked at the recipient.
+        reason = Reason.SENDER
+    # Who was let in as a recipient and is unknown once the mail has been read was turned away by a filter.
+    filtered = words.AFTER_DATA.search(f"{said}\n{around}") and not (spoken and spoken.group(2) == "1")
     return Struck(
         address,
         action,
         reason,
         code,
-        _permanent(code, reply),
+        _permanent(code, reply) and not filtered,
         (said or " ".join(around.split()))[:SAID],
         original,
     )
@@ -130,13 +138,15 @@ def _reason(code: str, said: str, around: str) -> Reason:
     if worded is Reason.UNKNOWN and coded is Reason.UNKNOWN:
         worded = by_words(around)
     if coded is Reason.NO_ADDRESS or coded is Reason.NO_DOMAIN or coded is Reason.MOVED:
-        # Some servers answer 5.1.1 to spam and to a full box alike; then the words excuse the address.
+        # Some servers answer 5.1.1 to spam, to a full box and to haste alike; then the words excuse the address.
         if coded is Reason.NO_DOMAIN and worded is Reason.NO_ADDRESS:
             return worded
-        excused = worded in (Reason.FULL, Reason.SPAM, Reason.DISABLED, Reason.SENDER, Reason.TOO_BIG)
+        excused = bool(said) and worded not in (Reason.UNKNOWN, *HARD)
         return worded if excused and not words.NO_ADDRESS.search(said) else coded
     if coded in VAGUE and worded is not Reason.UNKNOWN:
         if coded is Reason.POLICY and worded in (Reason.NO_DOMAIN, Reason.EXPIRED, Reason.NETWORK):
+            return coded
+        if coded is Reason.SENDER and worded in HARD:
             return coded
         return worded
     return coded if coded is not Reason.UNKNOWN else worded

@@ -20,11 +20,12 @@ FULL: Final = _any(
     r"out of (storage )?space", r"insufficient (system |disk )?(storage|space)", r"not enough (storage )?space",
     r"(space|quota) (is )?not enough", r"mailfolder is full", r"postfach (ist )?(voll|überfüllt)", r"speicherplatz", r"skrzynka[^.\n]{0,40}(pełna|przepełniona)",
     r"schránka[^.\n]{0,30}plná", r"boîte[^.\n]{0,40}pleine", r"переполнен", r"mailbox size limit", r"no space left on device",
-    r"mailbox_?quota", r"\bquota\b[^.\n]{0,20}(full|exceed|reached)",
+    r"mailbox_?quota", r"\bquota\b[^.\n]{0,20}(full|exceed|reached)", r"does(n't| not) have enough space", r"too many messages on the server|full mailbox",
+    r"(casilla|buz[oó]n|mailbox)[^.\n]{0,30}llen[ao]|caixa[^.\n]{0,30}cheia|casella[^.\n]{0,30}piena|postvak[^.\n]{0,30}vol\b|メールボックスが(一杯|いっぱい)|容量[^。\n]{0,12}超",
 )
 TOO_BIG: Final = _any(
-    r"(message|mail|size|content|e-?mail)[^.\n]{0,40}(too (big|large|long)|exceeds (the )?(fixed |maximum |max |allowed )?[\w ]{0,20}(size|length|limit))",
-    r"message size exceed", r"exceed(s|ed)? (the )?(maximum|max|size|fixed) [\w ]{0,20}(message )?(size|limit)", r"message file too big",
+    r"(message|mail|size|content|e-?mail)[^.\n]{0,40}(too (big|large)|(?<!queue )(?<!for )too long|exceeds (the )?(fixed |maximum |max |allowed )?[\w ]{0,20}(size|length|limit))",
+    r"message size exceed|class=size\b", r"exceed(s|ed)? (the )?(maximum|max|size|fixed) [\w ]{0,20}(message )?(size|limit)", r"message file too big",
 )
 SPAM: Final = _any(
     r"\bspam", r"spamhaus|spamcop|barracudacentral|\bsorbs\b|\bdnsbl\b|\brbl\b|\buribl\b|\bsurbl\b", r"black.?list|block.?list|deny.?list",
@@ -35,15 +36,20 @@ POLICY: Final = _any(
     r"(has been |was |are |is |been )blocked", r"rate.?limit|too many|throttl|grey.?list|gray.?list", r"authentication required",
     r"white ?list|requires? confirmation|restricted|only accepts? (mail|messages)|members? only|not accepting (mail|messages) from", r"administrative(ly)? prohibit",
     r"tls (is )?required|must issue a starttls", r"client host rejected|sender verify failed|sender (address )?rejected",
-    r"RESOLVER\.RST", r"transport rules?",
+    r"RESOLVER\.RST", r"transport rules?", r"recipient preferences", r"blocked\b[^.\n]{0,20}\bvisit", r"sender policy framework",
 )
+HEDGED: Final = _any(
+    r"\b(may|might|could) not (exist|be (a )?valid|have permission|have been found)", r"(pravděpodobně|možná) neexistuje|nemáte oprávnění",
+    r"(możliwe|prawdopodobnie)[^.\n]{0,40}nie istnieje|existiert (möglicherweise|vielleicht|unter umständen) nicht|可能性があり",
+)
+"""Somebody who does not know either."""
 RELAY: Final = _any(
     r"relay(ing)?( access)?( is)? (denied|not (permitted|allowed)|prohibited)|unable to relay|not a gateway|we do not relay|relaying",
 )
 DISABLED: Final = _any(
-    r"(account|mailbox|user|address|recipient)[^.\n]{0,50}(disabled|suspended|inactive|deactivated|expired|locked|on hold|closed|discontinued|not active|terminated)",
+    r"(account|mailbox|user|address|recipient)[^.\n]{0,50}(disabled|suspended|inactive|deactivated|(?<!envelope )expired|locked|on hold|closed|discontinued|not active|terminated)",
     r"(disabled|suspended|inactive|deactivated|discontinued) (account|mailbox|user|address|recipient)",
-    r"temporarily disabled", r"deaktiviert", r"gesperrt",
+    r"temporarily disabled", r"deaktiviert", r"gesperrt", r"casilla[^.\n]{0,20}expirad[oa]",
 )
 NO_ADDRESS: Final = _any(
     r"user[^.\n]{0,40}\bunknown\b", r"unknown (local[- ]?part|user|recipient|address|mailbox|account|to address|alias|virtual)",
@@ -66,33 +72,35 @@ NO_ADDRESS: Final = _any(
     r"neexistuje|neznámý (uživatel|příjemce|adresát)|nebyl nalezen|nebyla nalezena",
     r"(utilisateur|destinataire|adresse|bo[iî]te)[^.\n]{0,60}(inconnue?|n'existe pas|introuvable|invalide)",
     r"не существует|неизвестн\w+ (пользоват|получат|адрес)|(пользователь|получатель|адрес|ящик)[^.\n]{0,40}(не найден|не существует|неизвест)",
-    r"usuario desconocido|no existe|destinatario (sconosciuto|inesistente)|utente sconosciuto|onbekende (gebruiker|ontvanger)",
+    r"recipient address rejected: access denied[^\n]{0,60}protection\.outlook\.com",
+    r"(usuario|destinatario) desconocido|no existe|destinatario (sconosciuto|inesistente)|utente sconosciuto|onbekende (gebruiker|ontvanger)",
     r"宛先不明|ユーザーが見つかりません|不明",
 )
 NO_DOMAIN: Final = _any(
-    r"(host|domain)( name| or domain name|name)?[^.:\n]{0,40}(not (be )?found|unknown|does(n't| not) exist|couldn't be found|nicht gefunden|unresolvable)",
+    r"(host|domain)( name| or domain name|name)?(?:[^.:\n]|\.(?=\w)){0,60}(not (be )?found|unknown|does(n't| not) exist|couldn't be found|nicht gefunden|unresolvable)",
     r"name or service not known|(unknown|no such|invalid|bad|illegal) (host|domain|mail host)(?! name syntax)", r"nxdomain", r"null ?mx", r"no (mx|mail exchange|mail exchanger|a|dns)[^.\n]{0,30}(record|host|found|data)",
     r"name (service|server) error[^.\n]{0,80}(host not found|type=)", r"unrouteable (mail )?domain|all relevant mx records point to non-?existent",
     r"couldn'?t find any host (named|by that name)", r"unable to (resolve|find|lookup)[^.\n]{0,20}(host|domain|mx|dns)", r"domain (is )?(not (valid|accept)|invalid|expired)",
-    r"does not accept mail", r"address lookup failed", r"cannot find your (hostname|domain)", r"there is no host", r"domaine? introuvable|domain existiert nicht|domena nie istnieje|doména neexistuje",
+    r"does not accept mail", r"address lookup failed", r"indicated no smtp service|couldn'?t find a mail exchanger", r"cannot find your (hostname|domain)", r"there is no host", r"domaine? introuvable|domain existiert nicht|domena nie istnieje|doména neexistuje",
 )
 TRY_AGAIN: Final = _any(r"try again", r"temporar", r"name server timeout|lookup timed? ?out|dns timeout|not resolve at this time")
 LOOP: Final = _any(r"too many (hops|received)", r"mail (forwarding )?loop|loops? back to|routing loop|hop count exceeded|maximum hop|mail loop", r"message looping")
 EXPIRED: Final = _any(
     r"(delivery|message|retry)[^.\n]{0,40}(time ?-?out|timed out|expired|time (was )?exceeded)", r"retry (timeout|time) (exceeded|not reached for any host after)",
-    r"too long|in (the )?queue (for )?too long|been in the queue|giv(e|ing) up|could not be delivered for (more than )?\d", r"unable to deliver [\w ]{0,30}for \d+ (days|hours)",
+    r"too long|in (the )?queue (for )?too long|been in the queue|giv(e|ing) up|could not be delivered for (more than )?\d", r"unable to deliver [\w ]{0,30}for \d+ (days|hours)", r"not delivered within \d", r"have been failing for a long time",
     r"expired|abgelaufen",
 )
 NETWORK: Final = _any(
     r"not reachable|unreachable|connection (refused|timed? ?out|reset|lost|closed|died|failed)|conversation with|no route to host|network (is )?unreachable|host (is )?(down|unreachable)",
     r"unable to connect|couldn't connect|could not connect|connect to|timed out|no answer from host|server (is )?(busy|unavailable|down)|service (is |currently )?unavailable",
+    r"did not accept our requests to connect|connection (was )?dropped|procmail: |"
     r"bad connection|deferred: |i/o error|system error|local error|configuration (error|problem)|can(no|')t create output|unable to open",
 )
 CONTENT: Final = _any(r"attachment|(message|mail|content)[^.\n]{0,30}(malformed|not rfc|invalid header|8 ?bit)|bare lf|header (is )?(missing|invalid)|media type")
 MOVED: Final = _any(r"has (been )?moved|new address|address (has )?changed|no longer at this address|moved to")
 SENDER_UNKNOWN: Final = _any(r"(sender|from|return.path|originator)[^.\n]{0,50}(domain|address)[^.\n]{0,40}(not exist|invalid|unknown|rejected|not resolve|does not)", r"domain of sender")
 DAEMON: Final = re.compile(
-    r"^(mailer[-_.]?daemon|post(master|office)|mdaemon|mail[-_. ]?(delivery|system|daemon|administrator|router|admin)?|bounces?|mailadm|uucp|"
+    r"^(mailer[-_.]?daemon|post[-_.]?(master|office)|mdaemon|mail[-_. ]?(delivery|system|daemon|administrator|router|admin)?|bounces?|mailadm|uucp|"
     r"microsoftexchange\w*|ndr|mmdf|daemon|maildaemon|mail-?deliver\w*|symantec\w*|mta|smtpd?|root|virusalert|errors?|internet-?mail\w*|admin(istrator)?)(\+|@|-|$)",
     re.IGNORECASE,
 )
@@ -105,11 +113,11 @@ BOUNCE_SUBJECT: Final = re.compile(
     r"niedostarcz|nie (można dostarczyć|dostarczono)|(zwrot|błąd)[^\n]{0,30}(wiadomości|poczty|dostarcz)|nie można|powiadomienie o niedostarcz|niepowodzenie|opóźnion|"
     r"nedoruč|nelze doručit|zpráv\w+ (nebyl|nemohl)|vrácen|zpoždění|oznámení o nedoručení|non (remis|distribu)|échec (de|d)|message non|avis de non|retour(né)?|courrier non|retardé|"
     r"не ?достав|недоставлен|невозможно доставить|ошибка доставки|сообщение не|уведомление о (недоставке|доставке)|задержка|"
-    r"no entregado|correo devuelto|mancata consegna|messaggio non|onbestelbaar|kan ikke leveres|kunde inte levereras|niet (be|af)leverd|返送|配信不能)",
+    r"no entregado|correo devuelto|mancata consegna|messaggio non|onbestelbaar|メールエラー|kan ikke leveres|kunde inte levereras|niet (be|af)leverd|返送|配信不能)",
     re.IGNORECASE,
 )
 SAYS_SO: Final = re.compile(
-    r"(could|can|was|were|has|have|did)( ?not|n't)( been)? be?e?n? ?(delivered|reach|deliver)|undeliverable|unable to deliver|delivery[^.\n]{0,40}(fail|abort|suspend|delay|error)|fail\w* to deliver"
+    r"(could|can|was|were|has|have|did)( ?not|n't)( been)? be?e?n? ?(delivered|reach|deliver)|undeliverable|unable to deliver|delivery[^.\n]{0,40}(fail|abort|suspend|delay|error)|error (while )?deliver|fail\w* to deliver"
     r"|(permanent|fatal) (fatal )?errors?|not (been )?delivered|returned to sender|bounced|rejected|unknown user|user unknown|no such user|recipients? (failed|refused)|failed recipient|cannot deliver"
     r"|nicht (zugestellt|ausgeliefert)|zustellung[^.\n]{0,40}(fehl|nicht)|nie (mogła|można|została)[^.\n]{0,40}dostarcz|nepodařilo doručit|nelze doručit|nebyl[aoy]? (možné )?doruč\w+|nemohl[aoy]? být doručen|n'a pas (pu être|été)"
     r"|не (удалось|может быть|была?) достав|невозможно доставить",
@@ -129,10 +137,22 @@ OVER: Final = re.compile(
     re.IGNORECASE,
 )
 ADDRESS_LINE: Final = re.compile(
-    r"^[ \t>*]*(?:(?:final[- ]recipient|original[- ]recipient|recipient|failed recipient|intended recipient|rcpt to|to|unknown user|user|undeliverable address|an|do|komu|à|кому|адресат)(?:\s*[:;=]\s*|\s+)(?:rfc822;\s*)?)?"
+    r"^[ \t>*]*(?:[45]\d\d[ -](?:[45]\.\d\.\d{1,3} )?)?(?:(?:final[- ]recipient|original[- ]recipient|recipient|failed recipient|intended recipient|rcpt to|to|unknown user|user|undeliverable address|an|do|komu|à|кому|адресат)(?:\s*[:;=]\s*|\s+)(?:rfc822;\s*)?)?"
     r"[<\"'(\[]?([^\s<>\"'(),;:\[\]]{1,64}@[A-Za-z0-9._\u0080-\uffff-]{3,253})[>\"')\]]?(?=$|[\s:.,;>)])",
     re.IGNORECASE,
 )
+BEFORE_RECIPIENT: Final = re.compile(
+    r"in reply to (?:the )?(?:mail from|helo|ehlo|greeting|initial)|after (?:mail from|helo|ehlo|starttls|initial connection)\b|>>> (?:mail from|ehlo|helo)[^\n]{0,300}\n[ \t]*<<< [45]",
+    re.IGNORECASE,
+)
+AFTER_DATA: Final = re.compile(r"in reply to (?:the )?end of data|after (?:the )?end of data", re.IGNORECASE)
+SPOKEN: Final = (
+    re.compile(r"^[ \t]*\(reason: ([^\n]{4,300}(?:\n[ \t]+[^\n]{1,200})?)\)[ \t]*$", re.MULTILINE),
+    re.compile(r"^[ \t]*<<< ([45]\d\d[ -][^\n]{1,300})$", re.MULTILINE),
+    re.compile(r"(?<![\d.\-/:#(\w])([45][0-5]\d[ -][^\n]{3,300}(?:\n(?![ \t]*(?:\n|[2-5]\d\d[ -]|<<<|>>>|--))[^\n]{1,200})?)"),
+    re.compile(r"(?<![\d.\-/:(\w])([45]\.\d\.\d{1,3} [^\n]{3,300})"),
+)
+"""Where prose quotes the other server, the surest sign first."""
 AUTOMATIC_FIELDS: Final = (
     "X-Autoreply", "X-Auto-Reply", "X-Autorespond", "X-Autoreply-From", "X-AutoReply-From", "X-Mail-Autoreply", "X-Autogenerated", "X-Autoresponder",
     "X-FC-MachineGenerated", "X-Facebook-Notify", "Autosubmitted", "X-Vacation", "X-Amavis-Alert", "X-Auto-Submitted", "X-Loop-Autoreply",
@@ -191,11 +211,16 @@ STOP_SUBJECT: Final = re.compile(rf"^\W*((please|bitte|proszę|prosím|пожа�
 ORIGINAL_MARK: Final = re.compile(
     r"^[ \t>]{0,20}(-{2,60}[^\n]{0,20}(copy of|original|returned|message header|unsent|begin|headers? of|below this line)[^\n]{0,60}"
     r"|(original|unsent|returned) message (follows|headers?|text|below)[^\n]{0,40}|[- ]{0,60}message header[^\n]{0,20}"
-    r"|(return-path|received): [^\n]{0,200}"
+    r"|(return-path|received):[ \t]?[a-z<(\[][^\n]{0,200}"
     r"|original message headers?:?|ursprüngliche nachricht[^\n]{0,20}|oryginalna wiadomość[^\n]{0,20}|message d'origine[^\n]{0,20})[ \t]{0,20}$",
     re.IGNORECASE | re.MULTILINE,
 )
 COMPLAINT_SUBJECT: Final = re.compile(r"^\W*(complaint about message from|(abuse|spam|fbl|feedback) (complaint|report)|email feedback report|junk mail report)", re.IGNORECASE)
+CHALLENGE: Final = re.compile(
+    r"this (account|mailbox|address) is protected by|(added|add you) to (the |my )?(recipient's )?(allowed|approved|guest|safe)[- ](senders? )?list|(confirm|verify|prove) that you are (a )?(real |human|person)",
+    re.IGNORECASE,
+)
+"""Programs that ask a sender to prove something before a person gets to read the mail."""
 AWAY_TEXT: Final = re.compile(
     r"\b(this is an? )?(auto(mated|matic|matically|generated)|system)[- ](generated )?(response|reply|answer|message)\b|^\W*(hello|hi|dear \w+|thank you[^.\n]{0,60})?\W*i('m| am| will be) (currently )?(out of (the )?office|on (annual |parental |maternity |sick )?leave|on vacation|on holidays?)\b"
     r"|automatische (antwort|nachricht|e-?mail)|automatisch (generiert|erstellt)|wiadomość (została )?(wygenerowana )?automatyczn|automatická (zpráva|odpověď)|(réponse|message) (automatique|généré automatiquement)|автоматическ\w+ (ответ|сообщени)",
