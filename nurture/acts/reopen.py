@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from nurture.acts.desk import needs_note, who
-from nurture.decide import recycle as recycling
 from nurture.errors import Refused
 from nurture.model.words import MAIL_PURPOSES, ActorKind, Stage
 from nurture.parts import Parts
@@ -27,7 +26,7 @@ def reopen(parts: Parts, lead_id: int, *, by: str, note: str | None, now: dateti
         lead = lifecycle.lock(conn, lead_id)
         last = lifecycle.last_move(conn, lead_id)
         if Stage(lead.stage) is Stage.DISQUALIFIED and last is not None:
-            reasons = parts.library.agreement.reject_reasons or recycling.REJECTS
+            reasons = parts.library.agreement.reject_reasons
             found = reasons.get(last["reason"] or "")
             if found is not None and found.terminal:
                 raise Refused(f"`{found.id}` is final.", code="terminal", fix="undo it within its time, or leave it")

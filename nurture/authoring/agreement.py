@@ -52,7 +52,7 @@ AGREEMENT: Final[Words] = {
     "sla": Word("How long sales has.", ref("sla")),
     "calendar": Word("When sales works.", ref("calendar")),
     "capacity": Word("How many leads sales can take.", ref("capacity")),
-    "cool_off_default": Word("For reasons without their own.", ref("duration")),
+    "cool_off_default": Word("How long a reason of your own rests that does not say so itself.", ref("duration")),
     "exploration": Word("So many percent below the threshold are shown to sales, marked, to see what is missed.",
                         ref("share")),
     "benchmarks": Word("Numbers to compare with.", ANY),
@@ -177,7 +177,6 @@ def read_agreement(root: Node, desk: Desk) -> Agreement:
         calendar=block.get("calendar", _calendar, Calendar()),
         max_new_handoffs_per_day=capacity.get("max_new_handoffs_per_day", v.whole(1, 100_000), 40),
         per_owner_open=capacity.get("per_owner_open", v.whole(1, 100_000), 25),
-        cool_off_default=block.get("cool_off_default", v.duration),
         benchmarks=block.get("benchmarks", v.anything, {}),
         levels={name: said for name, key, value in block.pairs("levels")
                 if v.slug(key, desk) is not None and (said := v.line(value, desk)) is not None},
@@ -251,6 +250,7 @@ def _required(segment: str, node: Node, desk: Desk) -> RequiredEvents:
 
 def _recycle_reasons(block: Block) -> dict[str, RecycleReason]:
     made = dict(RECYCLE_REASONS)
+    rest = block.get("cool_off_default", v.days, 0)
     for name, _, node in block.pairs("recycle_reasons"):
         inner = Block(node, block.desk, RECYCLE)
         block.desk.spots["recycle_reasons", name] = block.node.pairs["recycle_reasons"][1].pairs[name][0].place
@@ -265,7 +265,7 @@ def _recycle_reasons(block: Block) -> dict[str, RecycleReason]:
             "training": inner.get("training", v.choice(*RECYCLE["training"].schema["enum"])),
             "other_owner_next": inner.get("other_owner_next", v.yes_no),
         }
-        made[name] = replace(made.get(name, RecycleReason(name, name)),
+        made[name] = replace(made.get(name, RecycleReason(name, name, cool_off_days=rest)),
                              **{key: value for key, value in changes.items() if value is not None})
     return made
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from nurture.authoring.desk import Desk, did_you_mean, nearest
 from nurture.authoring.tree import Node
@@ -27,7 +27,6 @@ class Word:
 
 Words = Mapping[str, Word]
 
-_NO_WORDS: Final[Words] = {}
 
 
 class Block:

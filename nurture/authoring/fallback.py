@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from nurture.authoring.scoring import default_matrix
-from nurture.model.agreement import RECYCLE_REASONS, REJECT_REASONS, Agreement
+from nurture.model.agreement import Agreement
 from nurture.model.campaign import Campaign, HandOff, MoveTo
 from nurture.model.company import Company, Queue, Sales, Seller, Topic, Track, Tracks
 from nurture.model.scoring import Decay, Model, Rule, Scoring
@@ -70,5 +70,4 @@ def agreement() -> Agreement:
     """An agreement nobody signed: the gate says so at every hand-off."""
     return Agreement(
         version=1, effective_from=date(2000, 1, 1), next_review=date(2199, 1, 1),
-        recycle_reasons=RECYCLE_REASONS, reject_reasons=REJECT_REASONS,
     )

@@ -401,5 +401,5 @@ def reasons(as_json: Json = False) -> None:
             for r in rules.recycle_reasons(agreement).values() if r.kind == "active"]
     rows += [{"for": "reject", "reason": r.id, "says": r.label, "cool-off days": "", "mails": "none",
               "track": "for good" if r.terminal else "", "note": "needed" if r.note_required else ""}
-             for r in (agreement.reject_reasons or rules.REJECTS).values()]
+             for r in agreement.reject_reasons.values()]
     show(rows, as_json=as_json, title="Reasons")

@@ -34,10 +34,8 @@ class Jurisdiction:
     marker: tuple[str, ...] = ()
     """One of these words has to stand in the subject or the sender's name."""
     tracking_by_consent: bool = True
-    unsubscribe_within_days: int = 0
-    link_valid_days: int = 60
-    ask_again_after_months: int = 6
-    """How long a refused tracking question rests."""
+    inform: bool = True
+    """Whether somebody whose data came from elsewhere has to be told within a month (GDPR Art. 14, also the UK's)."""
     reviewed_on: date = date(2026, 11, 22)
     sources: tuple[str, ...] = ()
 
@@ -169,8 +167,7 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             mail=frozenset(Basis),
             phone=_OPT_IN,
             tracking_by_consent=False,
-            unsubscribe_within_days=10,
-            link_valid_days=30,
+            inform=False,
             sources=("CAN-SPAM, 15 USC 7704; 16 CFR 316.5: no fee, no login, one page",),
         ),
         Jurisdiction(
@@ -178,10 +175,9 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             name="Canada",
             double_opt_in=False,
             footer=_EVERYWHERE | {"postal_address"},
+            inform=False,
             mail=frozenset({Basis.CONSENT, Basis.CASL_IMPLIED_PURCHASE, Basis.CASL_IMPLIED_INQUIRY}),
             phone=_OPT_IN,
-            unsubscribe_within_days=10,
-            link_valid_days=60,
             sources=(
                 "CASL sections 6 and 10: implied consent two years after a purchase, six months after an inquiry",
                 "CRTC guidance: identification, mechanism valid 60 days, a request for consent is itself a message",

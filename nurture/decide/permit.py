@@ -75,6 +75,8 @@ class Limits:
     for_dormant: frozenset[str] = frozenset()
     """Tracks that may still write to a dormant lead (re-permission)."""
     test_domains: frozenset[str] = frozenset()
+    no_offers: frozenset[Stage] = NO_OFFERS
+    """Stages whose leads get no offer, whatever they agreed to."""
 
 
 def limits_of(library: Library, campaign: Campaign | None, track: str | None) -> Limits:
@@ -87,6 +89,7 @@ def limits_of(library: Library, campaign: Campaign | None, track: str | None) ->
         window=sending.window if sending else None, quiet=library.company.quiet,
         for_dormant=frozenset({library.tracks.repermission}),
         test_domains=frozenset(d.lower() for d in library.agreement.excluded.get("tests", ())),
+        no_offers=NO_OFFERS if library.agreement.offers_from == "nurturing" else NO_OFFERS | {Stage.NURTURING},
     )
 
 
@@ -157,7 +160,7 @@ def _suppressed(snapshot: Snapshot, ask: Ask) -> Refusal | None:
 def _stage(lead: Lead, ask: Ask, limits: Limits) -> Refusal | None:
     if ask.kind is ContentKind.OPERATIONAL:
         return None
-    if ask.kind is ContentKind.OFFER and lead.stage in NO_OFFERS:
+    if ask.kind is ContentKind.OFFER and lead.stage in limits.no_offers:
         return Refusal(RefusalCode.STAGE_FORBIDS_KIND, f"no offers to a lead that is {lead.stage}")
     if lead.stage is Stage.DORMANT and ask.track not in limits.for_dormant and ask.kind not in _ASKED_FOR:
         return Refusal(RefusalCode.STAGE_FORBIDS_KIND, "a dormant lead only gets the re-permission mails")

@@ -13,57 +13,17 @@ from zoneinfo import ZoneInfo
 
 from nurture.decide.calendar import resolve
 from nurture.errors import Refused
-from nurture.model.agreement import Agreement, Calendar, RecycleReason, RejectReason
+from nurture.model.agreement import RECYCLE_REASONS, Agreement, Calendar, RecycleReason, RejectReason
 from nurture.model.company import Tracks
 from nurture.model.facts import Snapshot
 
 PASSIVE: Final = "sla_expired"
 MISSING_DATA: Final = "missing_data"
-ANYTHING_ELSE: Final = "other"
-DEFAULT_REVISIT_DAYS: Final = {"bad_timing": 30, "chose_competitor": 90}
+FURTHEST_DAYS: Final = 3 * 366
+"""A date further away is a slip of the pen, or a no; the lead would rest, unseen, for as long."""
 
-DEFAULTS: Final[Mapping[str, RecycleReason]] = {
-    r.id: r
-    for r in (
-        RecycleReason("bad_timing", "not now", cool_off_days=90, cool_off_before_revisit_days=30, mode="low_touch",
-                      track="long_cycle"),
-        RecycleReason("no_budget", "no budget", cool_off_days=180, mode="low_touch", track="business_case"),
-        RecycleReason("not_decision_maker", "does not decide", cool_off_days=14, track="champion",
-                      training="fit_negative"),
-        RecycleReason("still_researching", "still looking around", cool_off_days=7, track="education",
-                      training="engagement_negative"),
-        RecycleReason("score_too_early", "was not ready", cool_off_days=14, training="negative"),
-        RecycleReason("unresponsive", "does not answer", cool_off_days=30, mode="silent", track="reengage",
-                      training="negative"),
-        RecycleReason("missing_data", "something is missing", track="profiling", carryover=1.0),
-        RecycleReason("chose_competitor", "went elsewhere", cool_off_days=270, cool_off_before_revisit_days=90,
-                      mode="silent", track="switch", training="negative"),
-        RecycleReason("wrong_product", "wants something else"),
-        RecycleReason("sla_expired", "nobody decided in time", kind="passive", carryover=1.0, training="excluded",
-                      other_owner_next=True),
-        RecycleReason("opp_lost", "the deal was lost", kind="crm", cool_off_days=120, mode="low_touch",
-                      training="lost"),
-        RecycleReason("churned", "was a customer", kind="crm", cool_off_days=180, mode="silent", track="win_back",
-                      training="excluded"),
-        RecycleReason("other", "something else", cool_off_days=30, track="education", note_required=True),
-    )
-}
-"""Reasons the engine itself needs, where the agreement does not name them."""
-
-REJECTS: Final[Mapping[str, RejectReason]] = {
-    r.id: r
-    for r in (
-        RejectReason("not_icp", "not the customer we look for"),
-        RejectReason("competitor", "is a competitor", terminal=True, suppress=True),
-        RejectReason("student_or_jobseeker", "studies or looks for a job", terminal=True),
-        RejectReason("fake_data", "the data is made up", terminal=True),
-        RejectReason("duplicate", "we have this person already", terminal=True),
-        RejectReason("existing_customer", "is a customer"),
-        RejectReason("opted_out", "does not want to hear from us", terminal=True, suppress=True),
-        RejectReason("no_longer_there", "has left the company"),
-        RejectReason("other", "something else", note_required=True),
-    )
-}
+SYSTEM: Final = {name: r for name, r in RECYCLE_REASONS.items() if r.kind != "active" or name == MISSING_DATA}
+"""Reasons the engine itself gives, which stay possible whatever an agreement lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +37,6 @@ class WayBack:
     track: str | None
     carryover: float
     passive: bool
-
-    @property
-    def starts_at(self) -> datetime:
-        """When a campaign that takes recycled leads may begin: after a silent cool-off, else at once."""
-        if self.mode == "silent" and self.cool_off_until is not None:
-            return self.cool_off_until
-        return self.baseline_at
 
     def as_columns(self) -> dict[str, Any]:
         return {
@@ -114,10 +67,7 @@ def reason_of(agreement: Agreement, reason: str | None, *, by: str = "sales") ->
 
 def recycle_reasons(agreement: Agreement) -> Mapping[str, RecycleReason]:
     """The agreement's reasons; those of the system stay possible whatever the file lists."""
-    if not agreement.recycle_reasons:
-        return DEFAULTS
-    system = {name: r for name, r in DEFAULTS.items() if r.kind != "active" or name == MISSING_DATA}
-    return {**system, **agreement.recycle_reasons}
+    return {**SYSTEM, **agreement.recycle_reasons}
 
 
 def reject_reason_of(agreement: Agreement, reason: str | None) -> RejectReason:
@@ -126,7 +76,7 @@ def reject_reason_of(agreement: Agreement, reason: str | None) -> RejectReason:
     Raises:
         Refused: `needs_reason` or `unknown_reason`.
     """
-    known = agreement.reject_reasons or REJECTS
+    known = agreement.reject_reasons
     choices = ", ".join(sorted(known))
     if not reason:
         raise Refused("A rejection needs a reason.", code="needs_reason", fix=f"one of: {choices}")
@@ -142,15 +92,16 @@ def way_back(
     """Cool-off, mode and track of one recycle decided at `now`.
 
     Raises:
-        Refused: `revisit_past` for a date to come back on that is not in the future.
+        Refused: `revisit_past` for a date to come back on that is not in the future, `revisit_far` beyond three years.
     """
     until: datetime | None = None
     if revisit_on is not None:
         if revisit_on <= _local_day(now, calendar):
             raise Refused(f"{revisit_on} is not in the future.", code="revisit_past", fix="give a later date")
-        before = reason.cool_off_before_revisit_days
-        before = DEFAULT_REVISIT_DAYS.get(reason.id, 0) if before is None else before
-        until = max(now, day_start(revisit_on - timedelta(days=before), calendar))
+        if (revisit_on - _local_day(now, calendar)).days > FURTHEST_DAYS:
+            raise Refused(f"{revisit_on} is more than three years away.", code="revisit_far",
+                          fix="give a nearer date, or reject the lead")
+        until = max(now, day_start(revisit_on - timedelta(days=reason.cool_off_before_revisit_days), calendar))
     elif reason.cool_off_days:
         until = now + timedelta(days=reason.cool_off_days)
     track = reason.track

@@ -23,7 +23,6 @@ from nurture.demo.site import fill, visit
 
 DOORS = ("buyers-guide", "buyers-guide", "newsletter", "webinar", "compare-us", "buyers-guide", "demo-request", "trial")
 WEBINAR_HOUR = 13
-WEBINAR_MINUTES = 45
 FLEETING = timedelta(minutes=2)
 """How long a person stays on a page before going on."""
 

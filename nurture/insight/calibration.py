@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -18,8 +18,6 @@ from nurture.insight.learning import Calibration, Columns, cut_document, decile_
 from nurture.insight.proposal import as_diff, insert_model, won
 from nurture.model.agreement import Agreement
 from nurture.store import Store, training
-
-DRIFTED: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
 
-from nurture.model.campaign import Duration
-
 STAGNATION_DAYS: Mapping[str, int] = {
     "early": 90, "nurturing": 180, "mql": 3, "sal": 21, "sql": 14, "recycled": 200, "converted": 180,
 }
@@ -37,7 +35,7 @@ class RecycleReason:
     label: str
     kind: Literal["active", "passive", "crm"] = "active"
     cool_off_days: int = 0
-    cool_off_before_revisit_days: int | None = None
+    cool_off_before_revisit_days: int = 0
     """With a revisit date: the cool-off ends this many days before it."""
     mode: Literal["silent", "low_touch", "normal"] = "normal"
     track: str | None = None
@@ -100,7 +98,7 @@ class Agreement:
     conversion_point: Literal["sal", "sql"] = "sql"
     bant_min: int = 2
     bant_must: tuple[str, ...] = ("need",)
-    offers_from: str = "nurturing"
+    offers_from: Literal["nurturing", "mql"] = "nurturing"
     required_fields: tuple[str, ...] = ("first_name", "last_name", "company", "role")
     required_events: Mapping[str, RequiredEvents] = field(default_factory=dict)
     """Segment -> what must have happened; `default` for everybody else."""
@@ -108,13 +106,12 @@ class Agreement:
     fresh_after_recycle: bool = False
     max_recycles: int = 3
     max_passive: int = 2
-    recycle_reasons: Mapping[str, RecycleReason] = field(default_factory=dict)
-    reject_reasons: Mapping[str, RejectReason] = field(default_factory=dict)
+    recycle_reasons: Mapping[str, RecycleReason] = field(default_factory=lambda: RECYCLE_REASONS)
+    reject_reasons: Mapping[str, RejectReason] = field(default_factory=lambda: REJECT_REASONS)
     sla: Sla = Sla()
     calendar: Calendar = Calendar()
     max_new_handoffs_per_day: int = 40
     per_owner_open: int = 25
-    cool_off_default: Duration | None = None
     benchmarks: Mapping[str, Any] = field(default_factory=dict)
     exploration_percent: float = 0.0
     levels: Mapping[str, str] = field(default_factory=dict)
@@ -185,7 +182,7 @@ REJECT_REASONS: Mapping[str, RejectReason] = {
     r.id: r
     for r in (
         RejectReason("not_icp", "Outside our market"),
-        RejectReason("competitor", "Works for a competitor", terminal=True),
+        RejectReason("competitor", "Works for a competitor", terminal=True, suppress=True),
         RejectReason("student_or_jobseeker", "Student or looking for a job", terminal=True),
         RejectReason("fake_data", "Made-up data", terminal=True),
         RejectReason("duplicate", "The same person twice", terminal=True),

@@ -115,7 +115,6 @@ class MessageState(StrEnum):
 
 
 MESSAGE_WAITING: Final = frozenset({MessageState.PLANNED, MessageState.DEFERRED})
-MESSAGE_IN_FLIGHT: Final = frozenset({MessageState.CLAIMED, MessageState.STARTED})
 MESSAGE_FINAL: Final = frozenset({MessageState.SENT, MessageState.FAILED, MessageState.REFUSED, MessageState.REHEARSED})
 USES_CONTENT: Final = frozenset(
     {
@@ -224,7 +223,6 @@ class RefusalCode(StrEnum):
     COOL_OFF = "cool_off"
     ALREADY_SENT = "already_sent"
     NO_ADDRESS = "no_address"
-    NEEDS_SMTPUTF8 = "needs_smtputf8"
     ERASED = "erased"
     LEFT_CAMPAIGN = "left_campaign"
     CAMPAIGN_STOPPED = "campaign_stopped"

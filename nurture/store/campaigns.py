@@ -59,7 +59,6 @@ class Running:
     priority: int
     paused_at: datetime | None
     paused_by: str | None
-    resumed_at: datetime | None
     file_problem: str | None
 
 
@@ -85,8 +84,6 @@ class Planned:
     """A plan as kept between `nurture plan` and `nurture apply`."""
 
     id: str
-    made_at: datetime
-    made_by: str
     base: Mapping[str, int]
     counts: Mapping[str, Any]
     sources_digest: str

@@ -95,10 +95,11 @@ def test_agreement(library: Library) -> None:
     assert [m["content"] for m in a.required_events["enterprise"].ordered] == ["case-study", "price-list"]
     assert a.intent[1] == {"depth": "decision", "within_days": 90}
     assert (a.calendar.zone, a.calendar.open, a.calendar.close) == ("Europe/Warsaw", 540, 1020)
-    assert a.sla.decision_minutes["fast"] == 60 and a.cool_off_default == Duration(30, "days")
+    assert a.sla.decision_minutes["fast"] == 60
     assert a.recycle_reasons["bad_timing"].cool_off_before_revisit_days == 30
     assert a.recycle_reasons["unresponsive"] == RecycleReason(
         "unresponsive", "No answer", cool_off_days=30, mode="silent", track="reengage", training="negative")
+    assert (a.recycle_reasons["new_boss"].cool_off_days, a.recycle_reasons["wrong_product"].cool_off_days) == (30, 0)
     assert a.recycle_reasons["chose_rival"].note_required and len(a.sha) == 64
 
 

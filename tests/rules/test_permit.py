@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nurture.decide.permit import Ask, Limits, permit
+from nurture.decide.permit import Ask, Limits, limits_of, permit
+from nurture.model.agreement import Agreement
 from nurture.model.campaign import Cap, Window
-from nurture.model.company import Company
+from nurture.model.company import Company, Sales, Tracks
 from nurture.model.facts import ConsentState, Lead, Sent, Snapshot
 from nurture.model.intents import Permit, Postpone, Refusal
+from nurture.model.library import Library
+from nurture.model.scoring import Scoring
 from nurture.model.words import Channel, ConsentStatus, ContentKind, Purpose, Stage
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -69,6 +72,19 @@ REFUSED = [
 def test_refused_with_its_reason(code: str, snapshot: Snapshot, ask: Ask) -> None:
     answer = permit(snapshot, ask, LIMITS, now=NOW)
     assert isinstance(answer, Refusal) and answer.code == code and answer.text
+
+
+def test_offers_begin_at_the_stage_that_the_agreement_names() -> None:
+    offer = ASK._replace(kind=ContentKind.OFFER)
+    cases: tuple[tuple[Literal["nurturing", "mql"], Stage, bool], ...] = (
+        ("nurturing", Stage.EARLY, False), ("nurturing", Stage.NURTURING, True),
+        ("mql", Stage.NURTURING, False), ("mql", Stage.RECYCLED, True),
+    )
+    for first, stage, may in cases:
+        agreement = Agreement(1, NOW.date(), NOW.date(), offers_from=first)
+        limits = limits_of(Library(COMPANY, Tracks(), Scoring(), agreement, Sales()), None, None)
+        answer = permit(person(stage=stage), offer, limits, now=NOW)
+        assert isinstance(answer, Permit) is may, (first, stage)
 
 
 UNSUBSCRIBED = frozenset({"unsubscribed:marketing"})

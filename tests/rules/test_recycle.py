@@ -57,11 +57,6 @@ def test_v21_a_date_to_come_back_on_ends_the_cool_off_thirty_days_before() -> No
         back("bad_timing", revisit=date(2026, 11, 22))
 
 
-def test_a_silent_cool_off_postpones_the_campaign() -> None:
-    assert back("unresponsive").starts_at == NOW + timedelta(days=30)
-    assert back("bad_timing").starts_at == NOW
-
-
 def test_reasons_are_a_closed_list() -> None:
     for wrong in (None, "", "because"):
         with pytest.raises(Refused):

@@ -173,7 +173,7 @@ def _moment(text: str) -> datetime:
 
 def _reasons(house: House) -> dict[str, Any]:
     agreement = house.parts.library.agreement
-    rejects = (agreement.reject_reasons or reasons.REJECTS).values()
+    rejects = agreement.reject_reasons.values()
     active = [r for r in reasons.recycle_reasons(agreement).values() if r.kind == "active"]
     return {"rejects": sorted(rejects, key=lambda r: r.label), "recycles": sorted(active, key=lambda r: r.label)}
 
