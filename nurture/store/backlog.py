@@ -50,6 +50,7 @@ def due(conn: Connection, *, now: datetime, only: Collection[str] | None = None)
     statement = _waiting(stopped, None if only is None else frozenset(only))
     row = conn.execute(statement, {"now": now}).one()._asdict()
     row["send"] += row.pop("stranded") + row.pop("silent")
+    row["sweep"] += row.pop("untold")
     return {"rebase": len(campaigns.unswept(conn)), **{stage: int(n) for stage, n in row.items()}}
 
 
@@ -60,6 +61,7 @@ def _waiting(stopped: frozenset[str], only: frozenset[str] | None) -> Select[tup
     free = or_(_wakeup.c.lease_until.is_(None), _wakeup.c.lease_until <= now)
     counts = {
         "sweep": _count(_lead.c.review_at.is_not(None), _lead.c.review_at <= now),
+        "untold": _count(_lead.c.inform_at.is_not(None), _lead.c.inform_at <= now),
         "plan": _count(*_enrolled(stopped, only), _enrollment.c.due_at <= now),
         "send": _count(*_sendable(stopped, only), _message.c.due_at <= now),
         "stranded": _count(*_stranded(now, only)),
@@ -78,6 +80,7 @@ def next_due(conn: Connection) -> datetime | None:
     stopped = brakes.paused_campaigns(conn)
     moments = (
         _first(_lead.c.review_at, _lead.c.review_at.is_not(None)),
+        _first(_lead.c.inform_at, _lead.c.inform_at.is_not(None)),
         _first(_enrollment.c.due_at, *_enrolled(stopped, None)),
         _first(_message.c.due_at, *_sendable(stopped, None)),
         _first(_message.c.due_at, *messages.SILENT),

@@ -176,6 +176,7 @@ def forget(conn: Connection, lead_ids: Sequence[int], *, now: datetime) -> None:
             mail_paused_until=None,
             mails_per_month=None,
             last_open_on=None,
+            inform_at=None,
             review_at=None,
             erased_at=now,
             updated_at=now,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, String, bindparam, cast, insert, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from nurture.model.consent import add_months
 from nurture.model.tokens import Keys, address_hash, normal_address
 from nurture.store import bulk, events, wakeups
 from nurture.store.tables import EventRow, LeadListRow, LeadRow, LeadTagRow, LeadValueRow
@@ -24,6 +25,9 @@ _lists = core(LeadListRow)
 
 ORIGINS: Final = {"inferred": 1, "enriched": 2, "declared": 3, "sales": 4}
 """What a seller learnt beats what the person declared, and so on down; within one origin the newer value wins."""
+FROM_ELSEWHERE: Final = ("enriched", "inferred")
+"""Origins that are not the person: who is first heard of by one of these is told so."""
+TELL_BEFORE: Final = timedelta(days=7)
 CHUNK: Final = 5_000
 T = TypeVar("T")
 
@@ -185,7 +189,7 @@ def match(person: Person, by_email: Mapping[str, Known], by_external: Mapping[st
 
 _NEW: Final = (
     "external_id", "email", "email_key", "email_hash", "source", "first_touch", "fields", "language", "country",
-    "timezone", "stage_since", "created_at", "updated_at",
+    "timezone", "stage_since", "created_at", "updated_at", "inform_at",
 )
 
 
@@ -206,8 +210,14 @@ def _new_row(person: Person, now: datetime) -> tuple[Any, ...]:
     fields = {name: {"v": value, **common} for name, value in person.fields.items()}
     return (
         person.external_id, person.email, person.email_key, person.email_hash, person.source, touch, fields,
-        person.language, person.country, person.timezone, created, created, now,
+        person.language, person.country, person.timezone, created, created, now, _inform_at(person, created),
     )
+
+
+def _inform_at(person: Person, since: datetime) -> datetime | None:
+    """A month is the most that Art. 14 gives; the week is for mail servers that are away."""
+    elsewhere = person.origin in FROM_ELSEWHERE and person.email
+    return add_months(since, 1) - TELL_BEFORE if elsewhere else None
 
 
 def _record_first_values(conn: Connection, ids: Sequence[int], *, now: datetime) -> None:

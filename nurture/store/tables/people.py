@@ -22,6 +22,12 @@ class LeadRow(SQLModel, table=True):
             sqlite_where=text("review_at IS NOT NULL"),
             postgresql_where=text("review_at IS NOT NULL"),
         ),
+        Index(
+            "ix_lead_inform",
+            "inform_at",
+            sqlite_where=text("inform_at IS NOT NULL"),
+            postgresql_where=text("inform_at IS NOT NULL"),
+        ),
         Index("ix_lead_stage", "stage", "stage_since"),
         Index(
             "ix_lead_queue",
@@ -94,6 +100,8 @@ class LeadRow(SQLModel, table=True):
     """Set while the gate lets this lead through and sales has no room: how soon it is next."""
     review_at: datetime | None = None
     """When time alone may change something; the sweep wakes the lead then."""
+    inform_at: datetime | None = None
+    """Their data came from elsewhere: when they are told, unless they hear of us before (Art. 14)."""
     created_at: datetime
     updated_at: datetime
     last_open_on: date | None = None
