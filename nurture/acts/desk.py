@@ -17,7 +17,7 @@ from nurture.decide import recycle as recycling
 from nurture.decide import sla
 from nurture.decide.gate import Override
 from nurture.errors import Conflict, Refused
-from nurture.model.company import Seller
+from nurture.model.company import BUILT_IN_FIELDS, Seller
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off, opening
@@ -111,11 +111,27 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
 def return_for_data(parts: Parts, handoff_id: int, *, missing: tuple[str, ...], by: str, now: datetime,
                     note: str | None = None, key: str | None = None,
                     expected_version: int | None = None) -> Decided:
-    """Something is missing: back to profiling, with the fields sales wants named."""
-    if not missing:
+    """Something is missing: back to profiling, and not to sales again before these fields are known.
+
+    Raises:
+        Refused: `needs_fields` without any, `unknown_field` for what no lead can hold.
+    """
+    fields = tuple(dict.fromkeys(_field(parts, said) for said in missing))
+    if not fields:
         raise Refused("Say which fields are missing.", code="needs_fields", fix="--field phone --field company")
-    return recycle(parts, handoff_id, reason=recycling.MISSING_DATA, by=by, now=now, key=key, fields=missing,
-                   expected_version=expected_version, note=note or f"missing: {', '.join(missing)}")
+    return recycle(parts, handoff_id, reason=recycling.MISSING_DATA, by=by, now=now, key=key, fields=fields,
+                   expected_version=expected_version, note=note or f"missing: {', '.join(fields)}")
+
+
+def _field(parts: Parts, said: str) -> str:
+    """A field by its name or its label: sales writes what it sees."""
+    known = {**BUILT_IN_FIELDS, **parts.library.company.lead_fields}
+    asked = said.strip().casefold()
+    found = next((n for n, f in known.items() if asked in (n, n.replace("_", " "), f.label.casefold())), None)
+    if found is None:
+        raise Refused(f"`{said}` is nothing a lead can tell us.", code="unknown_field",
+                      fix=f"one of: {', '.join(sorted(known))}; anything else goes into the note")
+    return found
 
 
 def qualify(parts: Parts, handoff_id: int, *, bant: Mapping[str, str], by: str, now: datetime, key: str | None = None,
@@ -184,6 +200,10 @@ def undo(parts: Parts, handoff_id: int, *, by: str, now: datetime, key: str | No
             return desk.first
         handoff = desk.handoff
         last = last_word(parts, handoff, handoffs.decisions_of(conn, handoff.id), by=seller.id, now=now)
+        newer = handoffs.open_of(conn, handoff.lead_id)
+        if newer is not None:
+            raise Refused(f"This lead was handed over again since: hand-off {newer.id}.", code="too_late",
+                          fix=f"decide on hand-off {newer.id}")
         before = last["data"]["before"]
         desk.move("undo", columns={**before["columns"], **_times(before)}, previous=Stage(before["stage"]))
         if before["track"] != desk.lead.track:

@@ -23,6 +23,7 @@ def log_call(parts: Parts, handoff_id: int, *, kind: str = "call", outcome: str 
         raise Refused(f"`{kind}` is not something sellers do.", code="unknown_activity",
                       fix=f"one of: {', '.join(sorted(TOUCHES))}")
     with parts.store.begin() as conn:
+        lead = lifecycle.lock(conn, handoffs.get(conn, handoff_id).lead_id)
         handoff = handoffs.get(conn, handoff_id, hold=True)
         known = key or key_of("activity", handoff_id, kind, seller.id, now.isoformat(), note, outcome, content)
         row = {"key": known, "lead_id": handoff.lead_id, "handoff_id": handoff.id, "kind": kind, "outcome": outcome,
@@ -30,7 +31,6 @@ def log_call(parts: Parts, handoff_id: int, *, kind: str = "call", outcome: str 
         new = handoffs.log_activity(conn, row)
         if new:
             timers.meet(conn, handoff.id, ["first_touch"], now=now)
-        lead = lifecycle.lock(conn, handoff.lead_id)
         return Decided(kind, handoff.id, handoff.lead_id, lead.stage, repeated=not new)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 from nurture.decide import gate_facts
 from nurture.decide.gate_facts import Finding
@@ -133,11 +132,11 @@ def evaluate(
     raised = hand_raise(snapshot.events, snapshot.lead.baseline_at, now)
     via = "hand_raise" if raised is not None and given.via in ("score", "campaign") else given.via
     by_hand = via in ("hand_raise", "manual_pull")
-    findings = gate_facts.contact(snapshot, agreement, now, asked=raised is not None)
+    findings = gate_facts.contact(snapshot, agreement, now, asked=raised is not None, by_hand=by_hand)
     findings |= gate_facts.picture(snapshot, agreement, result, now)
     findings |= gate_facts.interest(snapshot, agreement, result, now)
     findings |= _history(snapshot, agreement, given, now)
-    findings["G14"] = in_force(agreement, on_day=_day(agreement, now))
+    findings["G14"] = in_force(agreement, on_day=gate_facts.day_of(agreement, now))
     findings["G15"] = _room(given)
     skips = SKIPPED_BY_HAND if by_hand else frozenset({"G08", "G09", "G10"}) if via == "exploration" else frozenset()
     predicates = tuple(_predicate(number, findings[number], agreement, skips, given) for number in CLASSES)
@@ -165,8 +164,7 @@ def _predicate(
 def _history(snapshot: Snapshot, agreement: Agreement, given: Circumstances, now: datetime) -> dict[str, Finding]:
     lead = snapshot.lead
     recycles = lead.recycles if given.recycles_in_period is None else given.recycles_in_period
-    until = lead.cool_off_until
-    cooling = until is not None and now < until
+    until = lead.cool_off_until if lead.cool_off_until is not None and now < lead.cool_off_until else None
     if snapshot.open_handoff is not None:
         open_ = Finding("fail", f"hand-off {snapshot.open_handoff} is open", {"handoff": snapshot.open_handoff},
                         "the decision of sales on it")
@@ -175,12 +173,13 @@ def _history(snapshot: Snapshot, agreement: Agreement, given: Circumstances, now
                         {"handoff": given.colleague_handoff, "merge": True}, "a day's distance to the colleague")
     else:
         open_ = Finding("pass", "no hand-off is open")
-    days = (until - now).days + 1 if cooling and until is not None else 0
+    days = (until - now).days + 1 if until is not None else 0
+    cooling = f"cool-off until {gate_facts.day_of(agreement, until)}" if until is not None else ""
     return {
         "G11": open_,
         "G12": Finding(
-            "fail" if cooling else "pass", f"cool-off until {until:%Y-%m-%d}" if cooling else "no cool-off",
-            {"until": until.isoformat() if until else None, "reason": lead.recycle_reason},
+            "fail" if cooling else "pass", cooling or "no cool-off",
+            {"until": lead.cool_off_until.isoformat() if lead.cool_off_until else None, "reason": lead.recycle_reason},
             f"{days} more days of cool-off" if cooling else "",
         ),
         "G13": _often(recycles, given.passive_in_period, agreement),
@@ -222,7 +221,3 @@ def _room(given: Circumstances) -> Finding:
         return Finding("pass", "sales has room", {"queue": given.queue})
     return Finding("fail", given.capacity_text or "sales has no room", {"queue": given.queue},
                    "a free place in the queue")
-
-
-def _day(agreement: Agreement, now: datetime) -> date:
-    return now.astimezone(ZoneInfo(agreement.calendar.zone)).date()

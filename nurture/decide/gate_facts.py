@@ -6,14 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from nurture.decide.fit import as_number
 from nurture.decide.match import Touch, counts, fits, latest, ordered
+from nurture.decide.recycle import MISSING_DATA
 from nurture.decide.scored import Scored, missing_points
 from nurture.model.agreement import Agreement, RequiredEvents
-from nurture.model.facts import Snapshot
+from nurture.model.facts import Lead, Snapshot
 from nurture.model.words import Channel, ConsentStatus, Depth, EventKind, Purpose
 
+WANTED = "wanted_fields"
+"""The field that holds what sales said is missing."""
 FIELD_OF = {"countries": "country", "industries": "industry", "sizes": "size", "roles": "role"}
 
 
@@ -27,15 +31,17 @@ class Finding:
     missing: str = ""
 
 
-def contact(snapshot: Snapshot, agreement: Agreement, now: datetime, *, asked: bool) -> dict[str, Finding]:
-    """G01 ... G06: may this person be handed to anybody at all?"""
+def contact(
+    snapshot: Snapshot, agreement: Agreement, now: datetime, *, asked: bool, by_hand: bool = False
+) -> dict[str, Finding]:
+    """G01 ... G06: may this person be handed to anybody at all? `by_hand`: they, or a seller, ask for it themselves."""
     return {
         "G01": _privacy(snapshot, now),
         "G02": _sales_contact(snapshot, agreement, now),
         "G03": _suppressed(snapshot, asked),
         "G04": _customer(snapshot),
         "G05": _excluded(snapshot, agreement),
-        "G06": _required_fields(snapshot, agreement),
+        "G06": _required_fields(snapshot, agreement, () if by_hand else wanted(snapshot.lead)),
     }
 
 
@@ -96,12 +102,37 @@ def _excluded(snapshot: Snapshot, agreement: Agreement) -> Finding:
     return Finding("pass", "on no list of exclusions")
 
 
-def _required_fields(snapshot: Snapshot, agreement: Agreement) -> Finding:
+def wanted(lead: Lead) -> tuple[str, ...]:
+    """What sales gave this lead back for and is still not known: values it named, or anything new where it named none.
+
+    Without this a lead would be handed over again at once, as poor as it was.
+    """
+    since = lead.baseline_at
+    if lead.recycle_reason != MISSING_DATA or since is None:
+        return ()
+    asked = lead.fields.get(WANTED)
+    if asked is not None and asked.at is not None and asked.at >= since:
+        return tuple(str(name) for name in asked.value if not _learnt(lead, str(name), since))
+    news = any(v.at is not None and v.at > since for name, v in lead.fields.items() if name != WANTED)
+    return () if news else ("more about them",)
+
+
+def _learnt(lead: Lead, name: str, since: datetime) -> bool:
+    if name == "email":
+        return lead.email is not None
+    value = lead.fields.get(name)
+    return value is not None and value.value not in (None, "") and value.at is not None and value.at > since
+
+
+def _required_fields(snapshot: Snapshot, agreement: Agreement, asked: Sequence[str]) -> Finding:
     lead = snapshot.lead
     missing = [name for name in agreement.required_fields if lead.get(name) in (None, "")]
     bounced = any(s.startswith("hard_bounce") for s in snapshot.suppressions)
     if not ((lead.email and not bounced) or lead.get("phone")):
         missing.append("email or phone")
+    if not missing and asked:
+        return Finding("fail", f"sales gave it back to learn: {', '.join(asked)}", {"missing": list(asked)},
+                       asked[0] if " " in asked[0] else f"the field {asked[0]}")
     if not missing:
         return Finding("pass", "everything sales needs is known")
     return Finding("fail", f"not known: {', '.join(missing)}", {"missing": missing}, f"the field {missing[0]}")
@@ -109,7 +140,12 @@ def _required_fields(snapshot: Snapshot, agreement: Agreement) -> Finding:
 
 def picture(snapshot: Snapshot, agreement: Agreement, result: Scored, now: datetime) -> dict[str, Finding]:
     """G07 and G08: is it the right organisation, and is the score in a hand-off cell?"""
-    return {"G07": _bounds(snapshot, agreement, result, now.date()), "G08": _cell(result)}
+    return {"G07": _bounds(snapshot, agreement, result, day_of(agreement, now)), "G08": _cell(result)}
+
+
+def day_of(agreement: Agreement, now: datetime) -> date:
+    """The day on the agreement's calendar."""
+    return now.astimezone(ZoneInfo(agreement.calendar.zone)).date()
 
 
 def _bounds(snapshot: Snapshot, agreement: Agreement, result: Scored, today: date) -> Finding:

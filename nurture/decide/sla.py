@@ -16,6 +16,8 @@ SMALL_TEAM: Final = 3
 """Below this many sellers nothing is taken away from anybody by a clock, unless the agreement says so."""
 DECISION_STEPS: Final = (100, 150, 200, 300)
 """Percent of the time allowed: remind the owner, tell the manager, give it to somebody else, take it back."""
+UNTAKEN_STEPS: Final = (100, 150, 300, 600, 1200, 2400, 4800)
+"""Where no clock takes the lead away it is not forgotten either: the manager hears of it again, ever less often."""
 OTHER_STEPS: Final = (100, 150)
 
 DEADLINES: Final = {
@@ -82,14 +84,14 @@ def step_at(
 
 def next_step(
     kind: Timed, *, started: datetime, due: datetime, minutes: int | None, level: int,
-    agreement: Agreement, now: datetime, expires: bool,
+    agreement: Agreement, now: datetime, expires: bool, passes: bool = False,
 ) -> Step | None:
     """The next escalation that is due at `now`, or None.
 
-    `level` is the last one done. `expires` False (small team, or a request for contact) leaves out every step that
-    would take the lead away: it reminds and tells, and never more.
+    `level` is the last one done. `expires` False (small team, or a request for contact) never gives the lead back to
+    marketing: it reminds, and tells the manager until somebody decides. `passes`: it may go to another seller.
     """
-    steps = _steps(kind, expires)
+    steps = _steps(kind, expires, passes)
     left = [percent for percent in steps if percent > level]
     if not left:
         return None
@@ -99,9 +101,10 @@ def next_step(
     return Step(left[0], _action(kind, left[0], expires), after)
 
 
-def _steps(kind: Timed, expires: bool) -> Sequence[int]:
+def _steps(kind: Timed, expires: bool, passes: bool) -> Sequence[int]:
     if kind == "decision":
-        return DECISION_STEPS if expires else DECISION_STEPS[:2]
+        kept = sorted({*UNTAKEN_STEPS, 200}) if passes else UNTAKEN_STEPS
+        return DECISION_STEPS if expires else kept
     if kind == "qualification":
         return OTHER_STEPS[:1]
     return OTHER_STEPS
@@ -109,8 +112,8 @@ def _steps(kind: Timed, expires: bool) -> Sequence[int]:
 
 def _action(kind: Timed, percent: int, expires: bool) -> Action:
     if kind == "decision":
-        actions: dict[int, Action] = {100: "remind", 150: "tell_manager", 200: "reassign", 300: "expire"}
-        return actions[percent]
+        actions: dict[int, Action] = {100: "remind", 200: "reassign"}
+        return "expire" if expires and percent == DECISION_STEPS[-1] else actions.get(percent, "tell_manager")
     if kind == "qualification":
         return "expire" if expires else "remind"
     return "remind" if percent == 100 else "tell_manager"
@@ -121,6 +124,11 @@ def may_expire(agreement: Agreement, *, sellers: int, fast: bool, via: str) -> b
     if fast or via in ("hand_raise", "manual_pull"):
         return False
     return agreement.sla.expire if agreement.sla.expire is not None else sellers >= SMALL_TEAM
+
+
+def may_pass(*, sellers: int, via: str) -> bool:
+    """Whether an undecided lead may go to another seller: where there are enough, unless a seller asked for it."""
+    return sellers >= SMALL_TEAM and via != "manual_pull"
 
 
 def end_of_next_working_day(now: datetime, agreement: Agreement) -> datetime:

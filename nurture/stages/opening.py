@@ -268,19 +268,21 @@ def tell(
     parts: Parts, conn: Connection, handoff: Handoff, subject: str, text: str, *, key: str, now: datetime,
     manager: bool = False, due: datetime | None = None,
 ) -> None:
-    """A mail to the owner of a hand-off (with `manager`, to the queue's manager; without an owner, to everybody).
+    """A mail to the owner of a hand-off (with `manager`, or an owner who left, to the queue's manager; else to all).
 
     `due`, when it should have been done, is told in each reader's own time.
     """
     if handoff.packet:
         subject = f"{subject}: {who_of(handoff.packet)}"
     queue = assign.queue_named(parts.library.sales, handoff.queue)
-    people = [queue.manager] if manager and queue.manager else [handoff.owner] if handoff.owner else list(queue.members)
+    left = handoff.owner is not None and handoff.owner not in parts.library.sales.sellers
+    people = [handoff.owner] if handoff.owner is not None and not left else list(queue.members)
+    if queue.manager and (manager or left):
+        people = [queue.manager]
     for who in people:
-        if who is not None:
-            said = text if due is None else f"{text} It was due on {packet.moment(due, zone_of(parts, who))}."
-            tell_seller(parts, conn, who, subject, said, key=f"{key}/{who}", now=now, lead_id=handoff.lead_id,
-                        handoff_id=handoff.id)
+        said = text if due is None else f"{text} It was due on {packet.moment(due, zone_of(parts, who))}."
+        tell_seller(parts, conn, who, subject, said, key=f"{key}/{who}", now=now, lead_id=handoff.lead_id,
+                    handoff_id=handoff.id)
 
 
 def remind_on(
@@ -296,6 +298,12 @@ def remind_on(
         "staff_mail", seller.email, key=f"revisit/{handoff.id}/{on}", now=now, due_at=at, subject=subject,
         payload={"text": text}, lead_id=handoff.lead_id, handoff_id=handoff.id,
     )])
+
+
+def named(parts: Parts, who: str | None) -> str:
+    """A seller's name, as others know them."""
+    seller = parts.library.sales.sellers.get(who or "")
+    return seller.name if seller else who or "nobody yet"
 
 
 def zone_of(parts: Parts, who: str) -> str:

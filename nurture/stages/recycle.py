@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from nurture.decide import gate_facts, sla
 from nurture.decide import recycle as recycling
-from nurture.decide import sla
 from nurture.model.agreement import Agreement
 from nurture.model.intents import Tally
 from nurture.parts import Parts
@@ -28,11 +28,20 @@ _SAYS: Final = {
     "qualification": "This lead has been with you for the whole time allowed.",
     "conversion": "This lead is qualified and waits to be converted.",
 }
+_SAYS_OF: Final = {
+    "decision": "Nobody has decided on this lead in time. It is with {who}.",
+    "first_touch": "{who} accepted this lead and has not been in touch yet.",
+    "qualification": "This lead has been with {who} for the whole time allowed.",
+    "conversion": "This lead is qualified and waits for {who} to convert it.",
+}
+"""The same for the manager, who has to know whom to ask."""
+GONE: Final = "{who}, who has this lead, is not in sales.yaml any more."
 
 
 def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
-    """Sweep timers and room. Counts: reminded, told_manager, reassigned, expired, woken, review."""
+    """Sweep timers and room. Counts: reminded, told_manager, reassigned, expired, left_behind, woken, review."""
     tally = Tally()
+    _left_behind(parts, now, tally)
     while limit > 0:
         with parts.store.read() as conn:
             due = timers.due(conn, now=now, limit=min(limit, BATCH))
@@ -61,6 +70,7 @@ def _escalate(parts: Parts, conn: Connection, timer: Any, now: datetime, tally: 
     step = sla.next_step(
         timer.kind, started=timer.started_at, due=timer.due_at, minutes=timer.minutes, level=timer.level,
         agreement=agreement, now=now, expires=_expires(parts, handoff),
+        passes=sla.may_pass(sellers=_sellers(parts, handoff), via=handoff.via),
     )
     if step is None:
         timers.postpone(conn, timer.id, next_at=timers.NEVER)
@@ -70,10 +80,37 @@ def _escalate(parts: Parts, conn: Connection, timer: Any, now: datetime, tally: 
     tally.count(_act(parts, conn, handoff, timer, step, now))
 
 
+def _sellers(parts: Parts, handoff: Handoff) -> int:
+    return assign.sellers_of(assign.queue_named(parts.library.sales, handoff.queue), parts.library.sales)
+
+
 def _expires(parts: Parts, handoff: Handoff) -> bool:
-    queue = assign.queue_named(parts.library.sales, handoff.queue)
-    sellers = assign.sellers_of(queue, parts.library.sales)
+    sellers = _sellers(parts, handoff)
     return sla.may_expire(parts.library.agreement, sellers=sellers, fast=handoff.fast, via=handoff.via)
+
+
+def _left_behind(parts: Parts, now: datetime, tally: Tally) -> None:
+    """Hand-offs of somebody who left sales.yaml: undecided ones go to another seller, of worked ones managers hear."""
+    sellers = parts.library.sales.sellers
+    with parts.store.read() as conn:
+        gone = [who for who in handoffs.open_counts(conn) if who not in sellers]
+        found = [row for who in gone for row in handoffs.listing(conn, owner=who)]
+    for row in found:
+        with parts.store.begin() as conn:
+            lifecycle.lock(conn, row["lead_id"])
+            handoff = handoffs.get(conn, row["id"], hold=True)
+            if handoff.closed_at is not None or handoff.owner != row["owner"]:
+                continue
+            key = f"gone/{handoff.id}/{handoff.owner}"
+            text = GONE.format(who=handoff.owner)
+            if handoff.state == "open" and _reassign(parts, conn, handoff, key, now, text) == "reassigned":
+                tally.count("reassigned")
+                continue
+            news = f"Hand-off {handoff.id}: {text}"
+            if handoffs.alert(conn, key, "seller_gone", news, for_whom="managers", now=now):
+                opening.tell(parts, conn, handoff, "A lead is left behind", f"{text} Pass it on, or decide on it.",
+                             key=f"{key}/told", now=now, manager=True)
+                tally.count("left_behind")
 
 
 def _act(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, step: sla.Step, now: datetime) -> str:
@@ -83,16 +120,17 @@ def _act(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, step: sla
             opening.tell(parts, conn, handoff, "A lead waits for you", text, key=key, now=now, due=timer.due_at)
             return "reminded"
         case "tell_manager":
-            waits = "A lead waits in your team"
-            opening.tell(parts, conn, handoff, waits, text, key=key, now=now, manager=True, due=timer.due_at)
+            waits, of = "A lead waits in your team", opening.named(parts, handoff.owner)
+            opening.tell(parts, conn, handoff, waits, _SAYS_OF[timer.kind].format(who=of), key=key, now=now,
+                         manager=True, due=timer.due_at)
             return "told_manager"
         case "reassign":
-            return _reassign(parts, conn, handoff, key, now)
+            return _reassign(parts, conn, handoff, key, now, _SAYS["decision"])
         case _:
             return _expire(parts, conn, handoff, timer, key, now)
 
 
-def _reassign(parts: Parts, conn: Connection, handoff: Handoff, key: str, now: datetime) -> str:
+def _reassign(parts: Parts, conn: Connection, handoff: Handoff, key: str, now: datetime, said: str) -> str:
     agreement = parts.library.agreement
     queue = assign.queue_named(parts.library.sales, handoff.queue)
     chosen = assign.assign(
@@ -100,12 +138,11 @@ def _reassign(parts: Parts, conn: Connection, handoff: Handoff, key: str, now: d
         not_to=(handoff.owner,) if handoff.owner else (),
     )
     if chosen.owner is None or chosen.owner == handoff.owner:
-        said = _SAYS["decision"]
         opening.tell(parts, conn, handoff, "A lead waits in your team", said, key=key, now=now, manager=True)
         return "told_manager"
     changed = handoffs.change(conn, handoff, owner=chosen.owner, previous_owner=handoff.owner)
     timers.hand_over(conn, handoff.id, chosen.owner)
-    opening.tell(parts, conn, changed, "A lead was passed on to you", _SAYS["decision"], key=key, now=now)
+    opening.tell(parts, conn, changed, "A lead was passed on to you", said, key=key, now=now)
     return "reassigned"
 
 
@@ -131,8 +168,8 @@ def _expire(parts: Parts, conn: Connection, handoff: Handoff, timer: Any, key: s
         agreement_version=agreement.version, config_sha=parts.library.config_sha,
     )
     opening.close(conn, handoff, state="expired", reason=reason.id, now=now)
-    opening.tell(parts, conn, handoff, "A lead went back to marketing", _SAYS[timer.kind], key=f"{key}/told", now=now,
-                 manager=True)
+    told = _SAYS_OF[timer.kind].format(who=opening.named(parts, handoff.owner))
+    opening.tell(parts, conn, handoff, "A lead went back to marketing", told, key=f"{key}/told", now=now, manager=True)
     return "expired"
 
 
@@ -146,18 +183,20 @@ def _may_be_worked(conn: Connection, handoff: Handoff) -> bool:
     return handoff.owner is None or not handoffs.wrote_anything(conn, handoff.owner, since=handoff.opened_at)
 
 
-def _fill_room(parts: Parts, conn: Connection, now: datetime) -> int:
-    """Leads that waited for room ask again, best first, as many as there is room for."""
+def waiting_with_room(parts: Parts, conn: Connection, *, now: datetime) -> list[int]:
+    """Leads that waited for room and have it now (a new day began, or sales decided on others), best first."""
+    if not handoffs.next_in_queue(conn, limit=1):
+        return []
     agreement = parts.library.agreement
-    left = agreement.max_new_handoffs_per_day - handoffs.taken(conn, opening.day_of(agreement, now)).get(
-        opening.EVERYBODY, 0
-    )
-    if left <= 0:
-        return 0
+    today = handoffs.taken(conn, opening.day_of(agreement, now)).get(opening.EVERYBODY, 0)
     queue = assign.queue_named(parts.library.sales, None)
     if not assign.has_room(queue, parts.library.sales, opening.load_of(conn, queue, agreement), now=now):
-        return 0
-    ready = handoffs.next_in_queue(conn, limit=left)
+        return []
+    return handoffs.next_in_queue(conn, limit=max(0, agreement.max_new_handoffs_per_day - today))
+
+
+def _fill_room(parts: Parts, conn: Connection, now: datetime) -> int:
+    ready = waiting_with_room(parts, conn, now=now)
     for lead_id in ready:
         handoffs.queue_for_sales(conn, lead_id, None)
     wakeups.wake(conn, ready, now=now)
@@ -177,7 +216,7 @@ def _review(parts: Parts, conn: Connection, now: datetime) -> int:
 
 def review_text(agreement: Agreement, now: datetime) -> tuple[str, str] | None:
     """What there is to say about the review of the agreement, or None."""
-    today = now.date()
+    today = gate_facts.day_of(agreement, now)
     name = f"agreement {agreement.version}"
     if (today - agreement.next_review).days > agreement.grace_days:
         effect = "nothing is handed over" if agreement.enforce == "block" else "hand-offs go on"

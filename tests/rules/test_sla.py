@@ -33,7 +33,9 @@ def test_how_long_sales_has_depends_on_cell_and_hurry() -> None:
     ] == [60, 240, 480]
 
 
-def steps(agreement: Agreement, *, expires: bool, kind: sla.Timed = "decision") -> list[tuple[int, str]]:
+def steps(
+    agreement: Agreement, *, expires: bool, kind: sla.Timed = "decision", passes: bool = False
+) -> list[tuple[int, str]]:
     """Every step that a sweep each quarter of an hour takes, of a timer that nobody meets."""
     start = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
     timer = sla.start(kind, agreement, now=start)
@@ -42,7 +44,7 @@ def steps(agreement: Agreement, *, expires: bool, kind: sla.Timed = "decision") 
     for _ in range(4 * 24 * 60):
         now += timedelta(minutes=15)
         step = sla.next_step(kind, started=start, due=timer.due_at, minutes=timer.minutes, level=level,
-                             agreement=agreement, now=now, expires=expires)
+                             agreement=agreement, now=now, expires=expires, passes=passes)
         if step is not None:
             taken.append((step.level, step.action))
             level = step.level
@@ -58,8 +60,13 @@ def test_an_undecided_lead_is_escalated_in_four_steps() -> None:
     ]
 
 
-def test_without_expiry_nothing_is_taken_away() -> None:
-    assert steps(AGREEMENT, expires=False) == [(100, "remind"), (150, "tell_manager")]
+def test_without_expiry_nothing_is_taken_away_and_nothing_is_forgotten() -> None:
+    """60 days of nobody deciding: 480 business minutes are a day, so 2400 percent are 24 working days."""
+    told = [(n, "tell_manager") for n in (150, 300, 600, 1200, 2400)]
+    assert steps(AGREEMENT, expires=False) == [(100, "remind"), *told]
+    assert steps(AGREEMENT, expires=False, passes=True) == sorted([(100, "remind"), (200, "reassign"), *told])
+    assert [sla.may_pass(sellers=n, via=v) for n, v in ((2, "score"), (3, "hand_raise"), (9, "manual_pull"))] == [
+        False, True, False]
     assert steps(AGREEMENT, expires=False, kind="qualification") == [(100, "remind")]
     assert steps(AGREEMENT, expires=True, kind="qualification") == [(100, "expire")]
     assert steps(AGREEMENT, expires=True, kind="first_touch") == [(100, "remind"), (150, "tell_manager")]
