@@ -28,20 +28,32 @@ NEEDS_UTF8: Final = "6.7"
 _UNKNOWN_USER: Final = re.compile(
     r"user unknown|unknown user|no such (user|recipient|mailbox|address)|mailbox (not found|unavailable: not found)"
     r"|does not exist|unknown (recipient|address|mailbox)|recipient (not found|unknown)|invalid (recipient|mailbox)"
-    r"|address (unknown|not found)|not a known user",
+    r"|address (unknown|not found)|not a (known user|valid recipient)|user not exist|nonexistent user"
+    r"|user doesn't have an? \S+ account",
     re.IGNORECASE,
 )
 _POLICY_WORDS: Final = re.compile(
     r"spam|block(ed|list)|black.?list|reputation|policy|dmarc|\bspf\b|\bdkim\b|unauthenticated|rate.?limit|too many"
-    r"|reject(ed)? (due to|for) content|denied by|not authorized",
+    r"|reject(ed)? (due to|for) content|denied by|not authorized|\b(dns|r)bl\b|(dns)?[br]l\.|\blisted (at|in|by|on)\b"
+    r"|\b(your|client|sending|invalid) ip\b|^ip[=:]|reverse dns|\bptr\b|throttl",
     re.IGNORECASE,
 )
+_SENDER_WORDS: Final = re.compile(
+    r"sender (address )?(verif|rejected|callout|denied)|verification failed for|domain of sender"
+    r"|(envelope )?sender\b[^.\n]{0,60}(not exist|unknown|must exist|resolve)",
+    re.IGNORECASE,
+)
+"""A server that asks ours about the sender quotes our answer, and with it a code that is not about the recipient."""
 _RELAY_WORDS: Final = re.compile(
     r"relay(ing)? (access )?(denied|not permitted|prohibited)|unable to relay|authentication required", re.IGNORECASE
 )
 _FULL_WORDS: Final = re.compile(
-    r"mailbox (is )?full|over ?quota|quota exceeded|insufficient (system )?storage|out of space", re.IGNORECASE
+    r"mailbox (is )?full|full mailbox|over ?quota|quota exceeded|insufficient (system )?storage"
+    r"|out of (storage )?space",
+    re.IGNORECASE,
 )
+_MANY_WORDS: Final = re.compile(r"too many (\w+ ){0,3}(recipients|users|addresses|messages|mails)", re.IGNORECASE)
+"""Said of what we did before, also where it speaks of unknown recipients."""
 _RATE_WORDS: Final = re.compile(r"rate|too many|throttl", re.IGNORECASE)
 
 
@@ -113,21 +125,34 @@ def _permanent(reply: Reply, attempt: int, patience: Patience) -> Judgement:
     ours = reply.phase is Phase.MAIL or subject in SENDERS_ADDRESS or reply.code in (530, 535)
     if ours or _RELAY_WORDS.search(reply.text):
         return Judgement(Fate.RETRY, why, Blame.SENDER, pause_route=patience.route_pause)
+    if excused := _excused(reply, why, attempt, patience):
+        return excused
     if subject in NO_SUCH_ADDRESS:
         return Judgement(Fate.FAILED, why, Blame.ADDRESS, suppress="hard_bounce")
     if subject == DISABLED:
         return _disabled(reply, attempt, patience)
     if subject == TOO_BIG:
         return Judgement(Fate.FAILED, why, Blame.MAILBOX)
-    if subject in MAILBOX_TROUBLE or _FULL_WORDS.search(reply.text):
+    if subject in MAILBOX_TROUBLE:
         return Judgement(Fate.RETRY, why, Blame.MAILBOX)
     if subject == NEEDS_UTF8:
         return Judgement(Fate.FAILED, why, Blame.ADDRESS)
-    if subject.startswith("7.") or _POLICY_WORDS.search(reply.text):
-        return Judgement(Fate.RETRY, why, Blame.POLICY, pause_group=_growing(patience, attempt))
     if reply.phase is Phase.RCPT and _UNKNOWN_USER.search(reply.text):
         return Judgement(Fate.FAILED, why, Blame.ADDRESS, suppress="hard_bounce")
+    if subject.startswith("7."):
+        return Judgement(Fate.RETRY, why, Blame.POLICY, pause_group=_growing(patience, attempt))
     return Judgement(Fate.FAILED, why, Blame.ADDRESS if reply.phase is Phase.RCPT else Blame.NOBODY)
+
+
+def _excused(reply: Reply, why: str, attempt: int, patience: Patience) -> Judgement | None:
+    """What the words say against a code that would blame the address: some servers answer 5.1.1 to everything."""
+    unknown = reply.phase is Phase.RCPT and _UNKNOWN_USER.search(reply.text)
+    sender = _SENDER_WORDS.search(reply.text)
+    if sender or _MANY_WORDS.search(reply.text) or (_POLICY_WORDS.search(reply.text) and not unknown):
+        return Judgement(Fate.RETRY, why, Blame.POLICY, pause_group=_growing(patience, attempt))
+    if _FULL_WORDS.search(reply.text):
+        return Judgement(Fate.RETRY, why, Blame.MAILBOX)
+    return None
 
 
 def _disabled(reply: Reply, attempt: int, patience: Patience) -> Judgement:

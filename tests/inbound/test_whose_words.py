@@ -32,6 +32,12 @@ ANNA = "anna@firma.example"
         ("5.1.7", "550 5.1.7 No such domain lists.example.com", Reason.SENDER),
         ("5.0.0", "550 host unknown (in reply to MAIL FROM command)", Reason.SENDER),
         ("5.1.1", "host mx said: 550 5.1.1 unknown user (in reply to EHLO command)", Reason.SENDER),
+        (
+            "5.1.1",
+            "550-Verification failed for <b@x.example> 550 5.1.1 User unknown 550 Sender verify failed",
+            Reason.SENDER,
+        ),
+        ("", "550 Too many invalid recipients", Reason.POLICY),
         ("", "Message could not be delivered: it has been in the queue too long", Reason.EXPIRED),
         ("", "recipient: envelope expired", Reason.EXPIRED),
     ],

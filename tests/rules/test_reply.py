@@ -65,6 +65,43 @@ def test_nothing_else_suppresses(phase: str, code: int | None, text: str, fate: 
         assert read(phase, code, text).suppress is None
 
 
+OF_OTHERS = [
+    # As large and small providers say it; each holds a code or words that alone would blame the address.
+    ("550 5.1.1 <a@b.example> 192.0.2.7 has sent to too many recipients this hour", Blame.POLICY),
+    ("550 Too many invalid recipients", Blame.POLICY),
+    ("550 5.2.1 Mailbox unavailable. Your IP address 192.0.2.7 is blacklisted", Blame.POLICY),
+    ("550 5.5.4 Your IP 192.0.2.7 is listed by somebody", Blame.POLICY),
+    ("554 IP=192.0.2.7 - A problem occurred. (Ask your postmaster for help)", Blame.POLICY),
+    ("550 domain [lists.example.com] mismatches client ip 192.0.2.7", Blame.POLICY),
+    ("550 Rejected 192.0.2.7 found in dnsbl.list.example", Blame.POLICY),
+    ("553 5.1.0 <b@lists.example.com> sender rejected", Blame.POLICY),
+    (
+        "550-Verification failed for <b@lists.example.com>\nResponse: 550 5.1.1 User unknown\nSender verify failed",
+        Blame.POLICY,
+    ),
+    ("550 5.1.1 the mailbox is over quota", Blame.MAILBOX),
+    ("552 5.1.1 Recipient overquota", Blame.MAILBOX),
+    ("452 4.2.2 The recipient's inbox is out of storage space", Blame.MAILBOX),
+    ("451 4.7.500 Server busy. Please try again later", Blame.POLICY),
+    ("421 4.7.0 [TSS04] Messages from 192.0.2.7 temporarily deferred due to user complaints", Blame.POLICY),
+    ("450 4.2.0 <a@b.example>: Recipient address rejected: Greylisted", Blame.NOBODY),
+    ("451 Please try again in five minutes", Blame.NOBODY),
+]
+
+
+@pytest.mark.parametrize(("said", "blame"), OF_OTHERS)
+def test_what_is_said_of_us_does_not_harm_the_address(said: str, blame: Blame) -> None:
+    for number in (1, 3):
+        verdict = read("rcpt", int(said[:3]), said[4:], Attempt(number, NOW))
+        assert (verdict.fate, verdict.blame, verdict.suppress) == (R, blame, None)
+
+
+def test_a_dead_address_may_come_with_a_code_for_policy() -> None:
+    for text in ("5.7.1 No such user here", "5.5.0 Invalid recipient", "delivery error: dd Not a valid recipient"):
+        assert read("rcpt", 550, text).suppress == "hard_bounce"
+        assert read("body", 550, text).suppress is None
+
+
 def test_a_disabled_mailbox_is_dead_the_second_time() -> None:
     assert read("rcpt", 550, "5.2.1 disabled").fate is Fate.RETRY
     again = read("rcpt", 550, "5.2.1 disabled", Attempt(2, NOW))

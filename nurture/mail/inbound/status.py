@@ -142,7 +142,7 @@ def _reason(code: str, said: str, around: str) -> Reason:
         if coded is Reason.NO_DOMAIN and worded is Reason.NO_ADDRESS:
             return worded
         excused = bool(said) and worded not in (Reason.UNKNOWN, *HARD)
-        return worded if excused and not words.NO_ADDRESS.search(said) else coded
+        return worded if worded is Reason.SENDER or (excused and not words.NO_ADDRESS.search(said)) else coded
     if coded in VAGUE and worded is not Reason.UNKNOWN:
         if coded is Reason.POLICY and worded in (Reason.NO_DOMAIN, Reason.EXPIRED, Reason.NETWORK):
             return coded

@@ -39,10 +39,10 @@ POLICY: Final = _any(
     r"RESOLVER\.RST", r"transport rules?", r"recipient preferences", r"blocked\b[^.\n]{0,20}\bvisit", r"sender policy framework",
 )
 HEDGED: Final = _any(
-    r"\b(may|might|could) not (exist|be (a )?valid|have permission|have been found)", r"(pravděpodobně|možná) neexistuje|nemáte oprávnění",
+    r"\b(may|might|could) not (exist|be (a )?valid|have permission|have been found)", r"too many (\w+ ){0,3}(recipients|users|addresses)", r"(pravděpodobně|možná) neexistuje|nemáte oprávnění",
     r"(możliwe|prawdopodobnie)[^.\n]{0,40}nie istnieje|existiert (möglicherweise|vielleicht|unter umständen) nicht|可能性があり",
 )
-"""Somebody who does not know either."""
+"""Somebody who does not know either, or speaks of more than this one address."""
 RELAY: Final = _any(
     r"relay(ing)?( access)?( is)? (denied|not (permitted|allowed)|prohibited)|unable to relay|not a gateway|we do not relay|relaying",
 )
@@ -98,7 +98,7 @@ NETWORK: Final = _any(
 )
 CONTENT: Final = _any(r"attachment|(message|mail|content)[^.\n]{0,30}(malformed|not rfc|invalid header|8 ?bit)|bare lf|header (is )?(missing|invalid)|media type")
 MOVED: Final = _any(r"has (been )?moved|new address|address (has )?changed|no longer at this address|moved to")
-SENDER_UNKNOWN: Final = _any(r"(sender|from|return.path|originator)[^.\n]{0,50}(domain|address)[^.\n]{0,40}(not exist|invalid|unknown|rejected|not resolve|does not)", r"domain of sender")
+SENDER_UNKNOWN: Final = _any(r"(sender|from|return.path|originator)[^.\n]{0,50}(domain|address)[^.\n]{0,40}(not exist|invalid|unknown|rejected|not resolve|does not)", r"domain of sender", r"sender (address )?(verif|rejected|callout|denied)|verification failed for")
 DAEMON: Final = re.compile(
     r"^(mailer[-_.]?daemon|post[-_.]?(master|office)|mdaemon|mail[-_. ]?(delivery|system|daemon|administrator|router|admin)?|bounces?|mailadm|uucp|"
     r"microsoftexchange\w*|ndr|mmdf|daemon|maildaemon|mail-?deliver\w*|symantec\w*|mta|smtpd?|root|virusalert|errors?|internet-?mail\w*|admin(istrator)?)(\+|@|-|$)",
