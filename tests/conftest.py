@@ -8,9 +8,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import is_hypothesis_test, settings
 
 from nurture.store import Store, open_store
@@ -22,6 +24,9 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 # No test asks the internet whose servers take a domain.
 os.environ.setdefault("NURTURE_MX_LOOKUP", "off")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+# The runner of commands in tests makes a whole command line for each; it is the same one each time.
+typer.testing._get_command = cache(typer.main.get_command)
 
 # On a machine that decides about a landing the examples are the same each time; elsewhere they are new ones each time.
 settings.register_profile("landing", derandomize=True)
@@ -36,7 +41,9 @@ FEW = 20
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 """A Monday morning."""
 
-LONG_FIRST = ("stories", "flows", "faults", "inbound", "web", "rehearse", "mail", "intake", "applying", "sales", "store", "cli")
+LONG_FIRST = (
+    "stories", "flows", "faults", "inbound", "web", "rehearse", "mail", "intake", "applying", "sales", "store", "cli",
+)  # fmt: skip
 """Folders whose files take long come first: otherwise one worker still runs them when the others have nothing left."""
 
 ROOT = Path(__file__).parent.parent

@@ -7,7 +7,9 @@ import importlib.util
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import click
 import typer
@@ -55,8 +57,9 @@ PANELS = {command: panel for panel, commands in _TASKS.items() for command in co
 """Where a command stands on the help page; what is not named keeps the system running."""
 
 
+@cache
 def build() -> typer.Typer:
-    """The whole command line. Modules of a family import what is heavy only when a command runs."""
+    """The whole command line, one per process. Modules of a family import what is heavy only when a command runs."""
     app = typer.Typer(
         name="nurture",
         no_args_is_help=True,
@@ -84,6 +87,12 @@ def build() -> typer.Typer:
     return app
 
 
+@cache
+def command() -> Callable[..., Any]:
+    """What `build` describes, ready to be called (by a demo or a test many times)."""
+    return typer.main.get_command(build())
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command. A user's mistake ends in a message and an exit code, never in a traceback."""
     for stream in (sys.stdout, sys.stderr):
@@ -92,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            build()(args=list(argv) if argv is not None else None, standalone_mode=True)
+            command()(args=list(argv) if argv is not None else None, standalone_mode=True)
         finally:
             if sys.stdout is not None:  # started with its output closed
                 sys.stdout.flush()

@@ -75,10 +75,10 @@ def demo(
 
 def commands(running: Demo) -> Callable[..., tuple[int, str]]:
     """Runs `nurture ...` in this process, on the demo, at the demo's moment."""
-    from nurture.cli import build
+    from nurture.cli import command as whole
     from nurture.cli.common import lending
 
-    app = typer.main.get_command(build())
+    app = whole()
 
     def run(*argv: str) -> tuple[int, str]:
         os.environ.update(running.environment())
@@ -86,7 +86,7 @@ def commands(running: Demo) -> Callable[..., tuple[int, str]]:
         parts = running.installation.parts
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), lending(parts):
             try:
-                code = app.main(args=list(argv), prog_name="nurture", standalone_mode=False)
+                code = app(args=list(argv), prog_name="nurture", standalone_mode=False)
             except NurtureError as known:
                 code = fail(known)
             except typer.Exit as ended:
