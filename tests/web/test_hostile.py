@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,7 +90,8 @@ def test_no_spreadsheet_runs_it(poisoned: World) -> None:
     assert [c for c in cells if c.startswith(FORMULA) and not numbers.fullmatch(c)] == []
 
 
-def test_no_terminal_obeys_it(poisoned: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_terminal_obeys_it(poisoned: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NURTURE_VAR_DIR", str(tmp_path))
     app = typer.Typer()
     for family in (consent_family, privacy_family):
         family.register(app)
