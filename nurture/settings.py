@@ -10,6 +10,7 @@ import os
 import secrets
 import tomllib
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,9 @@ class Settings(BaseSettings):
     mode: Literal["embedded", "server"] = "embedded"
     """`embedded`: one machine, `nurture up` is the clock. `server`: a Prefect server and workers."""
     database_url: str = Field(default="sqlite:///var/nurture.db", repr=False)
+    database_sync: Literal["normal", "full"] = "normal"
+    """SQLite only. `normal` survives any crash of programs; a power cut may take back the last commits, and with them
+    what was noted of mails of that moment. `full` waits for the disk at every commit."""
     campaigns_dir: Path = Path("campaigns")
     templates_dir: Path = Path("templates")
     var_dir: Path = Path("var")
@@ -43,6 +47,9 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    trusted_proxies: str = "127.0.0.1"
+    """Whose `X-Forwarded-For` says where a visitor comes from: addresses or networks of your proxies, with commas
+    between. What anybody else says about themselves is not believed."""
     public_url: str = ""
     """What links in mails begin with. Empty: http://host:port, good for one machine and nothing else."""
 
@@ -103,6 +110,15 @@ class Settings(BaseSettings):
         if kind.partition("+")[0] == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
             raise ValueError("names no file, and a database in memory forgets everything: sqlite:///var/nurture.db")
         return f"postgresql://{rest}" if kind == "postgres" else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for one in filter(None, map(str.strip, value.split(","))):
+            if one == "*":
+                raise ValueError("`*` would believe anybody's word on where they come from; name the proxies")
+            ip_network(one, strict=False)
+        return value
 
     @field_validator("now")
     @classmethod

@@ -138,7 +138,8 @@ def open_database(chosen: Settings | None = None) -> Store:
     from nurture.store import open_store
     from nurture.store.schema import ensure
 
-    store = open_store((chosen or settings()).database_url)
+    chosen = chosen or settings()
+    store = open_store(chosen.database_url, sync=chosen.database_sync.upper())
     before, after = ensure(store)
     if before is None:
         remark(f"there was no database at {store.place}; an empty one was made")

@@ -187,15 +187,18 @@ def doctor_domain(
     selector: str | None = typer.Option(None, "--selector", help="The DKIM selector (default: as set)."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
-    """SPF, DKIM and DMARC of a sending domain: what is published, what is missing, and what to publish."""
+    """SPF, DKIM, DMARC, MX and host names of a sending domain: what is published, what is missing, what to publish."""
     from nurture.mail.domain import ask
+    from nurture.mail.hostnames import names
+    from nurture.mail.transport import parse_routes
 
     chosen = settings()
     library = _library()
+    back = library.company.list_domain or domain
     findings = ask(
-        domain, selector=selector or chosen.dkim_selector, bounce_domain=library.company.list_domain or domain,
-        expected=_dkim_record(chosen),
+        domain, selector=selector or chosen.dkim_selector, bounce_domain=back, expected=_dkim_record(chosen)
     )  # fmt: skip
+    findings += names([r.host for r in parse_routes(chosen.smtp_url, chosen.smtp_routes)], back)
     show([f.as_dict() for f in findings], as_json=as_json, title=f"Mail from {domain}")
     raise typer.Exit(FINDINGS if any(not f.good for f in findings) else FINE)
 

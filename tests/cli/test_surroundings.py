@@ -192,3 +192,17 @@ def test_ctrl_c_in_an_import_says_what_became_of_it(capsys: pytest.CaptureFixtur
         raise KeyboardInterrupt
     assert ended.value.exit_code == 130
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("said", "level"), [(None, 1), ("full", 2)])
+def test_a_power_cut_takes_nothing_back_where_that_is_asked(
+    said: str | None, level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own answer: 1 is NORMAL, 2 waits for the disk at every commit."""
+    from nurture.cli.common import open_database
+
+    monkeypatch.chdir(tmp_path)
+    if said:
+        monkeypatch.setenv("NURTURE_DATABASE_SYNC", said)
+    with open_database().read() as conn:
+        assert conn.exec_driver_sql("PRAGMA synchronous").scalar() == level

@@ -11,6 +11,7 @@ from dnslib import QTYPE, RR
 from dnslib.server import BaseResolver, DNSServer
 
 from nurture.mail.domain import Finding, ask, organisation, txt
+from nurture.mail.hostnames import names
 
 LONG = "p=" + "A" * 300
 ZONE = f"""
@@ -31,6 +32,14 @@ two.test. TXT "v=spf1 -all"
 two.test. TXT "v=spf1 ~all"
 other.test. TXT "site-verification=abc"
 gone._domainkey.good.test. TXT "v=DKIM1; p="
+lists.good.test. MX 10 mx.good.test.
+null.test. MX 0 .
+out.good.test. A 192.0.43.1
+1.43.0.192.in-addr.arpa. PTR out.good.test.
+liar.test. A 192.0.43.2
+2.43.0.192.in-addr.arpa. PTR somebody.test.
+bare.test. A 192.0.43.3
+own.test. A 10.0.0.7
 """
 
 
@@ -99,6 +108,21 @@ def test_dkim_dmarc_and_alignment(resolver: dns.resolver.Resolver) -> None:
     apart = findings(resolver, "good.test", bounce="relay.test")["alignment"]
     assert apart.good and "DKIM alone" in apart.found
     assert not findings(resolver, "good.test", selector="none", bounce="relay.test")["alignment"].good
+
+
+def test_g5_names_are_looked_up_both_ways(resolver: dns.resolver.Resolver) -> None:
+    hosts = ["out.good.test", "out.good.test", "liar.test", "bare.test", "own.test", "127.0.0.1", "nowhere.test"]
+    back, *found = names(hosts, "lists.good.test", resolver)
+    assert back.good and "mx.good.test" in back.found
+    assert [f.good for f in found] == [True, False, False, True, True, False]
+    assert "somebody.test" in found[1].found and "192.0.43.2" in found[1].todo
+    assert "no name" in found[2].found and "no address" in found[5].found
+
+
+@pytest.mark.parametrize("domain", ["null.test", "good.test", "nowhere.test"])
+def test_bounces_need_a_way_back(domain: str, resolver: dns.resolver.Resolver) -> None:
+    (back,) = names([], domain, resolver)
+    assert not back.good and "NURTURE_INBOUND" in back.todo
 
 
 @pytest.mark.parametrize(
