@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 from nurture.authoring import read_sources
 from nurture.decide.change import effective
@@ -16,6 +16,7 @@ from nurture.mail.smtp import over_smtp
 from nurture.mail.transport import Transport
 from nurture.model.campaign import Campaign
 from nurture.model.library import Library
+from nurture.model.outside import Outside
 from nurture.model.template import Template
 from nurture.model.tokens import Keys
 from nurture.model.words import CampaignStatus
@@ -32,7 +33,7 @@ def assemble(store: Store, settings: Settings, *, transport: Transport | None = 
         keys=Keys.from_secrets(settings.secrets()),
         transport=transport or over_smtp(settings.smtp_url, settings.smtp_routes, signers=_signers(settings)),
         public_url=settings.url,
-        hooks=_hooks(settings),
+        outside=_outside(settings),
     )
     refresh(parts)
     return parts
@@ -116,13 +117,13 @@ def _read(sources: Mapping[str, str]) -> Library:
     return library
 
 
-def _hooks(settings: Settings) -> dict[str, Any]:
-    hooks: dict[str, Any] = {"csv": Path(settings.var_dir) / "packets", "private_webhooks": settings.private_webhooks}
-    hooks["inbound"] = dict(settings.inbound_webhooks)
-    if settings.webhook_secret is not None:
-        hooks["webhook_secret"] = settings.webhook_secret.get_secret_value()
-    if settings.metrics_token is not None:
-        hooks["metrics_token"] = settings.metrics_token.get_secret_value()
-    if settings.mx_lookup:
-        hooks["mx"] = exchangers
-    return hooks
+def _outside(settings: Settings) -> Outside:
+    return Outside(
+        packets=Path(settings.var_dir) / "packets",
+        webhook_secret=settings.webhook_secret.get_secret_value() if settings.webhook_secret else "",
+        private_webhooks=settings.private_webhooks,
+        crm={found.name: found.load()() for found in entry_points(group="nurture.crm")},
+        providers=dict(settings.inbound_webhooks),
+        mail_servers=exchangers if settings.mx_lookup else None,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
+    )

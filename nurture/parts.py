@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nurture.model.campaign import Campaign
 from nurture.model.library import Library
+from nurture.model.outside import Outside
 from nurture.model.template import Template
 from nurture.model.tokens import Keys
 from nurture.store import Store
@@ -32,9 +33,7 @@ class Parts:
     """The copy those older versions send: template name -> template."""
     templates: Mapping[str, Template] = field(default_factory=dict)
     """Every template in use by digest, pinned ones included."""
-    hooks: Mapping[str, Any] = field(default_factory=dict)
-    """How to reach other systems: `webhook` posts safely, `crm:NAME` is an adapter, `csv` a folder, `mx` asks for a
-    domain's mail servers; and what opens a page to a program (`metrics_token`)."""
+    outside: Outside = Outside()
     applied: str = ""
     """Digest of what is applied; the pipeline reloads when the store's differs."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from nurture.decide.window import named_zone
+from nurture.model.outside import Outside
 from nurture.parts import Parts
 from nurture.rehearse import timeline
 from nurture.rehearse.timeline import Moment
@@ -22,7 +23,7 @@ def ahead(
     The lead is alone in its copy of the world, so a rate limit that others share is not felt.
     """
     world = World(parts.library, start=now, store=fresh_store())
-    world.parts = replace(parts, store=world.store, transport=world.mailbox, hooks={}, applied="")
+    world.parts = replace(parts, store=world.store, transport=world.mailbox, outside=Outside(), applied="")
     try:
         with parts.store.read() as source, world.store.begin() as copy:
             rehearsals.copy_of(source, copy, lead_id, keys=parts.keys)

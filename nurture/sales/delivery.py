@@ -8,11 +8,11 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nurture.errors import UsageError
 from nurture.model.company import Queue, Sales
+from nurture.model.outside import Outside
 from nurture.model.tokens import Keys, TokenPurpose, sign
 from nurture.sales import packet as packets
 from nurture.sales import webhook
@@ -139,22 +139,19 @@ def csv_text(rows: list[Mapping[str, str]], *, header: bool) -> str:
 
 
 def deliver(
-    kind: str, target: str, payload: Mapping[str, Any], *, key: str, now: datetime, hooks: Mapping[str, Any]
+    kind: str, target: str, payload: Mapping[str, Any], *, key: str, now: datetime, outside: Outside
 ) -> tuple[str, str]:
     """Carry out one delivery that is not a mail. Returns `(done | deferred | failed, what was said)`.
-
-    `hooks`: `webhook_secret` (whsec_...), `webhook` (post function instead of ours), `private_webhooks`, `csv` (folder
-    that holds every CSV folder) and `crm:NAME` (a `CrmAdapter`).
 
     Raises:
         NurtureError: with `retry` where a later try may succeed.
     """
     if kind == "webhook":
-        return _post(target, payload, key=key, now=now, hooks=hooks)
+        return _post(target, payload, key=key, now=now, outside=outside)
     if kind == "csv":
-        return _append(target, payload, now=now, hooks=hooks)
+        return _append(target, payload, now=now, outside=outside)
     if kind == "crm":
-        adapter = hooks.get(f"crm:{target}")
+        adapter = outside.crm.get(target)
         if adapter is None:
             raise UsageError(f"no CRM adapter called `{target}` is installed")
         give = adapter.convert if payload.get("type") == "lead.converted" else adapter.hand_over
@@ -163,21 +160,16 @@ def deliver(
 
 
 def _post(
-    url: str, payload: Mapping[str, Any], *, key: str, now: datetime, hooks: Mapping[str, Any]
+    url: str, payload: Mapping[str, Any], *, key: str, now: datetime, outside: Outside
 ) -> tuple[str, str]:
-    secret = hooks.get("webhook_secret")
-    if not secret:
+    if not outside.webhook_secret:
         raise UsageError("webhooks need a secret to be signed with", fix="set NURTURE_WEBHOOK_SECRET")
-    body, headers = webhook.signed(payload, key=key, secret=secret, now=now)
-    post = hooks.get("webhook")
-    if post is not None:
-        state, said = post(url, body, headers)
-        return str(state), str(said)
-    return webhook.post(url, body, headers, private=bool(hooks.get("private_webhooks")))
+    body, headers = webhook.signed(payload, key=key, secret=outside.webhook_secret, now=now)
+    return webhook.post(url, body, headers, private=outside.private_webhooks)
 
 
-def _append(folder: str, payload: Mapping[str, Any], *, now: datetime, hooks: Mapping[str, Any]) -> tuple[str, str]:
-    root = Path(hooks.get("csv") or ".").resolve()
+def _append(folder: str, payload: Mapping[str, Any], *, now: datetime, outside: Outside) -> tuple[str, str]:
+    root = outside.packets.resolve()
     place = (root / folder).resolve()
     if not place.is_relative_to(root):
         raise UsageError(f"`{folder}` lies outside the folder for CSV files")

@@ -67,7 +67,7 @@ def _carry(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
         if row["kind"] in MAILS:
             return _mail(parts, row, now)
         state, reply = delivery.deliver(
-            row["kind"], row["target"], row["payload"], key=row["key"], now=now, hooks=parts.hooks
+            row["kind"], row["target"], row["payload"], key=row["key"], now=now, outside=parts.outside
         )
         return End(state, reply)
     except BadAddress as wrong:

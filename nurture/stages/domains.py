@@ -23,7 +23,7 @@ Ask = Callable[[str], Sequence[str]]
 def run(parts: Parts, *, now: datetime, limit: int, owner: str) -> Tally:
     """Counts: looked_up. The network is asked between two transactions."""
     tally = Tally()
-    ask: Ask | None = parts.hooks.get("mx")
+    ask = parts.outside.mail_servers
     with parts.store.read() as conn:
         wanted = domains.due(conn, now=now, limit=min(limit, AT_ONCE))
     if not wanted:

@@ -205,7 +205,7 @@ class _Job:
 
     def _look_behind(self, conn: Connection, leads: Mapping[int, Fresh]) -> None:
         """Whose servers take these domains' mail, as far as that was looked up; new domains are noted for it."""
-        if "mx" not in self.parts.hooks:
+        if self.parts.outside.mail_servers is None:
             return
         groups = self.letters.groups
         new = {lead.email.rpartition("@")[2].lower() for lead in leads.values() if lead.email} - groups.keys()

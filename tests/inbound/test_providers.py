@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from nurture.clock import FixedClock
 from nurture.mail.inbound.providers import PROVIDERS, BadCall, sendgrid, ses
 from nurture.model.inbound import Reason, Told
+from nurture.model.outside import Outside
 from nurture.store import open_store
 from nurture.web.app import create_app
 from tests.inbound.world import NOW, Post
@@ -410,7 +411,7 @@ def post(sqlite_url: str) -> Post:
 class Caller:
     def __init__(self, post: Post) -> None:
         self.fetched: list[str] = []
-        post.parts.hooks = {"inbound": SECRETS, "inbound_fetch": self.fetch}
+        post.parts.outside = Outside(providers=SECRETS, fetch=self.fetch)
         app: Any = create_app(post.parts, FixedClock(NOW))
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -15,6 +15,7 @@ from nurture.mail.domain import Unreachable
 from nurture.mail.exchangers import behind, exchangers
 from nurture.mail.memory import MemoryTransport
 from nurture.model.delivery import Outgoing, Phase, Reply
+from nurture.model.outside import Outside
 from nurture.pipeline import due_now
 from nurture.stages import domains, send
 from nurture.store import Store
@@ -74,8 +75,8 @@ def test_who_is_behind_a_domain(
     assert behind(domain, exchangers(domain, zone[1])) == group
 
 
-def asked(world: World, ask: object) -> None:
-    world.parts.hooks = {"mx": ask}
+def asked(world: World, ask: Callable[[str], Sequence[str]]) -> None:
+    world.parts.outside = Outside(mail_servers=ask)
 
 
 def test_looked_up_aside_and_then_used_by_every_worker(

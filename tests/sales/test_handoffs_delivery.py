@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 from standardwebhooks.webhooks import Webhook
 
+from nurture.assembly import assemble
 from nurture.errors import NurtureError, UsageError
 from nurture.model.company import Queue, Sales, Seller
+from nurture.model.outside import CrmAdapter, Outside
 from nurture.model.tokens import TokenPurpose, verify
 from nurture.sales import assign, delivery, packet, webhook
-from nurture.sales.crm import CrmAdapter, MemoryCrm
-from nurture.store import Store, handoffs
+from nurture.settings import Settings
+from nurture.store import Store, handoffs, open_store
 from nurture.store.tables import OutboxRow
 from tests.sales.world import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
 
@@ -145,22 +147,22 @@ def test_names_are_data_and_never_a_header_a_formula_or_a_line(store: Store) -> 
 
 
 def test_csv_files_stay_in_their_folder(tmp_path: Path) -> None:
-    hooks = {"csv": tmp_path}
+    outside = Outside(packets=tmp_path)
     payload = {"row": dict.fromkeys(delivery.CSV_COLUMNS, "x")}
     for _ in range(2):
-        assert delivery.deliver("csv", "out", payload, key="k", now=NOW, hooks=hooks)[0] == "done"
+        assert delivery.deliver("csv", "out", payload, key="k", now=NOW, outside=outside)[0] == "done"
     assert len((tmp_path / "out" / "handoffs-2026-11-23.csv").read_text().splitlines()) == 3
-    for outside in ("../elsewhere", "/etc"):
+    for elsewhere in ("../elsewhere", "/etc"):
         with pytest.raises(UsageError):
-            delivery.deliver("csv", outside, payload, key="k", now=NOW, hooks=hooks)
+            delivery.deliver("csv", elsewhere, payload, key="k", now=NOW, outside=outside)
 
 
 def test_a_webhook_is_signed_so_that_the_other_side_can_tell() -> None:
     now = datetime.now(UTC)  # the receiver's own clock decides whether a signature is fresh
     with listening() as hook:
-        hooks = {"webhook_secret": SECRET, "private_webhooks": True}
+        outside = Outside(webhook_secret=SECRET, private_webhooks=True)
         state, said = delivery.deliver("webhook", hook.url, {"type": "handoff.opened", "n": 1}, key="packet/1", now=now,
-                                       hooks=hooks)
+                                       outside=outside)
     assert (state, said.split()[0]) == ("done", "204")
     headers, body = hook.requests[0]
     assert Webhook(SECRET).verify(body, headers) == {"type": "handoff.opened", "n": 1}
@@ -202,19 +204,38 @@ def test_a_webhook_never_leads_into_our_own_network(url: str) -> None:
         webhook.post(url, b"{}", {})
 
 
-def test_a_crm_gets_each_packet_once_and_a_missing_one_is_said() -> None:
-    crm = MemoryCrm()
-    assert isinstance(crm, CrmAdapter)
-    for _ in range(2):
-        assert (
-            delivery.deliver("crm", "our", {"type": "handoff.opened"}, key="k1", now=NOW, hooks={"crm:our": crm})[0]
-            == "done"
-        )
-    delivery.deliver("crm", "our", {"type": "lead.converted"}, key="k2", now=NOW, hooks={"crm:our": crm})
-    assert [r["what"] for r in crm.records.values()] == ["hand_over", "convert"]
-    with pytest.raises(UsageError):
-        delivery.deliver("crm", "other", {}, key="k", now=NOW, hooks={})
-    assert json.dumps(crm.records)
+CRM = """
+class OurCrm:
+    def __init__(self):
+        self.records = {}
+
+    def hand_over(self, packet, *, key):
+        return self.records.setdefault(key, "hand-over " + packet["type"])
+
+    def convert(self, report, *, key):
+        return self.records.setdefault(key, "conversion")
+"""
+
+
+def test_a_crm_comes_with_a_package_and_a_missing_one_is_said(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "our_crm-1.dist-info"
+    packed.mkdir()
+    (packed / "METADATA").write_text("Metadata-Version: 2.1\nName: our-crm\nVersion: 1\n")
+    (packed / "entry_points.txt").write_text("[nurture.crm]\nour = our_crm:OurCrm\n")
+    (tmp_path / "our_crm.py").write_text(CRM)
+    monkeypatch.syspath_prepend(tmp_path)
+    outside = assemble(open_store(sqlite_url), Settings(secret_key=SecretStr("x" * 40))).outside
+    assert isinstance(outside.crm["our"], CrmAdapter)
+    opened, converted = {"type": "handoff.opened"}, {"type": "lead.converted"}
+    told = [
+        delivery.deliver("crm", "our", what, key=key, now=NOW, outside=outside)
+        for what, key in ((opened, "k1"), (opened, "k1"), (converted, "k2"))
+    ]
+    assert told == [("done", "hand-over handoff.opened")] * 2 + [("done", "conversion")]
+    with pytest.raises(UsageError, match="no CRM adapter called `other`"):
+        delivery.deliver("crm", "other", opened, key="k", now=NOW, outside=outside)
 
 
 def load(most: int = 9, **open_: int) -> assign.Load:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.web.conftest import World
 
 
 def test_metrics_are_there_only_for_who_has_the_token(world: World) -> None:
     assert world.client.get("/metrics").status_code == 404
-    world.parts.hooks = {**world.parts.hooks, "metrics_token": "let me in, it is long"}
+    world.parts.outside = replace(world.parts.outside, metrics_token="let me in, it is long")
     assert world.client.get("/metrics").status_code == 401
     assert world.client.get("/metrics", headers={"authorization": "Bearer let me in"}).status_code == 401
     told = world.client.get("/metrics", headers={"authorization": "Bearer let me in, it is long"})

@@ -20,7 +20,7 @@ def routes(house: House) -> APIRouter:
 
     @router.api_route("/metrics", methods=["GET", "HEAD"], include_in_schema=False)
     async def books(request: Request) -> Response:
-        wanted = str(house.parts.hooks.get("metrics_token") or "")
+        wanted = house.parts.outside.metrics_token
         if not wanted:
             raise HTTPException(404)
         scheme, _, given = request.headers.get("authorization", "").partition(" ")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import httpx
 from fastapi import APIRouter, Request
@@ -29,7 +29,7 @@ def routes(house: House) -> APIRouter:
     @router.post("/inbound/{provider}")
     async def report(request: Request, provider: str) -> Response:
         """A provider's signed call. Unknown and unconfigured providers do not exist here."""
-        secret = _secrets(house).get(provider)
+        secret = house.parts.outside.providers.get(provider)
         if provider not in PROVIDERS or not secret:
             return refusal(404, "there is no such provider here")
         if too_often(request, house, of="inbound "):
@@ -52,20 +52,15 @@ async def _body(request: Request) -> bytes | None:
     return bytes(found)
 
 
-def _secrets(house: House) -> Mapping[str, str]:
-    found = house.parts.hooks.get("inbound")
-    return found if isinstance(found, Mapping) else {}
-
-
 def _take(house: House, provider: str, body: bytes, headers: Mapping[str, str], secret: str) -> Response:
-    now = house.now()
+    now, get = house.now(), house.parts.outside.fetch or fetch
     try:
         call = PROVIDERS[provider](body, headers, secret, now)
         if call.check is not None:
-            call = call.check(_fetch(house)(call.needs))
+            call = call.check(get(call.needs))
         if call.confirm:
             # Only after topic, signature, time and host were checked; the answer itself says nothing to us.
-            _fetch(house)(call.confirm)
+            get(call.confirm)
             return JSONResponse({"confirmed": True})
         done = tell(house.parts, provider, call.id, call.notices, now=now)
     except BadCall as bad:
@@ -74,12 +69,6 @@ def _take(house: House, provider: str, body: bytes, headers: Mapping[str, str], 
         # The provider keeps what we did not take, and comes again.
         return refusal(503, "try again in a moment")
     return JSONResponse({"taken": dict(done)})
-
-
-def _fetch(house: House) -> Callable[[str], bytes]:
-    """How to get something from an address that was checked to be the provider's own."""
-    given: Any = house.parts.hooks.get("inbound_fetch")
-    return given if given is not None else fetch
 
 
 @lru_cache(maxsize=32)
