@@ -52,7 +52,8 @@ def apply(
 
     Raises:
         Conflict: the plan is stale: files or versions changed since, or a count moved by more than 5 %.
-        Refused: large numbers were not said back (`accept`), or too many versions would be followed at once.
+        Refused: large numbers were not said back (`accept`), too many versions would be followed at once, or an
+            agreement that blocks is not signed as it stands.
     """
     with store.read() as conn:
         made = plan(conn, draft, now=now)
@@ -69,6 +70,9 @@ def apply(
     _must_be_said(asks or made.asks, accept or {})
     if made.empty:
         return made
+    if made.unsigned is not None:
+        text = f"{made.unsigned.text}, and the agreement says `enforce: block`"
+        raise Refused(text, code=made.unsigned.code, fix=made.unsigned.fix)
     with store.begin() as conn:
         campaigns.one_at_a_time(conn)
         _still_current(conn, made)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+from nurture.acts import agreed
 from nurture.acts.draft import Draft, campaign_of, live_library, templates_of
 from nurture.authoring.lint.renames import alike
 from nurture.decide import change
+from nurture.decide.agreement import Remark
 from nurture.decide.condition import asks_unseen
 from nurture.decide.effect import count, must_say
 from nurture.decide.enter import leave
@@ -56,6 +58,10 @@ class Plan:
     gone: tuple[str, ...]
     sources_digest: str
     spread_hours: int = 6
+    remarks: tuple[Remark, ...] = ()
+    """What there is to say about the agreement and the sellers."""
+    unsigned: Remark | None = None
+    """Why an agreement that blocks refuses this: it changes what was agreed on, and somebody has not signed."""
 
     @property
     def empty(self) -> bool:
@@ -98,7 +104,12 @@ def plan(conn: Connection, draft: Draft, *, now: datetime) -> Plan:
     counts = {one.campaign: one.effect.counts() for one in plans}
     key = json.dumps([base, counts, draft.digest], sort_keys=True)
     hours = int(draft.library.company.spread.total_seconds() // 3600)
-    return Plan(campaigns.digest_of(key), tuple(plans), config, tuple(sorted(templates)), gone, draft.digest, hours)
+    said = agreed.remarks(conn, draft.library, applied, now=now)
+    unsigned = agreed.unsigned(said, draft.library, applied) if agreed.touched(config) else None
+    return Plan(
+        campaigns.digest_of(key), tuple(plans), config, tuple(sorted(templates)), gone, draft.digest, hours, said,
+        unsigned,
+    )
 
 
 def _config_changes(conn: Connection, draft: Draft) -> tuple[str, ...]:

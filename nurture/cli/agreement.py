@@ -71,7 +71,7 @@ def check(
     from nurture.decide import agreement as rules
 
     library, applied = _proposed(campaigns), _applied()
-    day = _day(today) if today else settings().clock().now().date()
+    day = _day(today) if today else _today(library)
     found = rules.remarks(
         library.agreement, today=day, applied=applied.agreement if applied else None, scoring=library.scoring,
         applied_scoring=applied.scoring if applied else None,
@@ -150,11 +150,18 @@ def sign(
         raise UsageError(f"`{role}` does not sign this agreement", fix=f"one of: {who}")
     if not name.strip() or "\n" in name:
         raise UsageError("a signature needs a name", fix="--name 'Ines Example'")
-    day = _day(on) if on else settings().clock().now().date()
+    day = _day(on) if on else _today(library)
     path = _folder(campaigns) / "agreement.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(add_signature(text, role=role, name=name.strip(), on=day), encoding="utf-8")
     out.print(Text(plain(f"{name.strip()} signed version {library.agreement.version} as {role} on {day}: {path}")))
+
+
+def _today(library: Library) -> date:
+    """The day where the agreement's calendar is kept."""
+    from nurture.decide.gate_facts import day_of
+
+    return day_of(library.agreement, settings().clock().now())
 
 
 def _day(text: str) -> date:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from nurture.cli.common import emit_json, out, table
+from nurture.cli.common import emit_json, out, plain, table
 
 if TYPE_CHECKING:
     from nurture.acts.apply import CampaignPlan, Plan
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def plan_json(made: Plan) -> dict[str, Any]:
     return {
         "plan": made.id, "config": made.config, "templates": made.templates, "gone": made.gone, "asks": made.asks,
+        "remarks": [{"level": r.level, "code": r.code, "text": r.text, "fix": r.fix} for r in made.remarks],
         "campaigns": [
             {"campaign": one.campaign, "kind": one.kind, "base": one.base, "settings": one.change.settings,
              "tests_start_anew": one.change.epochs, "counts": one.effect.counts(),
@@ -45,6 +46,11 @@ def show_plan(made: Plan, *, as_json: bool, hint: bool = True) -> None:
                 style="yellow",
             )
         )
+    for remark in made.remarks:
+        style = "bold red" if remark.level == "error" else "yellow"
+        out.print(Text.assemble((remark.level, style), plain(f"[{remark.code}] {remark.text}")))
+        if remark.fix:
+            out.print(Text(plain(f"  fix: {remark.fix}")))
     if not made.empty:
         asks = ",".join(f"{what}={n}" for what, n in made.asks.items())
         if asks:

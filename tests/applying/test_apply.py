@@ -11,12 +11,13 @@ from sqlalchemy import select, text
 
 from nurture.acts import apply as applying
 from nurture.acts.apply import Draft
+from nurture.authoring.sign import add_signature
 from nurture.errors import Conflict, Refused, UsageError
 from nurture.model.words import EventKind, Purpose
 from nurture.store import Store, campaigns, events
 from nurture.store.events import NewEvent
 from nurture.store.tables import EnrollmentRow, StepDoneRow
-from tests.applying.world import S, World, campaign_file, draft, template_file
+from tests.applying.world import BASE, S, World, campaign_file, draft, template_file
 
 DRIP = [S("s0", 0), S("s1", 7), S("s2", 7), S("s3", 7, "score")]
 
@@ -334,6 +335,27 @@ def test_pausing_what_is_not_there_is_a_mistake(world: World) -> None:
     with pytest.raises(UsageError, match="no campaign"):
         applying.pause(world.store, ["nothing"], now=world.now, by="ines")
     assert applying.resume(world.store, [], now=world.now) == {}
+
+
+def test_a_plan_says_what_nobody_signed_and_blocks_where_the_agreement_does(world: World) -> None:
+    path = "campaigns/agreement.yaml"
+    before = world.parts.library.agreement
+    text = BASE[path].replace("  version: 1\n", "  version: 1\n  bant_required: { min: 3, must: [need] }\n", 1)
+    silent = draft(campaign_file(DRIP), **{path: text})
+    assert [r.code for r in world.plan(silent).remarks] == ["agreement-same-version"]
+    world.apply(silent)
+    assert world.parts.library.agreement.bant_min == 3
+    more = f"version: {before.version + 1}\n  enforce: block\n"
+    blocks = text.replace(f"version: {before.version}\n", more, 1)
+    unsigned = draft(campaign_file(DRIP), **{path: blocks})
+    with pytest.raises(Refused, match="enforce: block") as no:
+        world.apply(unsigned)
+    assert no.value.code == "agreement-old-signature"
+    for role in before.signatories:
+        blocks = add_signature(blocks, role=role, name=f"{role} again", on=world.now.date())
+    world.apply(draft(campaign_file(DRIP), **{path: blocks}))
+    assert world.parts.library.agreement.version == before.version + 1
+    world.apply(draft(campaign_file([*DRIP, S("s4")]), **{path: blocks}))  # a campaign alone needs no new signature
 
 
 def test_of_two_who_apply_at_once_one_is_told(world: World) -> None:
