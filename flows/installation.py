@@ -114,11 +114,14 @@ class Installation:
         return Watch(self.parts, parse_sources(self.settings.inbound, today=lambda: clock.now().date()), clock.now)
 
     def _start_web(self) -> None:
+        from nurture.web import serving
         from nurture.web.app import app_of
 
         assert self.clock is not None and self._socket is not None
         app = app_of(self.settings, self.parts, self.clock, demo=self.demo)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        config = serving.config(
+            app, trusted_proxies=self.settings.trusted_proxies, timeout_graceful_shutdown=5
+        )
         self._web = uvicorn.Server(config)
         self._web_thread = threading.Thread(target=self._web.run, args=([self._socket],), name="web", daemon=True)
         self._web_thread.start()

@@ -49,6 +49,7 @@ def web(
 
     from flows.installation import listen
     from flows.work import open_parts
+    from nurture.web import serving
     from nurture.web.app import app_of
     from nurture.web.follow import Follower
 
@@ -60,7 +61,7 @@ def web(
     app = app_of(chosen, parts, chosen.clock())
     Follower(parts).start()
     out.print(Text(f"nurture web: http://{chosen.host}:{taken.getsockname()[1]}"))
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")).run(sockets=[taken])
+    uvicorn.Server(serving.config(app, trusted_proxies=chosen.trusted_proxies)).run(sockets=[taken])
 
 
 def webhook_secret() -> None:

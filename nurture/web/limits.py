@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from nurture.web.network import is_ours
 
@@ -31,11 +31,18 @@ class Limit:
 
 
 def client_key(host: str | None) -> str | None:
-    """The network an ask is counted under; None for our own machines, behind which a proxy hides everybody."""
+    """The network an ask is counted under; None for our own machines, behind which a proxy hides everybody.
+
+    Of IPv6 the /64: each house has one, and could otherwise ask under as many names as it has addresses.
+    """
     if not host:
         return None
     try:
         address = ip_address(host)
     except ValueError:
         return None
-    return None if is_ours(address) else str(address)
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    if is_ours(address):
+        return None
+    return str(address if isinstance(address, IPv4Address) else ip_network((address, 64), strict=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from nurture.web.answers import HEADERS
 from nurture.web.tracking.front import App, Receive, Scope, Send
 
 MOST: Final = 1024 * 1024
+BODY_WITHIN: Final = 30.0
+"""Seconds for all of a body: a megabyte over a very bad line."""
 _TOO_BIG: Final = b"The request is too large.\n"
 _HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
@@ -64,12 +67,18 @@ def _guard(send: Send) -> Send:
 
 
 def _counted(receive: Receive) -> Receive:
-    """Stops a body that grows beyond `MOST` without having said how long it is."""
-    seen = 0
+    """Stops a body that grows beyond `MOST` without having said how long it is, or drips in for ever."""
+    seen, whole = 0, False
+    until = asyncio.get_running_loop().time() + BODY_WITHIN
 
     async def counted() -> MutableMapping[str, Any]:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, whole
+        try:
+            async with asyncio.timeout_at(None if whole else until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "the request took too long") from None
+        whole = not message.get("more_body", False)
         seen += len(message.get("body", b""))
         if seen > MOST:
             raise HTTPException(413, "the request is too large")

@@ -7,9 +7,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from nurture.model.tokens import Keys, TokenPurpose, purpose_number, sign
+from nurture.model.tokens import (
+    MAC_BYTES,
+    Keys,
+    TokenPurpose,
+    purpose_number,
+    sign,
+    sign_lower,
+    verify,
+    verify_lower,
+)
 from nurture.model.words import ConsentStatus, Purpose
 from nurture.store import confirmations
 from nurture.web.staff import signin
@@ -74,18 +83,42 @@ def test_every_bad_token_gets_the_same_answer_and_changes_nothing(world: World, 
     world.mail(lead)
     tokens = good(world, lead)
     before = state(world)
-    answers = set()
+    answers: set[Any] = set()
+    looked: list[object] = []
+    event.listen(world.store.engine, "checkout", lambda *of: looked.append(of))
     for method in ("GET", "POST"):
         if (method, route) in (("POST", "/h/{}"), ("POST", "/c/{}/0")):
             continue
         for name, token in bad(world, lead, route, tokens).items():
             if route.startswith("/p/") and name.startswith("of /p/"):
                 continue
+            looked.clear()
             answer = world.client.request(method, route.format(token), data={"all": "1"} if method == "POST" else None)
-            answers.add((answer.status_code, answer.text))
+            told = {name: value for name, value in answer.headers.items() if name != "date"}
+            answers.add((answer.status_code, answer.content, tuple(sorted(told.items()))))
+            ours = {route, name.removeprefix("of ")} == {"/me/{}", "/sign-in/{}"}
+            assert ours or looked == [], f"{name}: not ours, so not looked up: no time tells whom it names"
             assert "set-cookie" not in answer.headers and "location" not in answer.headers, name
     assert len(answers) == 1 and next(iter(answers))[0] == 404
     assert state(world) == before
+
+
+def test_a_macs_bytes_are_compared_in_constant_time_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every verdict on a token comes out of `compare_digest`: what it refuses is refused, what it lets pass passes."""
+    keys = Keys.from_secrets(["the secret of this house, sixteen bytes and more"])
+    token, lower = sign(keys, "open", 1, 2), sign_lower(keys, "verp", 7)
+    compared: list[tuple[bytes, bytes]] = []
+
+    def never(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr("nurture.model.tokens.hmac.compare_digest", never)
+    assert verify(keys, "open", token) is None and verify_lower(keys, "verp", lower) is None
+    assert len(compared) == 2 and all(one == other and len(one) == MAC_BYTES for one, other in compared)
+    monkeypatch.setattr("nurture.model.tokens.hmac.compare_digest", lambda one, other: True)
+    flipped = token[:-1] + ("A" if token[-1] != "A" else "Q")
+    assert verify(keys, "open", token) == (1, 2) and verify(keys, "open", flipped) == (1, 2)
 
 
 def test_a_single_use_link_works_once_and_ends_by_itself(world: World) -> None:
