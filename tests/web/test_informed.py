@@ -33,8 +33,7 @@ def swept(world: World, at: datetime) -> list[Any]:
     sweep.run(world.parts, now=at, limit=100, owner="w")
     with world.store.read() as conn:
         assert backlog.due(conn, now=at)["sweep"] == 0
-    rows = world.rows("select target, subject, payload, due_at from outbox where kind = 'lead_mail' order by id")
-    return rows
+    return world.rows("select target, subject, payload, due_at from outbox where kind = 'lead_mail' order by id")
 
 
 def test_c18_who_was_found_elsewhere_is_told_within_a_month_once_and_can_end_it(world_everywhere: World) -> None:
