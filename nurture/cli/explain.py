@@ -169,13 +169,32 @@ def _show_score(story: Story) -> None:
         )
 
 
+_OVER: Final = {
+    "disqualified": "it is disqualified; `nurture sales reopen` brings it back, unless the reason was final",
+    "converted": "sales made an account and a contact of it", "customer": "it is a customer",
+    "erased": "it asked to be forgotten",
+}
+"""Stages of which the gate is not asked."""
+
+
 def _show_gate(story: Story) -> None:
     out.print()
-    if story.gate.outcome == "pass":
+    missing = [p for p in story.gate.why_not if p.id != "G11" or story.handoff is None]
+    if story.handoff is not None:
+        whose = f", with {story.owner}" if story.owner else ", with nobody yet"
+        out.print(Text.assemble(("With sales: ", "bold magenta"), f"hand-off {story.handoff}{plain(whose)}."))
+        if not missing:
+            return
+        out.print("The gate would not let it pass today:")
+    elif story.stage in _OVER:
+        out.print(f"[bold]Not handed to sales:[/] {_OVER[story.stage]}.", highlight=False)
+        return
+    elif story.gate.outcome == "pass":
         out.print("[bold green]The gate to sales is open.[/]")
         return
-    out.print(f"[bold]Not handed to sales:[/] the gate says {story.gate.outcome}.", highlight=False)
-    rows = [(p.id, p.kind, p.text, p.missing) for p in story.gate.why_not]
+    else:
+        out.print(f"[bold]Not handed to sales:[/] the gate says {story.gate.outcome}.", highlight=False)
+    rows = [(p.id, p.kind, p.text, p.missing) for p in missing]
     out.print(table("", ("rule", "class", "what", "the smallest thing that is missing"), rows))
 
 
@@ -223,6 +242,7 @@ def as_document(story: Story) -> dict[str, Any]:
             {"model": s.model.id, "engagement": s.scores.engagement, "cell": s.scores.cell, "action": s.scores.action}
             for s in story.shadows
         ],
+        "handoff": story.handoff, "owner": story.owner,
         "gate": story.gate.outcome,
         "why_not": [{"id": p.id, "text": p.text, "missing": p.missing} for p in story.gate.why_not],
         "gate_stored": story.stored,

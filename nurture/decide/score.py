@@ -234,7 +234,7 @@ def _pattern_line(
     decay = rule.decay
     points = decayed(rule.points * 1000, decay.kind, decay.days, decay.percent, hours, carry if old else _ONE)
     if emit:
-        emit("pattern", points, rule.id, last, " then ".join(e.kind for e in run))
+        emit("pattern", points, rule.id, last, " then ".join(e.kind.replace("_", " ") for e in run))
     return points
 
 

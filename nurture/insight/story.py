@@ -15,7 +15,8 @@ from nurture.model.agreement import Agreement
 from nurture.model.facts import Snapshot
 from nurture.model.words import MessageState, Stage
 from nurture.parts import Parts
-from nurture.store import enrollments, snapshots, stories
+from nurture.stages import hand_off
+from nurture.store import enrollments, handoffs, snapshots, stories
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class Story:
     """Of a past moment: what the gate had said by then. `gate` says what today's agreement makes of that day."""
     shadows: tuple[Scored, ...] = ()
     """What shadow models say at the same moment. They decide nothing."""
+    handoff: int | None = None
+    """The hand-off that is open at that moment."""
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,13 @@ def tell(
             snapshot = _as_of(snapshot, logs, parts.library.agreement, at, first)
             handoff, deal = stories.with_sales_at(conn, lead_id, snapshot.lead.account_id, at=at)
             snapshot = replace(snapshot, open_handoff=handoff, open_opportunity=deal)
+        scorable = may_score(snapshot.consents)
+        trip = handoffs.get(conn, snapshot.open_handoff) if snapshot.open_handoff is not None else None
+        asked = hand_off.look(parts, conn, lead_id, now=now).result if at is None and scorable else None
         inside = enrollments.open_of(conn, [lead_id]).get(lead_id, [])
     library = parts.library
     # Who objected has no profile: there is nothing to show but what was done.
-    profiled = snapshot if may_score(snapshot.consents) else replace(snapshot, events=(), scores=None)
+    profiled = snapshot if scorable else replace(snapshot, events=(), scores=None)
     holds = holding(library.company)
     result = scores(profiled, library.scoring, now=moment, holds=holds)
     beside = shadows(profiled, library.scoring, now=moment, holds=holds)
@@ -103,7 +110,8 @@ def tell(
         track=snapshot.lead.track,
         entries=tuple(entries),
         score=result,
-        gate=gate.evaluate(snapshot, library.agreement, result, now=moment),
+        # Of now with all that the hand-off stage sees: room, colleagues, recycles of this period.
+        gate=asked or gate.evaluate(snapshot, library.agreement, result, now=moment),
         standing=tuple(Now(e.campaign, e.step_id, e.state, e.due_at, whys.get(e.id, "")) for e in inside),
         consents=tuple(
             f"{p.value}/{c.value}: {s.status.value}" + (f" since {s.since:%Y-%m-%d}" if s.since else "")
@@ -111,6 +119,8 @@ def tell(
         ),
         stored=_stored(logs["gate"]) if at is not None else None,
         shadows=tuple(scored(profiled, model, now=moment) for model in beside),
+        handoff=trip.id if trip is not None else None,
+        owner=trip.owner if trip is not None else None,
     )
 
 
