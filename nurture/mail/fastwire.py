@@ -21,8 +21,10 @@ from nurture.model.delivery import Outgoing, Phase, Reply
 
 MOST_UNREAD: Final = 64 * 1024
 _CODES: Final = {b"%03d" % code: code for code in range(1000)}
+_LAST: Final = {b"%03d " % code: code for code in range(1000)}
+"""How the last line of a reply begins; most replies have no other."""
 _OK: Final = frozenset({250, 251, 252})
-Step = Callable[[int | None, str], None]
+Step = Callable[[int | None, bytes], None]
 """What the next reply is for: gets its code (None: there will be none, and the text says why) and its text."""
 
 
@@ -58,7 +60,7 @@ class _Replies(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _give(self, code: int | None, text: str) -> None:
+    def _give(self, code: int | None, text: bytes) -> None:
         if self.step is None:
             self.lost = self.lost or OUT_OF_TURN
             return
@@ -70,12 +72,17 @@ class _Replies(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._unread:
             data = self._unread + data
-        *lines, self._unread = data.split(b"\n")
+        lines = data.split(b"\n")
+        self._unread = lines.pop()
         self._left = len(lines)
         for line in lines:
             self._left -= 1
             if self.lost is None:
-                self._line(line.rstrip(b"\r"))
+                code = _LAST.get(line[:4])
+                if code is None or self._lines:
+                    self._line(line.rstrip(b"\r"))
+                else:
+                    self._give(code, line[4:])
         if (self._unread or self._lines) and len(self._unread) + sum(map(len, self._lines)) > MOST_UNREAD:
             self.fail("a reply without end")
 
@@ -88,7 +95,7 @@ class _Replies(asyncio.Protocol):
         else:
             text = b" ".join((*self._lines, line[4:])) if self._lines else line[4:]
             self._lines = []
-            self._give(code, text.decode("utf-8", "replace"))
+            self._give(code, text)
 
     def eof_received(self) -> None:
         self.fail("the server closed the connection")
@@ -100,7 +107,7 @@ class _Replies(asyncio.Protocol):
         """The connection is of no more use; whoever waits for a reply is told that none will come."""
         if self.lost is None:
             self.lost = why
-            self._give(None, why)
+            self._give(None, why.encode())
 
     def _late(self) -> None:
         """One timer per connection: it looks when it was set for, and is set again where the deadline has moved."""
@@ -190,15 +197,15 @@ class PipelinedSession:
         self._message, self._no = message, None
         self._replies.expect(self._reset_said if self._reset_sent else self._mail_said, self._command)
 
-    def _reset_said(self, code: int | None, text: str) -> None:
+    def _reset_said(self, code: int | None, text: bytes) -> None:
         self._reset_sent = False
         if code == 250:
             self._replies.expect(self._mail_said, self._command)
         else:
             self._usable = False
-            self._refused(Reply(Phase.MAIL, None, text))
+            self._refused(Reply(Phase.MAIL, None, _readable(text)))
 
-    def _mail_said(self, code: int | None, text: str) -> None:
+    def _mail_said(self, code: int | None, text: bytes) -> None:
         if code not in _OK:
             self._no = self._reply(Phase.MAIL, code, text)
         if self._no is not None and not self._usable:
@@ -206,7 +213,7 @@ class PipelinedSession:
         else:
             self._replies.expect(self._rcpt_said, self._command)
 
-    def _rcpt_said(self, code: int | None, text: str) -> None:
+    def _rcpt_said(self, code: int | None, text: bytes) -> None:
         if code not in _OK:
             reply = self._reply(Phase.RCPT, code, text)
             self._no = self._no or reply
@@ -215,7 +222,7 @@ class PipelinedSession:
         else:
             self._replies.expect(self._data_said, self._command)
 
-    def _data_said(self, code: int | None, text: str) -> None:
+    def _data_said(self, code: int | None, text: bytes) -> None:
         if code == 354 and self._no is None:
             self._leave()
             return
@@ -234,7 +241,7 @@ class PipelinedSession:
         else:
             self._refused(self._no)
 
-    def _nothing_said(self, code: int | None, text: str) -> None:
+    def _nothing_said(self, code: int | None, text: bytes) -> None:
         unheard = self._reply(Phase.DATA, code, text)
         self._refused(self._no or unheard)
 
@@ -246,11 +253,16 @@ class PipelinedSession:
             self._refused(Reply(Phase.DATA, None, OUT_OF_TURN))
             return
         following = self._following = self._next()
-        body = stuffed(message.raw)
-        self._write(body + self._envelope(following) if following is not None else body)
+        if not message.dotless:
+            body = stuffed(message.raw)
+            self._write(body + self._envelope(following) if following is not None else body)
+        elif following is not None:
+            self._write(b"".join((message.raw, b".\r\n", self._envelope(following))))
+        else:
+            self._write(message.raw + b".\r\n")
         self._replies.expect(self._body_said, self._patience)
 
-    def _body_said(self, code: int | None, text: str) -> None:
+    def _body_said(self, code: int | None, text: bytes) -> None:
         following, self._following = self._following, None
         self._answer(self._message, self._reply(Phase.BODY, code, text))
         self._go_on(following)
@@ -273,12 +285,12 @@ class PipelinedSession:
         if not self._over.done():
             self._over.set_result(None)
 
-    def _reply(self, phase: Phase, code: int | None, text: str) -> Reply:
+    def _reply(self, phase: Phase, code: int | None, text: bytes) -> Reply:
         if code is None or code == 421 or (phase is Phase.BODY and not (200 <= code < 300 or 400 <= code < 600)):
             self._usable = False
         if code is not None and not 200 <= code < 600:
             code = None
-        return Reply(phase, code, text)
+        return Reply(phase, code, _readable(text))
 
     def _write(self, data: bytes) -> None:
         if self._replies.lost is None and not self._transport.is_closing():
@@ -293,6 +305,10 @@ class PipelinedSession:
             self._transport.write(b"QUIT\r\n")
         # What was written is flushed; a goodbye is not worth waiting for.
         self._transport.close()
+
+
+def _readable(text: bytes) -> str:
+    return text.rstrip(b"\r").decode("utf-8", "replace")
 
 
 def fits(client: aiosmtplib.SMTP, route: Route) -> bool:

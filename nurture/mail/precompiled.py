@@ -128,10 +128,13 @@ class Stretch:
     the values, in that order."""
 
     parts: tuple[str, ...]
-    words: tuple[tuple[str, Word], ...] = ()
-    """Each once, with its place among the values. A place is text: a tuple would be hashed anew for every message."""
+    words: tuple[tuple[str, str, Word], ...] = ()
+    """Each once, with its place among the values and its name. A place is text: a tuple would be hashed anew for every
+    message."""
     pick: Callable[[Mapping[str, str]], Any] | None = None
     """None: nothing is to be filled in."""
+    asked: frozenset[str] = frozenset()
+    """The message's own values among them."""
 
     @classmethod
     def of(cls, parts: Sequence[str | Word | Slot]) -> Stretch:
@@ -146,7 +149,8 @@ class Stretch:
                 text = ""
         # `itemgetter` gives a tuple only for two keys and more.
         pick = itemgetter(*keys) if len(keys) > 1 else (lambda values: (values[keys[0]],)) if keys else None
-        return cls((*made, text), tuple(words.items()), pick)
+        named = tuple((place, word.name, word) for place, word in words.items())
+        return cls((*made, text), named, pick, frozenset(part.name for part in parts if isinstance(part, Slot)))
 
 
 Piece = str | Word | Slot | Choice | Snippet
@@ -163,7 +167,8 @@ class Slots(NamedTuple):
 def own_addresses(values: Mapping[str, str]) -> dict[str, str]:
     """The message's addresses with their tokens, encoded: the same in text and markup. They come once only and are
     not remembered; one that would need more than a soft break is left to `Sheet.slots`."""
-    return {name: values[name] + SOFT for name in _OWN if _OWN_ADDRESS.match(values[name])}
+    fit = _OWN_ADDRESS.match
+    return {name: value + SOFT for name in _OWN if (value := values[name]) and fit(value)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,8 @@ class Sheet:
     pieces: tuple[Stretch | Choice | Snippet, ...]
     escaped: Memory
     ready: Memory
+    asked: frozenset[str]
+    """Values of the message that some stretch prints."""
 
     def constant(self) -> str | None:
         """The whole text, where it is the same for every lead; else None."""
@@ -180,10 +187,10 @@ class Sheet:
         return "".join(fixed) if len(fixed) == len(self.pieces) else None
 
     def slots(self, values: Mapping[str, str], own: Mapping[str, str]) -> Slots:
-        """Encode the message's own values, as far as `own_addresses` has not."""
+        """Encode the message's own values that are printed, as far as `own_addresses` has not."""
         encoded = dict(own)
-        for name in values:
-            if name not in encoded:
+        for name in self.asked:
+            if name not in own:
                 encoded[name] = self.escaped[values[name]]
         return Slots(values, encoded)
 
@@ -193,24 +200,26 @@ class Sheet:
         Raises CopyError where the lead lacks a word without a default.
         """
         out: list[str] = []
-        self._fill(out, lead, slots, context)
+        self.put(out, lead, slots, context)
         return "".join(out)
 
-    def _fill(self, out: list[str], lead: Words, slots: Slots, context: Context) -> None:
-        escaped, values = self.escaped, slots.encoded
+    def put(self, out: list[str], lead: Words, slots: Slots, context: Context) -> None:
+        """Like `fill`, onto the end of `out`."""
+        escaped, values, known = self.escaped, slots.encoded, lead.get
         for piece in self.pieces:
             if isinstance(piece, Stretch):
                 if piece.pick is None:
                     out += piece.parts
                     continue
-                for place, word in piece.words:
-                    values[place] = escaped[word.text(lead)]
+                for place, name, word in piece.words:
+                    value = known(name)
+                    values[place] = escaped[value if type(value) is str and value else word.text(lead)]
                 parts = list(piece.parts)
                 parts[1::2] = piece.pick(values)
                 out += parts
             elif isinstance(piece, Choice):
                 branch = piece.then if _holds(piece.test, lead, slots.plain, context) else piece.otherwise
-                branch._fill(out, lead, slots, context)
+                branch.put(out, lead, slots, context)
             else:
                 out.append(self.ready[_render(piece.made, context())])
 
@@ -299,7 +308,11 @@ class _Cutter:
                 parts = []
             if part is not None:
                 made.append(part)
-        return Sheet(tuple(made), self.escaped, self.ready)
+        asked = {part for piece in made if isinstance(piece, Stretch) for part in piece.asked}
+        for piece in made:
+            if isinstance(piece, Choice):
+                asked |= piece.then.asked | piece.otherwise.asked
+        return Sheet(tuple(made), self.escaped, self.ready, frozenset(asked))
 
     def _joined(self, body: Iterable[nodes.Node]) -> Iterable[tuple[str, Word | Slot | Choice | Snippet | None]]:
         """Each thing to fill in, with all the text before it; last what text is left, before None."""

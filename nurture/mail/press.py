@@ -20,7 +20,7 @@ from nurture.model import sandbox
 from nurture.model.sandbox import CopyError
 
 MOST: Final = 3 * sandbox.OUTPUT_LIMIT
-"""Encoded characters; three times what a rendering may have."""
+"""Octets of a message; three times what a rendering may have."""
 
 
 class Press:
@@ -71,8 +71,8 @@ class Press:
                 part.format("plain"),
             ]
         )
-        self._between = f"\r\n--{limit}\r\n{part.format('html')}"
-        self._end = f"\r\n--{limit}--\r\n"
+        self._between = f"\r\n\r\n--{limit}\r\n{part.format('html')}"
+        self._end = f"\r\n\r\n--{limit}--\r\n"
 
     def print(self, letter: Letter) -> bytes:
         """The whole message for one lead. Raises CopyError where copy needs a word this lead does not have."""
@@ -97,12 +97,15 @@ class Press:
         fixed = self._fixed
         values["preheader"] = self.preheader.fill(lead, plain, context) if fixed is None else fixed
         addresses = own_addresses(values)
-        text = self.text.fill(lead, self.text.slots(values, addresses), context)
-        html = self.html.fill(lead, self.html.slots(values, addresses), context)
-        if len(text) + len(html) > MOST:
+        whole = [self._head(letter, subject), self._fields]
+        self.text.put(whole, lead, self.text.slots(values, addresses), context)
+        whole.append(self._between)
+        self.html.put(whole, lead, self.html.slots(values, addresses), context)
+        whole.append(self._end)
+        raw = "".join(whole).encode("utf-8")
+        if len(raw) > MOST:
             raise CopyError(f"it grows beyond {sandbox.OUTPUT_LIMIT} characters", code="template-too-large")
-        whole = (self._head(letter, subject), self._fields, text, "\r\n", self._between, html, "\r\n", self._end)
-        return "".join(whole).encode("utf-8")
+        return raw
 
     def _head(self, letter: Letter, subject: str) -> str:
         own = letter.addresses

@@ -157,8 +157,10 @@ def _personal_fields(step: Frame, letter: Letter, subject: str) -> list[str]:
 
 def display_name(lead: Mapping[str, Any]) -> str:
     """First and last name as the To field shows them, at most 120 characters; empty where neither is known."""
-    parts = [headers.clean(str(lead.get(name) or "")).strip() for name in ("first_name", "last_name")]
-    return " ".join(p for p in parts if p)[:120]
+    first, last = lead.get("first_name"), lead.get("last_name")
+    one = headers.clean(str(first)).strip() if first else ""
+    two = headers.clean(str(last)).strip() if last else ""
+    return (f"{one} {two}" if one and two else one or two)[:120]
 
 
 def company_words(company: Company) -> dict[str, str]:

@@ -45,6 +45,8 @@ class Outgoing(NamedTuple):
     route: str | None = None
     """Name of the route it must take; None: by its From domain, else the default one."""
     from_domain: str = ""
+    dotless: bool = False
+    """Known to end in CRLF and to have no line that begins with a dot, so that nobody need look."""
 
 
 class Delivery(NamedTuple):

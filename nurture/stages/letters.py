@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, Final, NamedTuple
 
 from nurture.decide.groups import group_of
-from nurture.decide.permit import Ask, Limits, limits_of
+from nurture.decide.permit import Ask, Limits, limits_of, permit
 from nurture.errors import NurtureError
 from nurture.mail import headers
 from nurture.mail.compile import CompiledCopy, CompiledMail, compile_mail, key_of
@@ -20,10 +20,11 @@ from nurture.mail.render import Frame, Letter, company_words, frame
 from nurture.model.campaign import Campaign, Send
 from nurture.model.company import Topic
 from nurture.model.delivery import Outgoing
-from nurture.model.facts import Snapshot
+from nurture.model.facts import Consents, Lead, Snapshot
+from nurture.model.intents import Answer
 from nurture.model.template import Template
 from nurture.model.tokens import ledger_hash
-from nurture.model.words import Channel, ContentKind, Purpose
+from nurture.model.words import CampaignStatus, Channel, ContentKind, Purpose
 from nurture.parts import Parts
 from nurture.store.guard import Fresh
 from nurture.store.outgoing import Claimed, Start
@@ -57,16 +58,51 @@ class _Step:
     sent_from: str
 
 
-class Letters:
-    """Everything that is the same for many messages of one run, made once."""
+@dataclass(slots=True)
+class Case:
+    """What the guard says, and what a mail shows, of all leads alike who had no mail yet and whom nothing blocks.
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    Holds on to the nouns that stand for them: their identity is its key.
+    """
+
+    lead: Lead
+    consents: Consents
+    answer: Answer
+    clicks: bool
+    opens: bool
+    reason: str = ""
+    step: _Step | None = None
+
+
+class Kind:
+    """What is the same for all messages of one step and edition: the question to the guard, and its answers so far."""
+
+    __slots__ = ("asked", "cases", "gone", "limits", "purpose", "rehearses", "tracks")
+
+    def __init__(self, asked: Ask, campaign: Campaign | None, limits: Limits, message: Claimed) -> None:
+        self.asked, self.purpose, self.limits = asked, asked.purpose, limits
+        self.gone = message.campaign is not None and campaign is None
+        shown = campaign is not None and campaign.status is CampaignStatus.REHEARSE
+        self.rehearses = message.rehearsal or shown
+        self.tracks = asked.kind is not ContentKind.OPERATIONAL
+        self.cases: dict[tuple[int, int], Case] = {}
+
+    def ask(self, message: Claimed) -> Ask:
+        return self.asked._replace(planned_at=message.planned_at, message_id=message.id)
+
+
+class Letters:
+    """Everything that is the same for many messages of one run, made once. `now` is that run's."""
+
+    def __init__(self, parts: Parts, *, now: datetime) -> None:
+        self.parts, self.now = parts, now
         self.library = parts.library
         self.addressing = addressing(parts.library.company, parts.keys, parts.public_url)
         self.company = company_words(parts.library.company)
         self._secret = bytes.fromhex(ledger_hash(parts.keys, "message id"))
-        self._limits: dict[tuple[str | None, int | None, str | None], Limits] = {}
+        self._kinds: dict[tuple[Any, ...], Kind] = {}
+        self.apart = frozenset(d.lower() for d in parts.library.agreement.excluded.get("tests", ()))
+        """Domains that the guard knows."""
         self._frames: dict[tuple[Any, ...], Frame] = {}
         self._steps: dict[tuple[Any, ...], _Step] = {}
         self._reasons: dict[tuple[str, str, date | None, str | None], str] = {}
@@ -81,19 +117,36 @@ class Letters:
             return None
         return self.parts.campaign(message.campaign, message.version)
 
-    def limits(self, message: Claimed) -> Limits:
-        key = (message.campaign, message.version, message.track)
-        found = self._limits.get(key)
+    def kind(self, message: Claimed) -> Kind:
+        # From `campaign` to `rehearsal`: all of a message that is its step's, not its lead's.
+        key = message[3:18]
+        found = self._kinds.get(key)
         if found is None:
-            found = self._limits[key] = limits_of(self.library, self.campaign(message), message.track)
+            campaign, kind = self.campaign(message), _KINDS[message.kind]
+            purpose = _PURPOSES[message.purpose] if message.purpose else self.library.company.purposes.get(kind)
+            asked = Ask(
+                message.content, message.edition, kind, purpose, message.topic, message.track, message.campaign,
+                message.planned_at,
+            )
+            found = self._kinds[key] = Kind(asked, campaign, limits_of(self.library, campaign, message.track), message)
         return found
 
-    def ask(self, message: Claimed) -> Ask:
-        kind = _KINDS[message.kind]
-        purpose = _PURPOSES[message.purpose] if message.purpose else self.library.company.purposes.get(kind)
-        return Ask(
-            message.content, message.edition, kind, purpose, message.topic, message.track, message.campaign,
-            message.planned_at, message.id,
+    def answer(self, message: Claimed, kind: Kind, fresh: Fresh) -> tuple[Answer, Case]:
+        """The guard's answer, worked out once for all leads alike; anew for whoever had mail or is blocked."""
+        key = (id(fresh.lead), id(fresh.consents))
+        case = kind.cases.get(key)
+        if case is None:
+            case = kind.cases[key] = self._case(message, kind, fresh)
+        if fresh.sent or fresh.blocks:
+            return permit(fresh.snapshot, kind.ask(message), kind.limits, now=self.now), case
+        return case.answer, case
+
+    def _case(self, message: Claimed, kind: Kind, fresh: Fresh) -> Case:
+        plain = Snapshot(fresh.lead, (), fresh.consents)
+        opens = plain.consents_to(Purpose.OPEN_TRACKING, self.now)
+        return Case(
+            fresh.lead, fresh.consents, permit(plain, kind.ask(message), kind.limits, now=self.now),
+            kind.tracks and plain.consents_to(Purpose.CLICK_TRACKING, self.now), kind.tracks and opens,
         )
 
     def template(self, message: Claimed) -> Template:
@@ -116,24 +169,22 @@ class Letters:
             self._mails[id(template)] = self.fresh[template.digest] = found
         return found
 
-    def make(self, message: Claimed, ask: Ask, fresh: Fresh, *, now: datetime) -> Ready:
+    def make(self, message: Claimed, kind: Kind, case: Case, fresh: Fresh) -> Ready:
         """Raises NoTemplate, compile.CompileError, sandbox.CopyError or headers.BadAddress."""
-        snapshot = fresh.snapshot
         to, utf8 = headers.mailable(fresh.email)
-        tracks = ask.kind is not ContentKind.OPERATIONAL
-        clicks = tracks and snapshot.consents_to(Purpose.CLICK_TRACKING, now)
-        opens = tracks and snapshot.consents_to(Purpose.OPEN_TRACKING, now)
-        step = self.step(message, ask, snapshot.lead.language, clicks)
-        addresses = self.addressing.of(message.id, message.lead_id, ask.purpose, clicks=clicks,
-                                       opens=opens or (tracks and self.library.company.hygiene_opens))
-        letter = Letter(
-            to=to, lead=fresh.words, message_id=self.message_id(message), addresses=addresses, now=now,
-            reason=self._reason(snapshot, ask, step), language=step.copy.language,
-        )
+        step = case.step
+        if step is None:
+            ask = kind.ask(message)
+            step = self.step(message, ask, fresh.lead.language, case.clicks)
+            case.reason, case.step = self._reason(fresh.consents, ask, step), step
+        opens = case.opens or (kind.tracks and self.library.company.hygiene_opens)
+        addresses = self.addressing.of(message.id, message.lead_id, kind.purpose, clicks=case.clicks, opens=opens)
+        name = message.message_id or self.message_id(message)
+        letter = Letter(to, fresh.words, name, addresses, self.now, case.reason, step.copy.language)
         raw = step.press.print(letter)
-        outgoing = Outgoing(message.id, raw, addresses.bounce, to, utf8, step.route, step.sent_from)
+        outgoing = Outgoing(message.id, raw, addresses.bounce, to, utf8, step.route, step.sent_from, True)
         start = Start(
-            message.id, letter.message_id, to, self._group(to), opens, clicks, len(raw), step.template.digest
+            message.id, name, to, self._group(to), case.opens, case.clicks, len(raw), step.template.digest
         )
         return Ready(outgoing, start)
 
@@ -184,8 +235,6 @@ class Letters:
         return found
 
     def message_id(self, message: Claimed) -> str:
-        if message.message_id is not None:
-            return message.message_id
         step = message.step_id or f"message-{message.id}"
         return headers.message_id(
             message.id, message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain,
@@ -205,11 +254,11 @@ class Letters:
             )
         return found
 
-    def _reason(self, snapshot: Snapshot, ask: Ask, step: _Step) -> str:
+    def _reason(self, consents: Consents, ask: Ask, step: _Step) -> str:
         company = self.library.company.name
         if ask.purpose is None:
             return reason(step.copy.language, company=company, topic=None, since=None)
-        state = snapshot.consents.get((ask.purpose, Channel.EMAIL))
+        state = consents.get((ask.purpose, Channel.EMAIL))
         since = state.since if state else None
         basis = state.basis if state else None
         key = (step.copy.language, step.topic.id if step.topic else "", since.date() if since else None, basis)

@@ -16,17 +16,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from nurture.decide.groups import provider_of
-from nurture.decide.permit import Ask, permit
 from nurture.decide.reply import SENT, Attempt, judge, took
 from nurture.errors import NurtureError, Unavailable
 from nurture.mail.headers import BadAddress, clean
 from nurture.model.delivery import OF_THE_ROUTE, Delivery, Fate, Judgement, Outgoing
-from nurture.model.intents import Postpone, Refusal, Tally
+from nurture.model.intents import Permit, Postpone, Refusal, Tally
 from nurture.model.sandbox import CopyError
-from nurture.model.words import CampaignStatus, EnrollmentState, EventKind, MessageState, RefusalCode
+from nurture.model.words import EventKind, MessageState, RefusalCode
 from nurture.parts import Parts
 from nurture.stages import reputation
-from nurture.stages.letters import Letters, Ready
+from nurture.stages.letters import Case, Kind, Letters, Ready
 from nurture.store import Connection, brakes, domains, events, guard, imports, messages, outgoing, rates
 from nurture.store.guard import Fresh
 from nurture.store.outgoing import Claimed, Ending, Start
@@ -97,7 +96,7 @@ class _Job:
 
     def __init__(self, parts: Parts, claimed: Sequence[Claimed], *, now: datetime, owner: str, tally: Tally) -> None:
         self.parts, self.now, self.owner, self.tally = parts, now, owner, tally
-        self.letters = Letters(parts)
+        self.letters = Letters(parts, now=now)
         self.waiting = deque(claimed)
         self.started: dict[int, tuple[Claimed, Start]] = {}
         self.flight = f"{owner}#{claimed[0].id}"
@@ -171,7 +170,9 @@ class _Job:
 
     def _group(self, conn: Connection, batch: Sequence[Claimed]) -> list[tuple[Claimed, Ready]]:
         """Which of these may go, the guard asked on rows of this very transaction."""
-        leads, ours, states = guard.fresh(conn, batch, now=self.now, owner=self.owner, flying=self.started)
+        leads, ours, states = guard.fresh(
+            conn, batch, now=self.now, owner=self.owner, flying=self.started, apart=self.letters.apart
+        )
         halt, paused, rationed = outgoing.halts(conn, now=self.now)
         paused |= reputation.held(self.parts, halt)
         self._look_behind(conn, leads)
@@ -186,17 +187,19 @@ class _Job:
                 self.tally.in_flight += 1
                 continue
             state = states.get(message.enrollment_id) if message.enrollment_id is not None else "active"
-            no = self._halted(message, halt, paused) or self._left(message, state)
-            ask = self.letters.ask(message)
-            answer = no or permit(lead.snapshot, ask, self.letters.limits(message), now=self.now)
-            if isinstance(answer, Refusal):
-                self._refuse(message, answer)
-            elif isinstance(answer, Postpone):
-                self._postpone(message, answer)
-            else:
-                made = self._make(message, ask, lead, halt)
+            kind = self.letters.kind(message)
+            answer, case = self.letters.answer(message, kind, lead)
+            no = self._halted(message, halt, paused) or self._left(kind, state)
+            if no is not None:
+                answer = no
+            if isinstance(answer, Permit):
+                made = self._make(message, kind, case, lead, halt)
                 if made is not None:
                     ready.append((message, made))
+            elif isinstance(answer, Refusal):
+                self._refuse(message, answer)
+            else:
+                self._postpone(message, answer)
         ready = self._rationed(conn, ready, rationed)
         for digest, mail in self.letters.fresh.items():
             messages.keep_links(conn, digest, [(link.index, link.name, link.url) for link in mail.links])
@@ -251,16 +254,18 @@ class _Job:
             return Postpone(RefusalCode.PAUSED, "sending is paused", message.due_at)
         return None
 
-    def _left(self, message: Claimed, state: str | None) -> Refusal | Postpone | None:
-        if message.campaign is not None and self.letters.campaign(message) is None:
+    def _left(self, kind: Kind, state: str | None) -> Refusal | None:
+        if kind.gone:
             return Refusal(RefusalCode.CAMPAIGN_STOPPED, "the campaign is no longer there")
-        if state in (EnrollmentState.ACTIVE, EnrollmentState.PAUSED):
+        if state == "active" or state == "paused":
             return None
         return Refusal(RefusalCode.LEFT_CAMPAIGN, "the lead left the campaign")
 
-    def _make(self, message: Claimed, ask: Ask, lead: Fresh, halt: Mapping[str, datetime | None]) -> Ready | None:
+    def _make(
+        self, message: Claimed, kind: Kind, case: Case, lead: Fresh, halt: Mapping[str, datetime | None]
+    ) -> Ready | None:
         try:
-            made = self.letters.make(message, ask, lead, now=self.now)
+            made = self.letters.make(message, kind, case, lead)
         except (CopyError, NurtureError) as cannot:
             code = RefusalCode.NO_ADDRESS if isinstance(cannot, BadAddress) else RefusalCode.RENDER_FAILED
             self._refuse(message, Refusal(code, str(cannot)))
@@ -270,20 +275,15 @@ class _Job:
             text = f"this mail cannot be made: {type(fault).__name__}: {fault}"
             self._postpone(message, Postpone(RefusalCode.GUARD_BLIND, text, self.now + ENROLLMENT_PAUSED_FOR))
             return None
-        key = brakes.group_key(made.start.domain_group)
-        if key in halt:
+        if halt and (key := brakes.group_key(made.start.domain_group)) in halt:
             until = halt[key] or self.now + ENROLLMENT_PAUSED_FOR
             self._postpone(message, Postpone(RefusalCode.DOMAIN_PAUSED, "the receiving side wants a pause", until))
             return None
-        if self._rehearses(message):
+        if kind.rehearses:
             self._end(message, MessageState.REHEARSED, "sent", reason="rehearsal", text="written and shown, not sent")
             self.tally.count("rehearsed")
             return None
         return made
-
-    def _rehearses(self, message: Claimed) -> bool:
-        campaign = self.letters.campaign(message)
-        return message.rehearsal or (campaign is not None and campaign.status is CampaignStatus.REHEARSE)
 
     def _refuse(self, message: Claimed, no: Refusal) -> None:
         self._end(message, MessageState.REFUSED, "refused", reason=no.code, text=no.text)
