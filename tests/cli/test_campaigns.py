@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 
-from nurture.cli import main
 from nurture.store import open_store
 from nurture.store.tables import AlertRow, ConsentStateRow, EnrollmentRow, LeadListRow, LeadRow
 from tests.applying.world import BASE, GOOD, START, S, campaign_file
+from tests.command import Run, runner
 
 DRIP = [S("s0", 0), S("s1", 7), S("s2", 7), S("s3", 7, "score")]
-Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
@@ -39,21 +37,8 @@ def write(folder: Path, steps: list[S], **more: Any) -> None:
 
 
 @pytest.fixture
-def nurture(here: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run a command: (exit code, everything it printed)."""
-
-    def run(*words: str) -> tuple[int, str]:
-        capsys.readouterr()
-        try:
-            main(list(words))
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        printed = capsys.readouterr()
-        assert "Traceback" not in printed.err
-        return code, printed.out + printed.err
-
-    yield run
+def nurture(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    return runner(monkeypatch, capfd)
 
 
 def row(printed: str) -> dict[str, Any]:

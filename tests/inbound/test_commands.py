@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nurture.cli import main
+from tests.command import Run, runner
 from tests.inbound.test_sources import drop, until
 from tests.inbound.world import NOW
 
-Run = Callable[..., tuple[int, str]]
 STRANGER = "From: Jan Novak <jan@firma.example>\nTo: hello@example.com\nSubject: hi\n\nHello, what does it cost?\n"
 REPORT = (
     "From: MAILER-DAEMON@mx.example\nSubject: failure notice \x1b[31m\n\n"
@@ -23,28 +21,10 @@ REPORT = (
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    settings = {
-        "NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/n.db",
-        "NURTURE_VAR_DIR": str(tmp_path / "var"),
-        "NURTURE_NOW": NOW.isoformat(),
-        "NURTURE_INBOUND": "",
-        "COLUMNS": "200",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-
-    def command(*words: str, **env: str) -> tuple[int, str]:
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        code = 0
-        try:
-            main(list(words))
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capfd.readouterr()
-        return code, said.out + said.err
-
-    return command
+    return runner(
+        monkeypatch, capfd, NURTURE_DATABASE_URL=f"sqlite:///{tmp_path}/n.db", NURTURE_VAR_DIR=str(tmp_path / "var"),
+        NURTURE_NOW=NOW.isoformat(), NURTURE_INBOUND="", COLUMNS="200",
+    )
 
 
 def test_from_a_maildir_to_a_decision(run: Run, tmp_path: Path) -> None:

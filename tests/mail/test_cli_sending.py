@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nurture.cli import main
 from nurture.mail.domain import Unreachable, ask
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
 from nurture.stages import send
 from nurture.store import brakes, open_store
 from nurture.store.schema import ensure
+from tests.command import Run, runner
 from tests.faults.hell import Fault, HellServer
 from tests.faults.test_smtp_table import QUICK
 from tests.mail.world import NOW, World
 
 ROOT = Path(__file__).parent.parent.parent
-Run = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    settings = {
-        "NURTURE_DATABASE_URL": f"sqlite:///{tmp_path}/n.db", "NURTURE_VAR_DIR": str(tmp_path), "COLUMNS": "200",
-        "NURTURE_CAMPAIGNS_DIR": str(ROOT / "campaigns"), "NURTURE_TEMPLATES_DIR": str(ROOT / "templates"),
-        "NURTURE_PUBLIC_URL": "https://go.example.com", "NURTURE_NOW": NOW.isoformat(),
-    }  # fmt: skip
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-
-    def command(*words: str, **env: str) -> tuple[int, str]:
-        for name, value in env.items():
-            monkeypatch.setenv(name, value)
-        code = 0
-        try:
-            main(list(words))
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        said = capfd.readouterr()
-        return code, said.out + said.err
-
-    return command
+    return runner(
+        monkeypatch, capfd, NURTURE_DATABASE_URL=f"sqlite:///{tmp_path}/n.db", NURTURE_VAR_DIR=str(tmp_path),
+        NURTURE_CAMPAIGNS_DIR=str(ROOT / "campaigns"), NURTURE_TEMPLATES_DIR=str(ROOT / "templates"),
+        NURTURE_PUBLIC_URL="https://go.example.com", NURTURE_NOW=NOW.isoformat(), COLUMNS="200",
+    )
 
 
 @pytest.mark.parametrize("who", ["real", "empty", "nasty"])

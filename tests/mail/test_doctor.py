@@ -7,11 +7,10 @@ from functools import partial
 
 import dns.resolver
 import pytest
-from dnslib import QTYPE, RR
-from dnslib.server import BaseResolver, DNSServer
 
 from nurture.mail.domain import Finding, ask, organisation, txt
 from nurture.mail.hostnames import names
+from tests.mail.zone import Zone, serving
 
 LONG = "p=" + "A" * 300
 ZONE = f"""
@@ -43,30 +42,10 @@ own.test. A 10.0.0.7
 """
 
 
-class _Zone(BaseResolver):
-    records = RR.fromZone(ZONE)
-
-    def resolve(self, request: object, handler: object) -> object:
-        reply = request.reply()
-        for record in self.records:
-            if record.rname == request.q.qname and QTYPE[record.rtype] == QTYPE[request.q.qtype]:
-                reply.add_answer(record)
-        return reply
-
-
-class _Quiet:
-    def __getattr__(self, name: str) -> object:
-        return lambda *words: None
-
-
 @pytest.fixture(scope="module")
 def resolver() -> Iterator[dns.resolver.Resolver]:
-    server = DNSServer(_Zone(), port=0, address="127.0.0.1", logger=_Quiet())
-    server.start_thread()
-    made = dns.resolver.Resolver(configure=False)
-    made.nameservers, made.port = ["127.0.0.1"], server.server.server_address[1]
-    yield made
-    server.stop()
+    with serving(Zone(ZONE)) as found:
+        yield found
 
 
 def findings(resolver: dns.resolver.Resolver, domain: str, selector: str = "s1", **more: str) -> dict[str, Finding]:

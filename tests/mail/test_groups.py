@@ -8,8 +8,6 @@ from functools import partial
 
 import dns.resolver
 import pytest
-from dnslib import QTYPE, RR
-from dnslib.server import BaseResolver, DNSServer
 
 from nurture.mail.domain import Unreachable
 from nurture.mail.exchangers import behind, exchangers
@@ -20,6 +18,7 @@ from nurture.pipeline import due_now
 from nurture.stages import domains, send
 from nurture.store import Store
 from tests.mail.world import NOW, World
+from tests.mail.zone import Zone, serving
 
 ZONE = """
 acme.example. IN MX 10 alt1.aspmx.l.google.com.
@@ -31,35 +30,11 @@ nothing.example. IN MX 0 .
 """
 
 
-class Zone(BaseResolver):
-    def __init__(self) -> None:
-        self.records, self.asked = RR.fromZone(ZONE), []
-
-    def resolve(self, request: object, handler: object) -> object:
-        reply = request.reply()
-        self.asked.append(str(request.q.qname).lower())
-        if self.asked[-1].startswith("silent."):
-            raise TimeoutError
-        for record in self.records:
-            if record.rname == request.q.qname and QTYPE[record.rtype] == QTYPE[request.q.qtype]:
-                reply.add_answer(record)
-        return reply
-
-
-class _Quiet:
-    def __getattr__(self, name: str) -> object:
-        return lambda *words: None
-
-
 @pytest.fixture(scope="module")
 def zone() -> Iterator[tuple[Zone, dns.resolver.Resolver]]:
-    made = Zone()
-    server = DNSServer(made, port=0, address="127.0.0.1", logger=_Quiet())
-    server.start_thread()
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], server.server.server_address[1]
-    yield made, resolver
-    server.stop()
+    made = Zone(ZONE)
+    with serving(made) as resolver:
+        yield made, resolver
 
 
 @pytest.mark.parametrize(
