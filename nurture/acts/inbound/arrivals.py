@@ -160,7 +160,7 @@ def _act(conn: Connection, parts: Parts, seen: Incoming, proof: Proof, *, now: d
 
 
 def _bounce(conn: Connection, parts: Parts, seen: Incoming, proof: Proof, *, now: datetime) -> effects.Done:
-    mails = list(proof.signed) or [m for m in proof.named if _names(seen.struck, m)]
+    mails = _proved(seen, proof)
     if not mails:
         return effects.review(
             "a delivery report that proves nothing: no token of ours, no message it fits",
@@ -176,6 +176,11 @@ def _bounce(conn: Connection, parts: Parts, seen: Incoming, proof: Proof, *, now
             else effects.bounced(conn, parts, mail, about, now=now)
         )
     return effects.together(done)
+
+
+def _proved(seen: Incoming, proof: Proof) -> list[Mailed]:
+    """The messages that a report is believed about."""
+    return list(proof.signed) or [m for m in proof.named if _names(seen.struck, m)]
 
 
 def said_of(struck: tuple[Struck, ...], mail: Mailed, *, alone: bool) -> Struck | None:
@@ -195,7 +200,7 @@ def _names(struck: tuple[Struck, ...], mail: Mailed) -> bool:
 
 
 def _complaint(conn: Connection, parts: Parts, seen: Incoming, proof: Proof, *, now: datetime) -> effects.Done:
-    mails = list(proof.signed) or [m for m in proof.named if _names(seen.struck, m)]
+    mails = _proved(seen, proof)
     if not mails:
         return effects.review(
             "a complaint that proves nothing: no token of ours, no message it fits",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from nurture.decide import choices
 from nurture.model.inbound import OURS, Action, Kind, Reason, Struck
@@ -49,6 +49,15 @@ def together(done: Sequence[Done]) -> Done:
     if len(done) == 1:
         return first
     return replace(first, effect="; ".join(d.effect for d in done)[:1000], handled=all(d.handled for d in done))
+
+
+def of_mail(kind: str, at: datetime, lead: Known, mail: Mailed | None, *, key: str, **more: Any) -> NewEvent:
+    """Something that a lead's mail program, or the lead by mail, did with one of our messages (None: with none)."""
+    event = NewEvent(kind, at, lead.id, key=key, channel="email", **more)
+    if mail is None:
+        return event
+    about = {"content": mail.content, "topic": mail.topic, "campaign": mail.campaign, "step": mail.step}
+    return replace(event, message_id=mail.id, **about)
 
 
 def bounced(conn: Connection, parts: Parts, mail: Mailed, about: Struck, *, now: datetime) -> Done:
@@ -103,25 +112,7 @@ def _softly_too_often(conn: Connection, lead: Known, *, now: datetime) -> bool:
 def _record(conn: Connection, lead: Known, mail: Mailed, about: Struck, kind: str, *, now: datetime) -> None:
     key = f"bounce/{mail.id}" if kind != "soft" else f"bounce/{mail.id}/soft"
     data = {"kind": kind, "reason": about.reason.value, "status": about.status}
-    events.record(
-        conn,
-        [
-            NewEvent(
-                EventKind.BOUNCE,
-                now,
-                lead.id,
-                key=key,
-                channel="email",
-                content=mail.content,
-                campaign=mail.campaign,
-                step=mail.step,
-                message_id=mail.id,
-                machine=True,
-                data=data,
-            )
-        ],
-        now=now,
-    )
+    events.record(conn, [of_mail(EventKind.BOUNCE, now, lead, mail, key=key, machine=True, data=data)], now=now)
 
 
 def _tell_of_us(conn: Connection, mail: Mailed, about: Struck, *, now: datetime) -> None:
@@ -158,24 +149,7 @@ def spam(
         )
     _withdraw(conn, parts, lead, MAIL_PURPOSES, how=how, message_id=mail.id if mail else None, now=now)
     key = f"complaint/{mail.id}" if mail else f"complaint/lead/{lead.id}/{now:%Y-%m-%d}"
-    events.record(
-        conn,
-        [
-            NewEvent(
-                EventKind.COMPLAINT,
-                now,
-                lead.id,
-                key=key,
-                channel="email",
-                content=mail.content if mail else None,
-                campaign=mail.campaign if mail else None,
-                step=mail.step if mail else None,
-                message_id=mail.id if mail else None,
-                machine=True,
-            )
-        ],
-        now=now,
-    )
+    events.record(conn, [of_mail(EventKind.COMPLAINT, now, lead, mail, key=key, machine=True)], now=now)
     return Done(Kind.COMPLAINT, "no marketing mail any more", lead.id, mail.id if mail else None)
 
 

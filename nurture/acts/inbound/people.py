@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from nurture.acts.inbound.effects import Done, review
+from nurture.acts.inbound.effects import Done, of_mail, review
 from nurture.mail.headers import BadAddress, clean, mailable, parse_mailbox
 from nurture.model.address import read_address
 from nurture.model.inbound import Incoming, Kind
@@ -33,51 +33,18 @@ def auto_reply(conn: Connection, seen: Incoming, lead: Known | None, mail: Maile
     if lead is None:
         return Done(Kind.AUTO_REPLY, "from nobody we know")
     back = seen.back_on.isoformat() if seen.back_on else None
-    events.record(
-        conn,
-        [
-            NewEvent(
-                AUTO,
-                now,
-                lead.id,
-                key=f"auto/{seen.key}",
-                channel="email",
-                content=mail.content if mail else None,
-                campaign=mail.campaign if mail else None,
-                step=mail.step if mail else None,
-                message_id=mail.id if mail else None,
-                machine=True,
-                data={"back_on": back} if back else {},
-            )
-        ],
-        now=now,
-        wake=False,
-    )
+    data = {"back_on": back} if back else {}
+    told = of_mail(AUTO, now, lead, mail, key=f"auto/{seen.key}", machine=True, data=data)
+    events.record(conn, [told], now=now, wake=False)
     return Done(Kind.AUTO_REPLY, f"away until {back}" if back else "noted", lead.id, mail.id if mail else None)
 
 
 def replied(conn: Connection, parts: Parts, seen: Incoming, lead: Known, mail: Mailed | None, *, now: datetime) -> Done:
     """A person answered: an event that wakes the lead, and the mail for whoever looks after them."""
     other = bool(lead.email) and seen.sender != str(lead.email).lower()
-    events.record(
-        conn,
-        [
-            NewEvent(
-                EventKind.REPLY,
-                _when(seen, now),
-                lead.id,
-                key=f"reply/{seen.key}",
-                channel="email",
-                content=mail.content if mail else None,
-                topic=mail.topic if mail else None,
-                campaign=mail.campaign if mail else None,
-                step=mail.step if mail else None,
-                message_id=mail.id if mail else None,
-                data={"from_another_address": True} if other else {},
-            )
-        ],
-        now=now,
-    )
+    data = {"from_another_address": True} if other else {}
+    answer = of_mail(EventKind.REPLY, _when(seen, now), lead, mail, key=f"reply/{seen.key}", data=data)
+    events.record(conn, [answer], now=now)
     told = _forward(conn, parts, seen, keepers(conn, parts, lead, mail), lead=lead, mail=mail, now=now)
     return Done(
         REPLY,
