@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from nurture.decide import choices
 from nurture.errors import UsageError
+from nurture.mail.plainmail import name_of
 from nurture.model.consent import ConsentEntry, aged
 from nurture.model.tokens import address_hash
 from nurture.model.words import ActorKind, Channel, ConsentAction, Purpose
@@ -22,6 +23,7 @@ from nurture.store import (
     inbound,
     ledger,
     lifecycle,
+    outbox,
     people,
     rights,
     same_person,
@@ -38,13 +40,13 @@ BATCH: Final = 500
 @dataclass(frozen=True, slots=True)
 class Erased:
     """`told_to` names whom the data had been handed to; they have to be told. `records` are all that stood for the
-    person, `addresses` what they were written to at (for copies that are no rows; keep it nowhere)."""
+    person; by `marks` (addresses, Message-IDs) copies are known that are no rows; keep them nowhere."""
 
     lead_id: int
     repeated: bool
     told_to: tuple[str, ...] = ()
     records: tuple[int, ...] = ()
-    addresses: tuple[str, ...] = field(default=(), repr=False)
+    marks: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True)
@@ -56,6 +58,8 @@ class Retained:
     networks: Mapping[str, int] = field(default_factory=dict)
     visitors: int = 0
     anchors: int = 0
+    marks: list[str] = field(default_factory=list, repr=False)
+    """As in `Erased`."""
 
 
 def erase(parts: Parts, lead_id: int, *, by: str, now: datetime, reason: str = "asked for it") -> Erased:
@@ -69,10 +73,14 @@ def erase(parts: Parts, lead_id: int, *, by: str, now: datetime, reason: str = "
             return Erased(lead_id, repeated=True)
         records = same_person.records(conn, person.id)
         told = {name for record in records for name in erasure.told_to(conn, record)}
-        addresses = rights.addresses(conn, records)
+        marks = _marks(conn, records)
         _erase_in(conn, parts, records, by=by, now=now, reason=reason)
     return Erased(person.id, repeated=False, told_to=tuple(sorted(told)), records=tuple(records),
-                  addresses=tuple(addresses))
+                  marks=tuple(marks))
+
+
+def _marks(conn: Connection, records: Sequence[int]) -> list[str]:
+    return [*rights.addresses(conn, records), *map(name_of, outbox.keys_of(conn, records))]
 
 
 def _erase_in(
@@ -152,6 +160,7 @@ def retain(
             for lead_id in stale:
                 records = same_person.records(conn, lead_id)
                 if records:
+                    found.marks += _marks(conn, records)
                     _erase_in(conn, parts, records, by="system", now=now, reason="retention")
         found.leads += stale
         if not stale:

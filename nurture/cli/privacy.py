@@ -100,13 +100,14 @@ def erase(
 ) -> None:
     """Forget a person: nothing stays but a keyed hash, so that nobody writes to them again."""
     from nurture.acts import privacy
+    from nurture.mail import copies
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, who)
     if not yes and not typer.confirm(f"Erase lead {lead_id} for good?"):
         raise typer.Exit(FINE)
     done = privacy.erase(parts, lead_id, by=by, now=clock.now())
-    mails = sum(_forget_mails(address) for address in dict.fromkeys((who, *done.addresses)))
+    mails = copies.forget(settings().mailbox_dir, done.marks)
     if compact:
         privacy.compact(parts)
     if json:
@@ -121,20 +122,6 @@ def erase(
         out.print(f"  had been handed to {plain(name)}: they have to be told")
 
 
-def _forget_mails(who: str) -> int:
-    """Local copies of mails to that address (the demo's mail server keeps them as files)."""
-    folder = settings().mailbox_dir
-    if "@" not in who or not folder.is_dir():
-        return 0
-    wanted = who.strip().lower().encode()
-    gone = [path for path in folder.rglob("*") if path.is_file() and wanted in path.read_bytes().lower()]
-    for path in gone:
-        path.unlink()
-        if path.parent != folder and not any(path.parent.iterdir()):
-            path.parent.rmdir()
-    return len(gone)
-
-
 def retain(
     quiet_days: Annotated[
         int, typer.Option(min=30, help="Erase who agreed to nothing and was silent this long.")
@@ -145,11 +132,15 @@ def retain(
 ) -> None:
     """The retention job: forget silent people and old network addresses, anchor the ledger."""
     from nurture.acts import privacy
+    from nurture.mail import copies
 
     parts, clock = open_parts()
     done = privacy.retain(
         parts, now=clock.now(), dry_run=dry_run, quiet=timedelta(days=quiet_days), networks=timedelta(days=network_days)
     )
+    if not dry_run:
+        copies.forget(settings().mailbox_dir, done.marks)
+        privacy.compact(parts)
     if json:
         emit_json({"dry_run": done.dry_run, "leads": done.leads, "networks": done.networks, "anchors": done.anchors,
                    "visitors": done.visitors})

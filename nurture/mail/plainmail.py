@@ -32,7 +32,7 @@ def plain_mail(
     """
     address, smtputf8 = mailable(to)
     name, from_address = parse_mailbox(sender)
-    digest = blake2b(key.encode(), digest_size=16).hexdigest()
+    digest = name_of(key)
     fields = [
         mailbox("From", name, from_address),
         mailbox("To", "", address),
@@ -46,3 +46,8 @@ def plain_mail(
     page = html or "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in text.split("\n\n"))
     raw = assemble(fields, quoted_printable(text), quoted_printable(page), limit=boundary(digest))
     return Outgoing(delivery_id, raw, bounces_to or from_address, address, smtputf8)
+
+
+def name_of(key: str) -> str:
+    """The left side of the Message-ID of the mail with this key: by it a copy is known again."""
+    return blake2b(key.encode(), digest_size=16).hexdigest()

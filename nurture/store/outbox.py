@@ -107,6 +107,11 @@ def stranded(conn: Connection, *, now: datetime) -> int:
     )
 
 
+def keys_of(conn: Connection, lead_ids: Iterable[int]) -> list[str]:
+    """The keys of all deliveries about these leads."""
+    return list(conn.execute(select(_t.c.key).where(_t.c.lead_id.in_(list(lead_ids))).order_by(_t.c.id)).scalars())
+
+
 def forget_lead(conn: Connection, lead_ids: Iterable[int]) -> None:
     """Erasure: nothing personal stays in what was delivered, and nothing more goes out."""
     ids = list(lead_ids)

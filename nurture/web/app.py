@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -33,12 +34,13 @@ def create_app(
     demo: bool = False,
     webhook_secrets: Sequence[str] = (),
     provider: Provider | None = None,
+    mailbox: Path | None = None,
 ) -> App:
     """The whole web side. Whoever serves it keeps `parts` fresh (`Follower`, or the clock of `nurture up`).
 
     `demo` opens the staff pages to whoever holds the one-time link that `web.signin.one_time_link` makes.
     """
-    house = House(parts, clock, demo=demo, webhook_secrets=tuple(webhook_secrets), provider=provider)
+    house = House(parts, clock, demo=demo, webhook_secrets=tuple(webhook_secrets), provider=provider, mailbox=mailbox)
     inner = FastAPI(
         title="nurture",
         version="1",
@@ -66,7 +68,10 @@ def app_of(settings: Settings, parts: Parts, clock: Clock, *, demo: bool = False
         if settings.oidc_issuer
         else None
     )
-    return create_app(parts, clock, demo=demo, webhook_secrets=settings.webhook_secrets(), provider=provider)
+    return create_app(
+        parts, clock, demo=demo, webhook_secrets=settings.webhook_secrets(), provider=provider,
+        mailbox=settings.mailbox_dir,
+    )
 
 
 def _static(inner: FastAPI) -> None:

@@ -43,6 +43,8 @@ class House:
     webhook_secrets: tuple[str, ...] = ()
     provider: Provider | None = None
     """Whose accounts sign people in, beside passwords and links."""
+    mailbox: Path | None = None
+    """Where a mail server on this machine keeps mails as files, if one does: erasure ends those too."""
     limits: Limits = field(default_factory=Limits)
 
     @property

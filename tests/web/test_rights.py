@@ -12,6 +12,7 @@ from sqlalchemy import insert, text
 from typer.testing import CliRunner
 
 from nurture.acts import privacy
+from nurture.mail.plainmail import name_of
 from nurture.model.words import ConsentStatus, Purpose
 from nurture.store import accounts, consent, everywhere, ledger, personal
 from nurture.store.tables import (
@@ -31,7 +32,7 @@ from nurture.store.tables import (
     SamePersonRow,
     metadata,
 )
-from tests.web.conftest import World
+from tests.web.conftest import World, make_world
 
 CANARY = "canary.person@canary-company.example"
 NAME, PHONE = "Zanzibarbara", "+48 600 700 800"
@@ -477,6 +478,30 @@ def test_c16_c17_a_person_is_all_the_records_that_sales_found_to_be_them(world_e
     assert privacy.erase(world.parts, leads[2], by="person", now=now).repeated
     with world.store.read() as conn:
         assert ledger.verify(conn, world.keys).findings == []
+
+
+def test_c16_deleting_on_the_own_page_leaves_nothing_in_any_file(tmp_path: Path, sqlite_url: str) -> None:
+    """Earlier versions of a row in free space, the write-ahead log, mails that lie beside us as files, to staff too."""
+    box = tmp_path / "mail"
+    for world in make_world(sqlite_url, mailbox=box):
+        lead = live(world)
+        with world.store.begin() as conn:
+            for n in range(50):
+                conn.execute(text("update lead set fields = :f"), {"f": json.dumps({"n": {"v": CANARY * n}})})
+        world.client.post(world.url("preferences", 1, lead) + "/me")
+        for name, words in (
+            ("ada/1.eml", f"To: {CANARY.upper()}"), ("iva/2.eml", f"Message-ID: <{name_of('o')}@x>\n\n{NAME}"),
+            ("iva/3.eml", "about somebody else"),
+        ):
+            (box / name).parent.mkdir(parents=True, exist_ok=True)
+            (box / name).write_text(words)
+        link = str(world.one("select payload from outbox where key like 'know:%'"))
+        link = link.split("http://testserver")[1].split("\\n")[0]
+        assert "gelöscht" in world.client.post(link).text
+        file = Path(world.store.engine.url.database or "")
+        held = b"".join(path.read_bytes() for path in file.parent.glob(file.name + "*")).lower()
+        assert [word for word in WORDS if word.lower().encode() in held] == []
+        assert [path.name for path in box.rglob("*.eml")] == ["3.eml"]
 
 
 def test_c19_who_is_known_twice_is_silent_only_when_both_records_are(world: World) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from nurture.acts import privacy
+from nurture.mail import copies
 from nurture.model.tokens import TokenPurpose, sign
 from nurture.store import confirmations, outbox, personal, rights
 from nurture.web.answers import gone, language_of, page, too_many
 from nurture.web.asked import allowed, read_token
 from nurture.web.house import House
 
+log = logging.getLogger(__name__)
 VALID: Final = timedelta(hours=1)
 REST: Final = timedelta(minutes=10)
 KNOW: Final = "know"
@@ -68,13 +74,25 @@ def routes(house: House) -> APIRouter:
         person = _by_link(house, token)
         if person is None:
             return gone(request, house)
-        privacy.erase(house.parts, person.id, by="person", now=house.now())
-        return page(
+        done = privacy.erase(house.parts, person.id, by="person", now=house.now())
+        answer = page(
             request, house, "me.html", known=person.language, person=person, found={}, agreed=[], gone=True, origins={},
             elsewhere=[],
         )
+        answer.background = BackgroundTask(_tidy, house, done.marks)
+        return answer
 
     return router
+
+
+def _tidy(house: House, marks: Sequence[str]) -> None:
+    """After the answer: copies in files, and what the database file still holds of earlier versions of the rows."""
+    if house.mailbox is not None:
+        copies.forget(house.mailbox, marks)
+    try:
+        privacy.compact(house.parts)
+    except sqlite3.Error:
+        log.warning("the database file could not be rewritten after an erasure; `nurture privacy retain` does it")
 
 
 def _by_preferences(house: House, token: str) -> rights.Person | None:
