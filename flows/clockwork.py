@@ -76,12 +76,7 @@ class Clockwork:
                 over=over,
             )
         if not taken and present is not None:
-            raise Refused(
-                f"This database already has a clock: {present.detail} ({present.mode}), "
-                f"last seen {present.lease_until - clock_owner.LEASE:%H:%M:%S} UTC.",
-                code="second-clock",
-                fix="Stop that one first, or give this one a database of its own (NURTURE_DATABASE_URL).",
-            )
+            raise second_clock(present)
 
     def tick(self) -> dict[str, Tally]:
         """Carry out every job that has something due. Returns the books of this tick by stage."""
@@ -184,6 +179,24 @@ class Clockwork:
         if message != self._said:
             self._said = message
             log.error("%s", message)
+
+
+def refuse_second(store: Store) -> None:
+    """Raises Refused where another process is alive as the clock of this database; takes nothing."""
+    with store.read() as conn:
+        present = clock_owner.holder(conn)
+    if present is not None and present.lease_until > wall() and not is_dead(present.owner):
+        raise second_clock(present)
+
+
+def second_clock(present: clock_owner.Holder) -> Refused:
+    """Why two clocks on one database is one too many, and who the other one is."""
+    return Refused(
+        f"This database already has a clock: {present.detail} ({present.mode}), "
+        f"last seen {present.lease_until - clock_owner.LEASE:%H:%M:%S} UTC.",
+        code="second-clock",
+        fix="Stop that one first, or give this one a database of its own (NURTURE_DATABASE_URL).",
+    )
 
 
 def is_dead(owner: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Self
 
 import uvicorn
 
-from flows.clockwork import Clockwork, Observer
+from flows.clockwork import Clockwork, Observer, refuse_second
 from flows.engine import Engine, PlainEngine, PrefectEngine
 from flows.environment import embedded, prepare
 from flows.first_start import lay_out
@@ -73,8 +73,10 @@ class Installation:
 
     def open(self) -> None:
         """Take what only one process can have (port, clock), then start what takes time."""
-        self._socket = listen(self.settings.host, self.settings.port)
         self.parts = open_parts(self.settings)
+        # Before the port, which the other one holds as well: another port would be the wrong advice.
+        refuse_second(self.parts.store)
+        self._socket = listen(self.settings.host, self.settings.port)
         self.clock = self.clock or self._own_clock(self.parts.store)
         self.work = Work(self.parts, self.clock, owner_name("up"), self.settings.batch)
         self.engine = self._engine()

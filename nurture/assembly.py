@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nurture.authoring import read_sources
 from nurture.decide.change import effective
-from nurture.errors import NurtureError, UsageError
+from nurture.errors import NurtureError, Refused, UsageError
 from nurture.mail.dkim import Signer, load_signer
 from nurture.mail.exchangers import exchangers
 from nurture.mail.smtp import over_smtp
@@ -18,25 +18,54 @@ from nurture.model.campaign import Campaign
 from nurture.model.library import Library
 from nurture.model.outside import Outside
 from nurture.model.template import Template
-from nurture.model.tokens import Keys
+from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import CampaignStatus
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.store import Connection, Store, campaigns, inside
+from nurture.store import Connection, Store, campaigns, inside, own_key
+
+ANOTHER_KEY = "another-key"
+"""Code of the refusal of a database that was begun with another key."""
 
 
 def assemble(store: Store, settings: Settings, *, transport: Transport | None = None) -> Parts:
     """The parts of the installation that `settings` describe, with what is applied in `store`."""
+    keys = Keys.from_secrets(settings.secrets())
+    _be_its_key(store, keys, settings)
     parts = Parts(
         store=store,
         library=_read({}),
-        keys=Keys.from_secrets(settings.secrets()),
+        keys=keys,
         transport=transport or over_smtp(settings.smtp_url, settings.smtp_routes, signers=_signers(settings)),
         public_url=settings.url,
         outside=_outside(settings),
     )
     refresh(parts)
     return parts
+
+
+def _be_its_key(store: Store, keys: Keys, settings: Settings) -> None:
+    """Note the key of a new database. Raises Refused where people were hashed under another one."""
+    mark = key_mark(keys)
+    with store.read() as conn:
+        if own_key.remembered(conn) == mark:
+            return
+    with store.begin() as conn:
+        before = own_key.remembered(conn)
+        if before not in (None, mark) and own_key.matters(conn):
+            raise Refused(
+                "This database was begun with another key: addresses that must get nothing would not be known again, "
+                "consent could not be proved, and links in mails that were sent would be void.",
+                code=ANOTHER_KEY,
+                fix=f"Put the old key back ({settings.key_place}), or name it last in NURTURE_OLD_SECRET_KEYS. "
+                "Is it lost for good: nurture db accept-key.",
+            )
+        own_key.remember(conn, mark, now=settings.clock().now())
+
+
+def key_mark(keys: Keys) -> str:
+    """What tells one installation's ring from another's: a keyed hash by its eldest secret, which rotations keep."""
+    return address_hash(keys, "own-key@nurture.invalid")
 
 
 def _signers(settings: Settings) -> tuple[Signer, ...]:

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         first = () if self.webhook_secret is None else (self.webhook_secret,)
         return tuple(secret.get_secret_value() for secret in (*first, *self.old_webhook_secrets))
 
+    @property
+    def key_place(self) -> str:
+        """Where the signing key comes from, in words."""
+        return "NURTURE_SECRET_KEY" if self.secret_key is not None else str(self.var_dir / "secret.key")
+
     def secrets(self) -> tuple[str, ...]:
         """The signing secrets, newest first. Makes the embedded mode's own key on first use.
 

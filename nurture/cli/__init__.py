@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _leave_quietly()
     except NurtureError as known:
         sys.exit(fail(known))
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         _leave_quietly()

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     db.command("upgrade")(upgrade)
     db.command("status")(status)
     db.command("backup")(backup)
+    db.command("accept-key")(accept_key)
     app.add_typer(db, name="db")
 
 
@@ -51,6 +52,39 @@ def backup(
     for file in sorted(folder.iterdir()):
         file.chmod(0o600)
         out.print(Text(f"{plain(file)}  {file.stat().st_size:,} bytes"))
+
+
+def accept_key(
+    yes: bool = typer.Option(False, "--yes", help="Do it; without this the command only says what is lost."),
+) -> None:
+    """The old secret key is lost for good: go on with the present one."""
+    from nurture.assembly import key_mark
+    from nurture.model.tokens import Keys
+    from nurture.store import own_key
+
+    chosen = settings()
+    store = open_database(chosen)
+    mark = key_mark(Keys.from_secrets(chosen.secrets()))
+    with store.begin() as conn:
+        before = own_key.remembered(conn)
+        if before != mark and yes:
+            own_key.remember(conn, mark, now=chosen.clock().now())
+    store.close()
+    if before == mark:
+        out.print("This database was begun with the present key; there is nothing to accept.")
+    elif yes:
+        out.print("From now on the present key is the one. Keep it with the backup: nurture db backup FOLDER.")
+    else:
+        out.print(_LOST)
+        raise typer.Exit(FINDINGS)
+
+
+_LOST = """With another key this is lost, and nothing brings it back:
+  - people who were erased and must never get mail again are no longer recognised in a new import
+  - what the consent ledger holds so far can no longer be proved (nurture consent verify will say so)
+  - links in mails that were sent are void: unsubscribe and preferences too
+The old key may still be in a backup (secret.key), or in NURTURE_SECRET_KEY where this ran before.
+Nothing was changed. To go on with the present key: nurture db accept-key --yes"""
 
 
 def status(as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")) -> None:

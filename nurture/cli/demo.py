@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import signal
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from rich.text import Text
 
 from nurture.cli.common import FINDINGS, FINE, err, fail, out, plain, settings
 from nurture.cli.intake import load_map
+from nurture.cli.up import end_at_signals, log_to
 from nurture.errors import NurtureError, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def demo(
     ),
 ) -> None:
     """Import leads, run eight weeks of campaigns with simulated people, show what came of it, keep the pages open."""
-    from nurture.cli.up import log_to
     from nurture.demo.files import chosen
     from nurture.demo.run import Demo
 
@@ -155,8 +154,7 @@ def play(running: Demo, command: Callable[..., tuple[int, str]]) -> None:
 def keep_open(running: Demo) -> None:
     """The pages stay until Ctrl-C; nothing is due any more unless somebody clicks."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    end_at_signals(stop)
     out.print("\nCtrl-C ends it.")
     while not stop.wait(0.5):
         pass

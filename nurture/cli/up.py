@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -43,8 +45,7 @@ def up(
     chosen = chosen.model_copy(update=said)
     log_to(chosen.var_dir / "log" / "nurture.log")
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    end_at_signals(stop)
     with Installation(chosen, observer=say, accept_clock=accept_clock) as running:
         out.print(Text.assemble(("nurture is up", "bold green"), f": {running.url}"))
         if running.prefect is not None:
@@ -58,6 +59,32 @@ def up(
     out.print("Ended. Nothing was lost.")
 
 
+def end_at_signals(stop: threading.Event) -> None:
+    """Ctrl-C, SIGTERM and a terminal that closes end what runs in order. `nohup` keeps it running, as it should."""
+
+    def end(number: int, _: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            # No lock of a stream may be taken in here.
+            with contextlib.suppress(OSError):
+                os.write(2, b"\nStill finishing what is under way; a few seconds more.\n")
+        stop.set()
+        if number == signal.SIGHUP:
+            nobody_reads()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, end)
+
+
+def nobody_reads() -> None:
+    """The terminal is gone, or the reader of the pipe: what is said from now on goes to the log file only."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
 def say(job: Job, books: Mapping[str, Tally]) -> None:
     """One line per run: what it did, in the words of the books."""
     done: dict[str, int] = {}
@@ -65,8 +92,13 @@ def say(job: Job, books: Mapping[str, Tally]) -> None:
         for what, n in tally.as_dict().items():
             if n and what != "due":
                 done[what] = done.get(what, 0) + n
-    if done:
-        out.print(Text(f"{job.name}: " + plain(", ".join(f"{n} {what.replace('_', ' ')}" for what, n in done.items()))))
+    if not done:
+        return
+    told = plain(", ".join(f"{n} {what.replace('_', ' ')}" for what, n in done.items()))
+    try:
+        out.print(Text(f"{job.name}: {told}"))
+    except (OSError, SystemExit):  # rich ends the program for a closed pipe; a tick is not ended by its listener
+        nobody_reads()
 
 
 def log_to(path: Path) -> None:

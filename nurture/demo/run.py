@@ -14,12 +14,13 @@ from typing import Self
 from flows.installation import Installation
 from flows.schedule import Job
 from flows.server import free_port, is_free
+from nurture.assembly import ANOTHER_KEY
 from nurture.clock import VirtualClock
 from nurture.demo.mailbox import MailFolder
 from nurture.demo.sample import BEGIN, SampleLead
 from nurture.demo.seller import Command, Seller
 from nurture.demo.world import World
-from nurture.errors import UsageError
+from nurture.errors import Refused, UsageError
 from nurture.model.intents import Tally
 from nurture.pipeline import next_due
 from nurture.settings import Settings
@@ -59,7 +60,11 @@ class Demo:
         try:
             self.settings = self._settings(self._base)
             self.installation = Installation(self.settings, clock=self.clock, observer=self._note, demo=True)
-            self.installation.__enter__()
+            try:
+                self.installation.__enter__()
+            except Refused as wrong:
+                # A key of its own for each demo: a database with people in it was begun with another one.
+                raise self._not_empty("people") if wrong.code == ANOTHER_KEY else wrong from None
             self._be_alone()
         except BaseException:
             self.mail.__exit__()
@@ -75,10 +80,14 @@ class Demo:
             there, _ = people.census(conn)
         if there:
             self.installation.close()
-            raise UsageError(
-                f"The database of NURTURE_DATABASE_URL already holds {there:,} people.",
-                fix="Give the demo an empty one, or unset the variable: then it makes its own.",
-            )
+            raise self._not_empty(f"{there:,} people")
+
+    @staticmethod
+    def _not_empty(whom: str) -> UsageError:
+        return UsageError(
+            f"The database of NURTURE_DATABASE_URL already holds {whom}.",
+            fix="Give the demo an empty one, or unset the variable: then it makes its own.",
+        )
 
     def look_at_leads(self) -> None:
         """Count who was imported. Raises UsageError where no row of the file could be used."""
