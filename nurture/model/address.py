@@ -37,7 +37,9 @@ def read_address(text: str) -> Address:
     if at and _PLAIN_LOCAL.match(local) and len(local) <= 64:
         known = _domain(domain)
         if known is not None and len(local) + 1 + len(known) <= LONGEST:
-            return Address(f"{local}@{known}", f"{local.lower()}@{known}")
+            mailbox = f"{local}@{known}"
+            # A domain written as `xn--...` comes back in its own script; its key is the same in both spellings.
+            return Address(mailbox, f"{local.lower()}@{known}" if known.isascii() else normal_address(mailbox))
     try:
         valid = validate_email(address, check_deliverability=False, strict=True)
     except EmailNotValidError as wrong:

@@ -30,6 +30,8 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
+import idna
+
 from nurture.model.words import Purpose
 
 MAC_BYTES: Final = 12
@@ -226,11 +228,11 @@ def normal_address(address: str) -> str:
     """The form in which two spellings of one mailbox are the same: folded case, NFKC, the domain as A-labels."""
     if address.isascii():
         return address.strip().lower()
-    text = unicodedata.normalize("NFKC", address).strip().casefold()
-    local, at, domain = text.rpartition("@")
-    with contextlib.suppress(UnicodeError):
-        domain = domain.encode("idna").decode("ascii")
-    return f"{local}{at}{domain}"
+    local, at, domain = unicodedata.normalize("NFKC", address).strip().rpartition("@")
+    # The standard library's codec is of 2003: it takes a domain with `ß` for the one with `ss`, which is somebody else's.
+    with contextlib.suppress(idna.IDNAError):
+        domain = idna.encode(domain, uts46=True).decode("ascii")
+    return f"{local.casefold()}{at}{domain.lower()}"
 
 
 def address_hash(keys: Keys, address: str) -> str:

@@ -81,6 +81,13 @@ def test_an_address_keeps_its_spelling_and_has_one_key() -> None:
     assert read_address("jiří@příklad.cz").key == normal_address("JIŘÍ@PŘÍKLAD.cz")
 
 
+def test_two_spellings_of_one_domain_are_one_person_and_two_domains_are_two() -> None:
+    for one, other in (("tanaka@xn--r8jz45g.jp", "tanaka@例え.jp"), ("a@XN--PKLAD-ZSA96E.cz", "A@příklad.cz")):
+        assert read_address(one).key == read_address(other).key == normal_address(one) == normal_address(other)
+    assert normal_address("a@straße.de") != normal_address("a@strasse.de")
+    assert normal_address("a@straße.de") == read_address("a@xn--strae-oqa.de").key
+
+
 @pytest.mark.parametrize(
     "text",
     [
