@@ -27,6 +27,7 @@ from nurture.model.tokens import ledger_hash
 from nurture.model.words import CampaignStatus, Channel, ContentKind, Purpose
 from nurture.parts import Parts
 from nurture.store.guard import Fresh
+from nurture.store.messages import Lost
 from nurture.store.outgoing import Claimed, Start
 
 KEPT: Final = 512
@@ -234,7 +235,7 @@ class Letters:
                 _presses.popitem(last=False)
         return found
 
-    def message_id(self, message: Claimed) -> str:
+    def message_id(self, message: Claimed | Lost) -> str:
         step = message.step_id or f"message-{message.id}"
         return headers.message_id(
             message.id, message.lead_id, message.campaign or "", message.run, step, domain=self.addressing.domain,

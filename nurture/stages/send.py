@@ -80,9 +80,14 @@ def _recover(parts: Parts, conn: Connection, now: datetime) -> None:
     """Rows of workers that ended in the middle: claimed ones go back, started ones are unknown."""
     lost = messages.lost(conn, now=now)
     messages.release_expired(conn, now=now)
-    again = [id_ for id_, _, campaign in lost if _resends(parts, campaign)]
-    messages.resend_later(conn, again, at=now + RESEND_AFTER)
-    outgoing.wake(conn, {e: 0 for id_, e, _ in lost if e is not None and id_ not in set(again)}, now=now)
+    if lost:
+        letters = Letters(parts, now=now)
+        messages.name(conn, {m.id: letters.message_id(m) for m in lost if m.message_id is None})
+    again = {m.id for m in lost if _resends(parts, m.campaign)}
+    messages.resend_later(conn, sorted(again), at=now + RESEND_AFTER)
+    outgoing.wake(
+        conn, {m.enrollment_id: 0 for m in lost if m.enrollment_id is not None and m.id not in again}, now=now
+    )
     outgoing.wake(conn, dict.fromkeys(messages.resend_silent(conn, signs=_SIGNS, now=now), 0), now=now)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.words import (
@@ -56,10 +56,22 @@ def _by_keys(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, ...], list[Ma
     return found
 
 
-def lost(conn: Connection, *, now: datetime) -> list[tuple[int, int | None, str | None]]:
-    """(id, enrollment id, campaign) of messages whose worker died between start mark and answer; they are unknown
-    from now on. Exactly those its `flight` row names, and nobody else's."""
-    found: list[tuple[int, int | None, str | None]] = []
+class Lost(NamedTuple):
+    """A message whose worker died between start mark and answer. `message_id` is None if it was never tried before."""
+
+    id: int
+    lead_id: int
+    enrollment_id: int | None
+    campaign: str | None
+    run: int
+    step_id: str | None
+    message_id: str | None
+
+
+def lost(conn: Connection, *, now: datetime) -> list[Lost]:
+    """Messages whose worker died on the way; they are unknown from now on. Exactly those its `flight` row names, and
+    nobody else's."""
+    found: list[Lost] = []
     for flight in conn.execute(select(_flight).where(_flight.c.lease_until <= now)).all():
         statement = (
             update(_t)
@@ -70,11 +82,18 @@ def lost(conn: Connection, *, now: datetime) -> list[tuple[int, int | None, str 
                 attempt=_t.c.attempt + 1, reason="worker_lost",
                 reason_text="the worker ended before the server's answer was written down",
             )
-            .returning(_t.c.id, _t.c.enrollment_id, _t.c.campaign)
+            .returning(*(_t.c[name] for name in Lost._fields))
         )
-        found += [(row.id, row.enrollment_id, row.campaign) for row in conn.execute(statement)]
+        found += [Lost._make(row) for row in conn.execute(statement)]
         conn.execute(delete(_flight).where(_flight.c.key == flight.key))
     return found
+
+
+def name(conn: Connection, names: Mapping[int, str]) -> None:
+    """Under which Message-ID they went, as far as they did: id -> Message-ID. What names it later is then believed."""
+    if names:
+        ours = update(_t).where(_t.c.id == bindparam("row"), _t.c.message_id.is_(None))
+        conn.execute(ours.values(message_id=bindparam("name")), [{"row": i, "name": n} for i, n in names.items()])
 
 
 def flying(conn: Connection) -> set[int]:

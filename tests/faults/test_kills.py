@@ -110,6 +110,8 @@ class Field:
         assert set(states) <= {"sent", "unknown"}, f"unaccounted: {states}"
         accepted = {key.split(" ")[1] for key in copies}
         lost = [m.id for m in rows if m.state == "sent" and m.message_id not in accepted]
+        known = {m.message_id for m in rows}
+        assert set(accepted) <= known, "what left stands in the books under its name, whoever died over it"
         assert not lost, "called sent, never accepted"
         assert states.get("unknown", 0) <= self.kills * IN_FLIGHT, "more unknown than were in flight"
         assert not self.server.violations
