@@ -71,7 +71,3 @@ SCHEDULE: Final[tuple[Job, ...]] = (
     _drip(FunnelStage.RECYCLED, "Mails for people whom sales gave back."),
 )
 """In the order of the work: one pass carries a click as far as the mail that answers it."""
-
-
-def stages_covered() -> frozenset[str]:
-    return frozenset(stage for job in SCHEDULE for stage in job.stages)

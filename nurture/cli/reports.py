@@ -1,4 +1,4 @@
-"""`nurture report`: funnel, speed, deadlines, alignment, won leads read backwards, stagnation."""
+"""`nurture report`: funnel, speed, deadlines, alignment, won leads read backwards, stagnation, shadow models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nurture.errors import UsageError
 if TYPE_CHECKING:
     from nurture.insight.reports import Report
 
-KINDS = ("funnel", "speed", "sla", "alignment", "won", "stagnation")
+KINDS = ("funnel", "speed", "sla", "alignment", "won", "stagnation", "shadow")
 LONGEST = 60
 """Rows of one table on a terminal; csv and json have them all."""
 
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    kind: str = typer.Argument("funnel", help="funnel, speed, sla, alignment, won or stagnation."),
+    kind: str = typer.Argument("funnel", help="funnel, speed, sla, alignment, won, stagnation or shadow."),
     by: str = typer.Option("month", "--by", help="Cohorts of the funnel: month or source."),
     since: str | None = typer.Option(None, "--since", help="Only from this day on: 2026-01-01."),
     until: str | None = typer.Option(None, "--until", help="Only people acquired before this day (funnel)."),

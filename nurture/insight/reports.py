@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
@@ -17,7 +18,7 @@ from nurture.insight.pictures import Bar, bars
 from nurture.model.agreement import Agreement
 from nurture.model.report import Journey
 from nurture.model.words import Stage
-from nurture.store import Store, reports
+from nurture.store import Store, reports, scores
 
 VIEWS: Final = {
     "acquired": "marketing", "early": "marketing", "fit": "marketing", "mql": "marketing", "sal": "sales",
@@ -304,7 +305,25 @@ def stagnation(store: Store, agreement: Agreement = BARE, *, now: datetime, sinc
     return Report("stagnation", "Stagnation", (sheet,), (), document, picture)
 
 
-KINDS: Final = {"speed": speed, "sla": sla, "alignment": alignment, "won": won, "stagnation": stagnation}
+def shadow(store: Store, agreement: Agreement = BARE, *, now: datetime, since: datetime | None = None) -> Report:
+    """Whom shadow models would treat otherwise, as of the last time each lead was scored."""
+    with store.read() as conn:
+        found = scores.disagreements(conn)
+    ways = Counter((row["model"], row["live"], row["shadow"]) for row in found)
+    columns = ("model", "lead", "live_cell", "live", "shadow_cell", "shadow")
+    sheets = (
+        Sheet("Otherwise", ("model", "now", "then", "leads"), tuple((*way, n) for way, n in ways.items()), (3,)),
+        Sheet("For whom", columns, tuple(tuple(row[name] for name in columns) for row in found), (1,)),
+    )
+    shown = [Bar(f"{model}: {live} to {then}", n, f"{n:,} leads") for (model, live, then), n in ways.items()]
+    picture = bars("What shadow models would do otherwise", f"as of {now:%Y-%m-%d}", shown)
+    notes = ("A shadow model decides nothing. Take `shadow: true` away in scoring.yaml, and it decides.",)
+    return Report("shadow", "Shadow models", sheets, notes, {"as_of": now, "leads": found}, picture, "marketing")
+
+
+KINDS: Final = {
+    "speed": speed, "sla": sla, "alignment": alignment, "won": won, "stagnation": stagnation, "shadow": shadow,
+}
 
 
 def as_csv(report: Report) -> str:

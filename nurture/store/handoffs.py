@@ -154,11 +154,6 @@ def open_counts(conn: Connection) -> dict[str, int]:
 # -- the gate -------------------------------------------------------------------------------------------------------
 
 
-def last_evaluation(conn: Connection, lead_id: int) -> Row[Any] | None:
-    """The newest stored vector of a lead."""
-    return conn.execute(select(_gate).where(_gate.c.lead_id == lead_id).order_by(_gate.c.id.desc()).limit(1)).first()
-
-
 def last_vectors(conn: Connection, lead_ids: Iterable[int]) -> dict[int, tuple[int, str, str]]:
     """Lead -> (evaluation id, outcome, vector) of the newest evaluation."""
     newest = select(func.max(_gate.c.id)).where(_gate.c.lead_id.in_(list(lead_ids))).group_by(_gate.c.lead_id)

@@ -44,7 +44,6 @@ class Applied:
     before: Stage
     after: Stage
     version: int
-    transition_id: int
     repeated: bool = False
 
 
@@ -81,19 +80,19 @@ def apply(
         raise Refused(f"{trigger.replace('_', ' ')} needs a reason.", code="needs_reason", fix="say why")
     after = _target(move, previous)
     cycle = (columns or {}).get("cycle", row.cycle)
-    made = conn.execute(
+    conn.execute(
         _t.insert().values(
             key=key, lead_id=lead_id, cycle=cycle, rule=move.id, from_stage=before, to_stage=after, trigger=trigger,
             actor_kind=actor.kind, actor_id=actor.id, reason=reason, note=note, occurred_at=occurred_at or now,
             recorded_at=now, gate_evaluation_id=gate_evaluation_id, agreement_version=agreement_version,
             config_sha=config_sha,
-        ).returning(_t.c.id)
-    ).scalar_one()
+        )
+    )
     values = {"stage": after, "stage_since": now, "version": row.version + 1, "updated_at": now, **(columns or {})}
     conn.execute(update(_lead).where(_lead.c.id == lead_id).values(**values))
     _effects(conn, row, after, trigger, track=track, silent=silent, beside=beside, now=now)
     wakeups.wake(conn, [lead_id], now=now)
-    return Applied(lead_id, move.id, before, after, row.version + 1, made)
+    return Applied(lead_id, move.id, before, after, row.version + 1)
 
 
 def lock(conn: Connection, lead_id: int) -> Row[Any]:
@@ -118,7 +117,7 @@ def _first_result(first: Row[Any], lead_id: int, version: int) -> Applied:
     if first.lead_id != lead_id:
         raise Conflict("This key was used for another lead.", fix="use a key of its own per command")
     stages = Stage(first.from_stage), Stage(first.to_stage)
-    return Applied(lead_id, first.rule, *stages, version, first.id, repeated=True)
+    return Applied(lead_id, first.rule, *stages, version, repeated=True)
 
 
 def _target(move: Move, previous: Stage | None) -> Stage:
@@ -204,12 +203,6 @@ def history(conn: Connection, lead_id: int) -> list[dict[str, Any]]:
 def last_move(conn: Connection, lead_id: int) -> dict[str, Any] | None:
     row = conn.execute(select(_t).where(_t.c.lead_id == lead_id).order_by(_t.c.id.desc()).limit(1)).first()
     return None if row is None else dict(row._mapping)
-
-
-def rebuilt(conn: Connection, lead_ids: Iterable[int]) -> dict[int, Stage]:
-    """The stage each lead must have by its log alone; the cache has to agree."""
-    query = select(_t.c.lead_id, _t.c.to_stage).where(_t.c.lead_id.in_(list(lead_ids))).order_by(_t.c.id)
-    return {lead_id: Stage(stage) for lead_id, stage in conn.execute(query)}
 
 
 def recycles_since(conn: Connection, lead_id: int, since: datetime, *, cycle: int) -> tuple[int, int]:

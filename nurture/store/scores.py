@@ -70,18 +70,16 @@ def write_shadows(conn: Connection, rows: Sequence[dict[str, Any]]) -> None:
     conn.execute(made.on_conflict_do_update(index_elements=["lead_id", "model"], set_=replaced), list(rows))
 
 
-def shadows_of(conn: Connection, lead_id: int) -> list[dict[str, Any]]:
-    rows = conn.execute(select(_shadow).where(_shadow.c.lead_id == lead_id).order_by(_shadow.c.model))
-    return [dict(r._mapping) for r in rows]
-
-
-def disagreements(conn: Connection, model: str, *, limit: int = 100) -> list[dict[str, Any]]:
-    """Leads that the shadow model would treat otherwise than the live one."""
+def disagreements(conn: Connection) -> list[dict[str, Any]]:
+    """Leads a shadow model would treat otherwise than the live one: model, lead, cells and actions of both."""
     query = (
-        select(_lead.c.id, _lead.c.cell.label("live"), _shadow.c.cell.label("shadow"),
-               _lead.c.action.label("live_action"), _shadow.c.action.label("shadow_action"))
+        select(
+            _shadow.c.model, _lead.c.id.label("lead"), _lead.c.cell.label("live_cell"), _lead.c.action.label("live"),
+            _shadow.c.cell.label("shadow_cell"), _shadow.c.action.label("shadow"),
+        )
         .join(_shadow, _shadow.c.lead_id == _lead.c.id)
-        .where(_shadow.c.model == model, _lead.c.action != _shadow.c.action).order_by(_lead.c.id).limit(limit)
+        .where(_lead.c.action != _shadow.c.action)
+        .order_by(_shadow.c.model, _lead.c.id)
     )
     return [dict(r._mapping) for r in conn.execute(query)]
 

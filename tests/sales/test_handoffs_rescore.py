@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import func, select
 
 from nurture.cli.explain import as_document
-from nurture.insight import story
+from nurture.insight import reports, story
 from nurture.model.agreement import Sla
 from nurture.model.campaign import Condition
 from nurture.model.scoring import Scoring
 from nurture.stages import rescore, score
-from nurture.store import Store, handoffs, scores
+from nurture.store import Store, handoffs
 from nurture.store.rescoring import WRITTEN
 from nurture.store.tables import HandoffRow, LeadRow
 from tests.sales.world import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
@@ -93,10 +93,10 @@ def test_a_shadow_model_is_kept_beside_and_decides_nothing(store: Store) -> None
     world = parts(store, scoring=Scoring((strict, MODEL), sha="s"))
     tick(world, now=NOW)
     with store.read() as conn:
-        kept = scores.shadows_of(conn, lead)
-        assert [(s["model"], s["cell"]) for s in kept] == [("strict", "A4")]
-        assert scores.disagreements(conn, "strict")[0]["live_action"] == "handoff"
         assert handoffs.open_of(conn, lead) is not None
+    report = reports.shadow(store, now=NOW)
+    assert report.sheets[0].rows == (("strict", "handoff", "nurture", 1),)
+    assert report.sheets[1].rows[0] == ("strict", lead, "A2", "handoff", "A4", "nurture")
     told = story.tell(world, lead, now=NOW)
     assert told is not None and told.score.scores.action == "handoff"
     assert [(s.model.id, s.scores.cell, s.scores.action) for s in told.shadows] == [("strict", "A4", "nurture")]

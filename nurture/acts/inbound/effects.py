@@ -56,8 +56,9 @@ def of_mail(kind: str, at: datetime, lead: Known, mail: Mailed | None, *, key: s
     event = NewEvent(kind, at, lead.id, key=key, channel="email", **more)
     if mail is None:
         return event
-    about = {"content": mail.content, "topic": mail.topic, "campaign": mail.campaign, "step": mail.step}
-    return replace(event, message_id=mail.id, **about)
+    return replace(
+        event, message_id=mail.id, content=mail.content, topic=mail.topic, campaign=mail.campaign, step=mail.step
+    )
 
 
 def bounced(conn: Connection, parts: Parts, mail: Mailed, about: Struck, *, now: datetime) -> Done:

@@ -24,6 +24,7 @@ KINDS: Final = {
     "alignment": "Marketing and sales",
     "won": "Won deals",
     "stagnation": "Stuck",
+    "shadow": "Shadow models",
 }
 SPANS: Final = (30, 90, 365)
 PICTURE: Final = {
