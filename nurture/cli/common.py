@@ -83,8 +83,9 @@ def _jsonable(value: Any) -> Any:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[int] = ()) -> Table:
     """A quiet table; cells are text from the world and shown as such. `right` lists columns of numbers."""
     made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
-    )
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim",
+        min_width=len(title) or None,  # a title folds at the width of its table
+    )  # fmt: skip
     for i, name in enumerate(columns):
         made.add_column(name, justify="right" if i in right else "left", overflow="fold")
     for row in rows:

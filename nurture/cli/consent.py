@@ -20,6 +20,7 @@ from nurture.model.words import Channel, ConsentAction, Purpose
 if TYPE_CHECKING:
     from nurture.parts import Parts
 
+Way = Annotated[Channel, typer.Option(help="Which channel it is about.")]
 By = Annotated[str, typer.Option("--by", help="Your name; it is written into the ledger.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Who = Annotated[str, typer.Argument(help="Number, address or external id of the lead.")]
@@ -77,7 +78,7 @@ def grant(
     source: Annotated[str, typer.Option(help="Where they agreed: `fair Brno 2026, card 12`.")],
     wording: Annotated[str, typer.Option(help="The text they agreed to, by id: `nurture-email.1.en`.")],
     at: Annotated[datetime | None, typer.Option(help="When they agreed (UTC); now without it.")] = None,
-    channel: Channel = Channel.EMAIL,
+    channel: Way = Channel.EMAIL,
     evidence: Annotated[str, typer.Option(help="Where the signed paper or recording is kept.")] = "",
 ) -> None:
     """Write down what a person agreed to outside our pages. Proof is required, as for every grant."""
@@ -90,7 +91,7 @@ def withdraw(
     purpose: Purposes,
     by: By,
     source: Annotated[str, typer.Option(help="How they said so: `phone`, `reply`.")] = "by hand",
-    channel: Channel = Channel.EMAIL,
+    channel: Way = Channel.EMAIL,
 ) -> None:
     """Write down a withdrawal. It holds from the next sending decision on."""
     proof = {"source": source, "collected_by": by}

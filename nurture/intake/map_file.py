@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import hashlib
 import io
@@ -125,7 +126,7 @@ class _Reader:
             source=self.take(data, "source", fixed=True) if "source" in data else Take(constant=name),
             origin=self.choice(data, "origin", ("declared", "enriched", "inferred", "sales"), "declared"),
             confidence=self.number(data, "confidence"),
-            encoding=str(data.get("encoding", "auto")),
+            encoding=self.encoding(data),
             delimiter=self.delimiter(data),
             decimal=self.choice(data, "decimal", (".", ","), "."),
             zone=self.zone(data),
@@ -341,6 +342,17 @@ class _Reader:
             self.wrong(data, key, f"`{key}` is a number from 0 to 1")
             return 1.0
         return float(value)
+
+    def encoding(self, data: Any) -> str:
+        value = str(data.get("encoding", "auto"))
+        if value == "auto":
+            return value
+        try:
+            codecs.lookup(value)
+        except (LookupError, ValueError):
+            self.wrong(data, "encoding", f"nobody knows the encoding `{value}`", "say utf-8, utf-16, cp1250 or cp1252")
+            return "auto"
+        return value
 
     def delimiter(self, data: Any) -> str:
         value = str(data.get("delimiter", "auto"))

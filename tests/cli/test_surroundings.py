@@ -9,10 +9,13 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from flows.installation import listen
@@ -206,3 +209,24 @@ def test_a_power_cut_takes_nothing_back_where_that_is_asked(
         monkeypatch.setenv("NURTURE_DATABASE_SYNC", said)
     with open_database().read() as conn:
         assert conn.exec_driver_sql("PRAGMA synchronous").scalar() == level
+
+
+def _commands(one: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    yield path, one
+    for name, inner in getattr(one, "commands", {}).items():
+        yield from _commands(inner, f"{path} {name}")
+
+
+def test_every_command_and_every_option_says_what_it_does() -> None:
+    silent = []
+    for path, one in _commands(typer.main.get_command(build()), "nurture"):
+        silent += [] if one.help else [path]
+        silent += [f"{path} {part.opts[0]}" for part in one.params if not getattr(part, "help", None)]
+    assert silent == []
+
+
+def test_the_title_of_a_narrow_table_stays_on_one_line() -> None:
+    title = "Engagement 0.000 (model mid_market): these lines sum to it"
+    printed = io.StringIO()
+    Console(file=printed, width=80).print(common.table(title, ("when", "why"), [("now", "x")]))
+    assert printed.getvalue().splitlines()[0].rstrip() == title

@@ -52,6 +52,7 @@ def test_a_declaration_is_read_in_full() -> None:
         ("import: a\nemail: b\nfields: {9x: c}\n", "3:10", "is no field name"),
         ("import: a\nemail: b\nfields: {x: {column: c, type: colour}}\n", "3:25", "`type` cannot be `colour`"),
         ("import: a\nemail: b\nzone: Mars/Olympus\n", "3:1", "no time zone"),
+        ("import: a\nemail: b\nencoding: cp9999\n", "3:1", "encoding `cp9999`"),
         ("import: a\nemail: b\ndelimiter: ';;'\n", "3:1", "one character"),
         ("import: a\nemail: b\nconfidence: 2\n", "3:1", "from 0 to 1"),
         ("import: a\nemail: b\norigin: gossip\n", "3:1", "cannot be `gossip`"),
