@@ -11,8 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from rich.console import Console
@@ -211,7 +211,7 @@ def test_a_power_cut_takes_nothing_back_where_that_is_asked(
         assert conn.exec_driver_sql("PRAGMA synchronous").scalar() == level
 
 
-def _commands(one: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+def _commands(one: Any, path: str) -> Iterator[tuple[str, Any]]:
     yield path, one
     for name, inner in getattr(one, "commands", {}).items():
         yield from _commands(inner, f"{path} {name}")
