@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from nurture.decide import recycle as recycling
 from nurture.errors import NurtureError, Refused, UsageError
-from nurture.model.words import ActorKind
+from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.store import Connection, accounts, lifecycle, people
 from nurture.store.lifecycle import Actor
@@ -36,8 +36,10 @@ class Result:
     on: date | None = None
     key: str | None = None
 
-    def identity(self) -> str:
-        told = self.key or "\x1f".join(map(str, (self.kind, self.lead, self.deal, self.on)))
+    def identity(self, lead: Any) -> str:
+        """The same whoever tells it and however they name the lead; without deal and date, once per cycle."""
+        about = (self.deal,) if self.deal else (lead.id, self.on or f"cycle {lead.cycle}")
+        told = self.key or "\x1f".join(map(str, (self.kind, *about)))
         return f"result/{hashlib.blake2b(told.encode(), digest_size=12).hexdigest()}"
 
 
@@ -69,7 +71,7 @@ def record(
             with parts.store.begin() as conn:
                 outcomes.append(_one(parts, conn, result, now, teller, may))
         except NurtureError as wrong:
-            outcomes.append(Outcome(result, "refused", wrong.message))
+            outcomes.append(Outcome(result, "refused", f"{wrong.message} {wrong.fix[:1].upper()}{wrong.fix[1:]}".strip()))
     return outcomes
 
 
@@ -85,6 +87,8 @@ def _one(
     if lead_id is None or (may is not None and not may(conn, lead_id)):
         raise Refused("Nobody by this name or deal.", code="unknown_lead")
     lead = lifecycle.lock(conn, lead_id)
+    if _was_told(result, lead):
+        return Outcome(result, "repeated", "was known", lead.id)
     if deal is None:
         deal = next((d for d in accounts.deals_of_lead(conn, lead_id) if d["state"] == "open"), None)
     match result.kind:
@@ -96,11 +100,19 @@ def _one(
             return _churned(parts, conn, result, lead, now, teller)
 
 
+def _was_told(result: Result, lead: Any) -> bool:
+    """Whether the lead stands where this result would bring it: another file, or another name, told it before."""
+    if result.kind == "won":
+        return bool(lead.stage == Stage.CUSTOMER)
+    said = str(lead.recycle_reason or "").partition(":")[0]
+    return bool(lead.stage == Stage.RECYCLED) and said == {"lost": "opp_lost", "churned": "churned"}[result.kind]
+
+
 def _won(
     parts: Parts, conn: Connection, result: Result, lead: Any, deal: dict[str, Any] | None, now: datetime,
     teller: Actor,
 ) -> Outcome:
-    applied = _apply(parts, conn, result, lead.id, "opportunity_won", now, teller)
+    applied = _apply(parts, conn, result, lead, "opportunity_won", now, teller)
     if applied.repeated:
         return Outcome(result, "repeated", "was known", lead.id)
     if deal is None and lead.account_id is not None:
@@ -153,16 +165,16 @@ def _back(
     found = recycling.reason_of(agreement, reason, by="crm")
     back = recycling.way_back(found, now=now, calendar=agreement.calendar, tracks=parts.library.tracks)
     columns = back.as_columns() | recycling.new_cycle(lead.cycle) | {"recycle_reason": reason}
-    return _apply(parts, conn, result, lead.id, trigger, now, teller, reason=reason, columns=columns, track=back.track,
+    return _apply(parts, conn, result, lead, trigger, now, teller, reason=reason, columns=columns, track=back.track,
                   silent=back.mode == "silent" and back.track is None)
 
 
 def _apply(
-    parts: Parts, conn: Connection, result: Result, lead_id: int, trigger: str, now: datetime, teller: Actor, *,
+    parts: Parts, conn: Connection, result: Result, lead: Any, trigger: str, now: datetime, teller: Actor, *,
     reason: str | None = None, columns: dict[str, Any] | None = None, track: str | None = None, silent: bool = False,
 ) -> lifecycle.Applied:
     return lifecycle.apply(
-        conn, lead_id, trigger, actor=teller, key=result.identity(), now=now, reason=reason, columns=columns,
+        conn, lead.id, trigger, actor=teller, key=result.identity(lead), now=now, reason=reason, columns=columns,
         track=track, silent=silent, beside=parts.library.tracks.beside, config_sha=parts.library.config_sha,
         agreement_version=parts.library.agreement.version,
     )

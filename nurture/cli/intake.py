@@ -165,7 +165,11 @@ def import_list(
 def import_results(
     file: str = _FILE, map_path: Path | None = _MAP, by: str = _BY, as_json: bool = _JSON
 ) -> None:
-    """Bring back how it ended (won, lost, churned) from a CRM's export. Reading a file twice changes nothing."""
+    """Bring back how it ended (won, lost, churned) from a CRM's export. Reading a file twice changes nothing.
+
+    The map says what the CRM's columns mean, and leads that our sellers never worked are kept for calibration. A file
+    with our own column names needs no map: `nurture sales results`. Told by both, a result counts once.
+    """
     from nurture.acts import results as desk
     from nurture.intake.results import read_results, record_history
 
@@ -177,7 +181,7 @@ def import_results(
     ours = [one for one in reported if one.stage in DESK and one.result in desk.KINDS]
     outcomes = desk.record(parts, [
         desk.Result(one.result, lead=str(one.lead_id), reason=one.reason, amount=one.amount, currency=one.currency,
-                    on=one.at.date() if one.at else None, key=f"{rules.name}/{one.lead_id}/{one.result}")
+                    on=one.at.date() if one.at else None)
         for one in ours
     ], now=now)
     for one, outcome in zip(ours, outcomes, strict=True):

@@ -75,7 +75,11 @@ def results(
     file: Annotated[Path, typer.Argument(help="CSV with result, lead, deal, reason, amount, currency, date.")],
     as_json: Json = False,
 ) -> None:
-    """Take in what became of deals: won, lost, churned. Reading a file twice changes nothing."""
+    """Take in what became of deals: won, lost, churned. Reading a file twice changes nothing.
+
+    For a file with these column names. An export with a CRM's own names, or about leads our sellers never worked:
+    `nurture import-results` with a map. Told by both, a result counts once.
+    """
     from nurture.acts import results as stage
 
     parts, clock = open_parts()

@@ -110,6 +110,15 @@ _BY_PLACE: Final = {(source, trigger): move for move in TABLE for source in move
 TRIGGERS: Final = frozenset(trigger for move in TABLE for trigger in move.triggers)
 
 
+_DONE_TO: Final = {
+    "accept": "be accepted", "reject": "be rejected", "recycle": "be given back", "qualify": "be qualified",
+    "convert": "be converted", "undo": "have its decision taken back", "reopen": "be reopened",
+    "manual_pull": "be taken", "opportunity_won": "be won", "opportunity_lost": "be lost",
+    "churned": "leave as a customer",
+}
+"""Triggers as people say them."""
+
+
 def next_state(stage: Stage, trigger: str, actor: ActorKind, *, named: bool = True) -> Move:
     """The one move of this trigger from this stage.
 
@@ -121,7 +130,7 @@ def next_state(stage: Stage, trigger: str, actor: ActorKind, *, named: bool = Tr
     if move is None:
         sources = sorted({s.value for (s, t) in _BY_PLACE if t == trigger})
         raise Refused(
-            f"A lead in {stage.value} cannot {trigger.replace('_', ' ')}.",
+            f"A lead in {stage.value} cannot {_DONE_TO.get(trigger, trigger.replace('_', ' '))}.",
             code="not_from_here", fix=f"this is possible from: {', '.join(sources)}",
         )
     if actor not in move.actors:

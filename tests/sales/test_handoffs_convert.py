@@ -268,6 +268,27 @@ def test_won_lost_and_churned_come_back_once(store: Store) -> None:
         assert handoffs.get(conn, number).cycle == 1
 
 
+def test_a_result_told_twice_by_other_names_counts_once_and_again_in_the_next_cycle(store: Store) -> None:
+    """A CRM that sends neither deal nor date, a file beside it, and a customer who leaves twice."""
+    who, number = qualified(store)
+    world = parts(store)
+    conversion.convert(world, number, Choice(deal=Deal()), by="jana", now=NOW)
+
+    def told(kind: str, lead: str, day: int, on: date | None = None) -> str:
+        return results.record(world, [results.Result(kind, lead=lead, on=on)], now=NOW + timedelta(days=day))[0].state
+
+    assert [told("won", "anna@acme.example", 1), told("won", str(who), 2, date(2026, 11, 25))] == ["applied", "repeated"]
+    assert [told("churned", str(who), 30), told("churned", "anna@acme.example", 31)] == ["applied", "repeated"]
+    pulled = desk.take(world, who, by="jana", reason="they called", now=NOW + timedelta(days=40)).handoff_id
+    desk.accept(world, pulled, by="jana", now=NOW + timedelta(days=40))
+    desk.qualify(world, pulled, bant={"need": "yes", "budget": "yes"}, by="jana", now=NOW + timedelta(days=40))
+    conversion.convert(world, pulled, Choice(deal=Deal()), by="jana", now=NOW + timedelta(days=40))
+    assert [told("won", str(who), 41), told("churned", str(who), 90)] == ["applied", "applied"]
+    assert (row(store, who).stage, row(store, who).cycle) == (Stage.RECYCLED, 3)
+    odd = results.record(world, [results.Result("won", lead=str(who))], now=NOW + timedelta(days=91))[0]
+    assert odd.text == "A lead in recycled cannot be won. This is possible from: converted"
+
+
 def test_a_lost_deal_needs_a_reason_and_starts_over(store: Store) -> None:
     who, number = qualified(store)
     world = parts(store)
