@@ -13,12 +13,7 @@ from nurture.decide.match import counts
 from nurture.decide.scored import Scored
 from nurture.model.company import Company
 from nurture.model.facts import Snapshot
-from nurture.model.lifecycle import PREVIOUS, STAGES, TABLE, Move, next_state, temperature
 from nurture.model.words import ENGAGED, ActorKind, Channel, Purpose, Stage
-
-__all__ = [
-    "PREVIOUS", "STAGES", "TABLE", "Due", "Move", "due_move", "engaged_at", "next_look", "next_state", "temperature",
-]
 
 LAST_WORD_DAYS: Final = 14
 """After the last mail of a re-permission series, how long an answer may take."""

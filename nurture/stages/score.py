@@ -17,6 +17,7 @@ from nurture.decide.scored import Holds, Scored
 from nurture.model.facts import Snapshot
 from nurture.model.intents import Tally
 from nurture.model.library import Library
+from nurture.model.lifecycle import next_state
 from nurture.model.words import BEYOND_MARKETING, MAIL_PURPOSES, Channel, Purpose, Stage
 from nurture.parts import Parts
 from nurture.sales.merge import corporate_domain
@@ -177,7 +178,7 @@ def _move(
     if due is None:
         return False
     lead = snapshot.lead
-    after = rules.next_state(lead.stage, due.trigger, due.actor).to
+    after = next_state(lead.stage, due.trigger, due.actor).to
     columns: dict[str, Any] = {}
     if due.trigger == "cool_off_over":
         columns = {"cool_off_mode": None}

@@ -74,6 +74,7 @@ def test_t12_a_winner_needs_sends_and_time_and_a_difference() -> None:
     assert winner({"a": Arm(250, 60, full), "b": Arm(250, 55, full)}, rule, NOW) is None, "chance makes that"
     assert winner({"a": Arm(250, 0, full), "b": Arm(250, 0, full)}, rule, NOW) is None
     assert winner({"a": Arm(500, 60, full)}, rule, NOW) is None
+    assert winner({"a": Arm(500, 60, full), "b": Arm(0, 0, full)}, rule, NOW) is None, "nothing to compare with"
 
 
 def test_control_groups_are_stable_and_of_the_size_asked() -> None:

@@ -95,6 +95,11 @@ def test_only_a_known_value_outside_the_bounds_fails() -> None:
     assert ask(ready(fields={"employees": 3}), excepted).predicate("G07").outcome == "pass"
 
 
+def test_bounds_hold_at_both_ends() -> None:
+    inside = [ask(ready(fields={"employees": n})).predicate("G07").outcome for n in (49, 50, 5000, 5001)]
+    assert inside == ["fail", "pass", "pass", "fail"]
+
+
 def test_why_not_names_points_or_the_field_that_would_do() -> None:
     cold = ask(ready(events=()))
     assert cold.predicate("G08").missing == "25.0 points of engagement"

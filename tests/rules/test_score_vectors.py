@@ -96,6 +96,12 @@ def test_v9_linear_decay() -> None:
     assert left == [Decimal(x) for x in ("1", "0.75", "0.5", "0.25", "0", "0")]
 
 
+def test_a_known_value_that_no_rule_names_gets_what_the_rest_gets() -> None:
+    got = fit.fit({"role": Value("CIO"), "size": Value(9), "industry": Value("farming"), "country": Value("US")}, MODEL,
+                  at=NOW)
+    assert (got.low, got.high, got.unknown) == (34_000, 34_000, ()), "30 of the role, 20 % of 20 of the industry"
+
+
 def test_v10_unknown_is_an_interval_and_not_bad() -> None:
     got = fit.fit({"role": Value("CIO"), "country": Value("CZ")}, MODEL, at=NOW)
     assert (got.low, got.high, got.coverage, got.band, got.band_high) == (50_000, 100_000, 0.5, "B", "A")

@@ -53,6 +53,12 @@ def test_every_other_character_in_every_place_is_refused() -> None:
                     assert check(KEYS, "unsubscribe", token[:place] + other + token[place + 1 :]) is None
 
 
+def test_a_token_is_not_made_of_more_than_it_can_carry() -> None:
+    for ids in (range(9), (-1,), (2**48,)):
+        with pytest.raises((ValueError, OverflowError)):
+            sign(KEYS, TokenPurpose.CLICK, *ids)
+
+
 def test_truncated_lengthened_and_foreign_tokens_are_refused() -> None:
     token = sign(KEYS, "click", 7, 8)
     for cut in range(len(token)):

@@ -274,7 +274,9 @@ def test_deputies_stand_in_and_territories_hold() -> None:
     queue = Queue("q", "Q", ("a", "c"), "territory", {"PL": "a", "CZ": "d"})
     assert give(queue, sales, country="pl") == "c", "a's deputy is away, b's deputy is there"
     assert give(queue, sales, country="CZ") == "c", "nobody stands in for d: whose turn it is"
-    assert give(queue, sales, country="PL", at=datetime(2026, 12, 2, 9, tzinfo=UTC)) == "a"
+    back = datetime(2026, 12, 2, 9, tzinfo=UTC)
+    assert give(queue, sales, country="PL", at=back) == "a"
+    assert give(queue, sales, country="PL", at=back, not_to=("a",)) == "c", "who turned it away does not get it back"
 
 
 def test_who_works_now_comes_before_who_sleeps() -> None:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from nurture.acts import desk
-from nurture.decide.lifecycle import temperature
 from nurture.insight.story import tell
+from nurture.model.lifecycle import temperature
 from nurture.model.scoring import Decay, Rule, Scoring
 from nurture.model.words import Purpose, Stage
 from nurture.store import Store, handoffs, open_store

@@ -100,7 +100,7 @@ class TransitionRow(SQLModel, table=True):
     lead_id: int = ref()
     cycle: int
     rule: str
-    """`T04`: the line of the table in `decide.lifecycle`."""
+    """`T04`: the line of the table in `model.lifecycle`."""
     from_stage: str
     to_stage: str
     trigger: str
