@@ -42,6 +42,7 @@ class Browser:
         self.errors: list[str] = []
         self.dialogs: list[str] = []
         self.loaded = False
+        self.width = 0
         for domain in ("Page", "Runtime", "Log", "Accessibility", "Network"):
             self.call(f"{domain}.enable")
 
@@ -73,6 +74,7 @@ class Browser:
                 )
 
     def shape(self, width: int, height: int, *, dark: bool) -> None:
+        self.width = width
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
