@@ -93,3 +93,12 @@ def test_a_late_step_is_due_at_once_and_only_the_next_one() -> None:
     step = sla.next_step("decision", started=start, due=timer.due_at, minutes=timer.minutes, level=0,
                          agreement=AGREEMENT, now=start + timedelta(days=30), expires=True)
     assert step is not None and (step.level, step.action) == (100, "remind")
+
+
+def test_a_step_is_due_at_its_moment_and_not_before() -> None:
+    start = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+    timer = sla.start("decision", AGREEMENT, now=start)
+    given = {"started": start, "due": timer.due_at, "minutes": timer.minutes, "level": 0, "agreement": AGREEMENT}
+    early = timer.due_at - timedelta(microseconds=1)
+    assert sla.next_step("decision", **given, now=early, expires=True) is None
+    assert sla.next_step("decision", **given, now=timer.due_at, expires=True) is not None
