@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from nurture.mail.headers import ascii_domain
 from nurture.model.company import Company
-from nurture.model.tokens import Keys, TokenPurpose, pack, purpose_number, sign_both, sign_lower, sign_packed
+from nurture.model.tokens import Keys, TokenPurpose, pack, purpose_number, sign_both, sign_lower_packed, sign_packed
 from nurture.model.words import Purpose
 
 # Plain strings: an enum member's hash is worked out in Python, six times per message.
@@ -26,6 +29,15 @@ class Addresses:
     click: str | None = None
     honeypot: str | None = None
     pixel: str | None = None
+    short: bool = False
+    """Known to be of plain characters that fit on one line."""
+
+
+_SHORT: Final = re.compile(r"https?://[A-Za-z0-9_./:-]{1,20}\Z")
+"""A public URL that leaves room on a line for the longest token."""
+_NUMBERS: Final[Mapping[Purpose | None, bytes]] = {
+    None: pack(0), **{purpose: pack(purpose_number(purpose)) for purpose in Purpose}
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +47,22 @@ class Addressing:
     keys: Keys
     public_url: str
     domain: str
+    short: bool = False
 
     def of(self, message_id: int, lead_id: int, purpose: Purpose | None, *, clicks: bool, opens: bool) -> Addresses:
         """The addresses of one message row."""
-        keys, base = self.keys, self.public_url
-        ids = (lead_id, message_id, purpose_number(purpose) if purpose else 0)
-        off, off_lower = sign_both(keys, _UNSUBSCRIBE, *ids)
-        row, lead = pack(message_id), pack(lead_id)
-        tracked = row + lead
+        keys, base, row, lead = self.keys, self.public_url, pack(message_id), pack(lead_id)
+        known, tracked = lead + row, row + lead
+        off, off_lower = sign_both(keys, _UNSUBSCRIBE, known + _NUMBERS[purpose])
         return Addresses(
-            unsubscribe=f"{base}/u/{off}",
-            preferences=f"{base}/p/{sign_packed(keys, _PREFERENCES, lead + row)}",
-            unsubscribe_mail=f"u+{off_lower}@{self.domain}",
-            bounce=f"b+{sign_lower(keys, _VERP, message_id)}@{self.domain}",
-            click=f"{base}/c/{sign_packed(keys, _CLICK, tracked)}" if clicks else None,
-            honeypot=f"{base}/h/{sign_packed(keys, _HONEYPOT, tracked)}" if clicks else None,
-            pixel=f"{base}/o/{sign_packed(keys, _OPEN, tracked)}" if opens else None,
+            f"{base}/u/{off}",
+            f"{base}/p/{sign_packed(keys, _PREFERENCES, known)}",
+            f"u+{off_lower}@{self.domain}",
+            f"b+{sign_lower_packed(keys, _VERP, row)}@{self.domain}",
+            f"{base}/c/{sign_packed(keys, _CLICK, tracked)}" if clicks else None,
+            f"{base}/h/{sign_packed(keys, _HONEYPOT, tracked)}" if clicks else None,
+            f"{base}/o/{sign_packed(keys, _OPEN, tracked)}" if opens else None,
+            self.short,
         )
 
 
@@ -59,4 +71,5 @@ def addressing(company: Company, keys: Keys, public_url: str) -> Addressing:
     domain = company.list_domain or company.support_email.rpartition("@")[2]
     if not domain:
         domain = company.website.split("://", 1)[-1].split("/", 1)[0].removeprefix("www.") or "localhost"
-    return Addressing(keys, public_url.rstrip("/"), ascii_domain(domain))
+    base = public_url.rstrip("/")
+    return Addressing(keys, base, ascii_domain(domain), _SHORT.match(base) is not None)

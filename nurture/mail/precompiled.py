@@ -164,9 +164,11 @@ class Slots(NamedTuple):
     encoded: dict[str, str]
 
 
-def own_addresses(values: Mapping[str, str]) -> dict[str, str]:
+def own_addresses(values: Mapping[str, str], *, short: bool = False) -> dict[str, str]:
     """The message's addresses with their tokens, encoded: the same in text and markup. They come once only and are
-    not remembered; one that would need more than a soft break is left to `Sheet.slots`."""
+    not remembered; one that would need more than a soft break is left to `Sheet.slots`. `short`: none of them does."""
+    if short:
+        return {name: value + SOFT for name in _OWN if (value := values[name])}
     fit = _OWN_ADDRESS.match
     return {name: value + SOFT for name in _OWN if (value := values[name]) and fit(value)}
 

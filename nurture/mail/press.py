@@ -96,7 +96,7 @@ class Press:
         subject = values["subject"] = plain.encoded["subject"] = self.subject.fill(lead, plain, context)
         fixed = self._fixed
         values["preheader"] = self.preheader.fill(lead, plain, context) if fixed is None else fixed
-        addresses = own_addresses(values)
+        addresses = own_addresses(values, short=own.short)
         whole = [self._head(letter, subject), self._fields]
         self.text.put(whole, lead, self.text.slots(values, addresses), context)
         whole.append(self._between)

@@ -19,6 +19,9 @@ from nurture.mail.transport import Done, Route, Take, parse_routes, routes_for
 from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
 
 GIVE_UP_CONNECTING = 2
+SOON, LATE = 0.25, 0.5
+"""Seconds. Messages wait with the guard's yes: no longer than this, so that it stays fresh, and no more of them than
+are answered in that time."""
 _EARLY = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
 AGAIN = 2
 """How often a message is put back when a connection dies before its first byte."""
@@ -32,7 +35,7 @@ class SmtpTransport:
         routes: Sequence[Route],
         *,
         helo: str = "localhost.localdomain",
-        depth: int = 4,
+        depth: int = 8,
         tls: ssl.SSLContext | None = None,
         sign: Callable[[Outgoing], bytes] | None = None,
         loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
@@ -44,7 +47,11 @@ class SmtpTransport:
         self.names = frozenset(r.name for r in routes)
         self.per_hour = min((r.per_hour for r in routes if r.per_hour is not None), default=None)
         self.per_group = min((r.per_group for r in routes if r.per_group is not None), default=None)
-        self.capacity = max(sum(r.connections for r in routes) * depth, 1)
+        self.connections = sum(r.connections for r in routes)
+        self.capacity = max(self.connections * depth, 1)
+        self.pace = min(self.connections * 4, self.capacity)
+        """How many messages are out now, of `capacity` at most: what is answered within `SOON` seconds, or two for each
+        connection."""
         self.sign = sign
         self._helo, self._tls, self._new_loop = helo, tls, loop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,6 +127,7 @@ class _Run:
         self.ways: dict[tuple[str | None, str], str | None] = {}
         self.tries: dict[int, int] = {}
         self.outstanding = 0
+        self.taken_at: float | None = None
         self.exhausted = False
         self.workers: dict[str, set[asyncio.Task[None]]] = {r.name: set() for r in transport.routes}
         self.live: dict[str, int] = dict.fromkeys(self.lanes, 0)
@@ -162,29 +170,43 @@ class _Run:
                 group.add(asyncio.ensure_future(self._work(route)))
 
     def refill(self) -> None:
-        """Ask for more once three quarters of what may be in flight are answered; hand each to its best route.
+        """Ask for more once three quarters of what may be in flight are answered, or there is one left for each
+        connection; hand each to its best route.
 
         Asking earlier would make a transaction per few messages, asking later would leave connections idle.
         """
-        room = self.transport.capacity - self.outstanding
-        if self.exhausted or room < max(self.transport.capacity * 3 // 4, 1):
+        pace = self.transport.pace
+        if self.exhausted or self.outstanding > min(max(pace // 4, self.transport.connections), pace - 1):
             return
         if self.transport.stopping or len(self.down) == len(self.lanes):
             self.exhausted = True
             return
         try:
-            given = self._take(room)
+            given = self._take(max(self._keep_pace() - self.outstanding, 1))
         except Exception as error:
             # The source broke (the database is away): what is on the wire is finished first, then it is said.
             self.failure, self.exhausted = error, True
             return
         if not given:
             self.exhausted = True
+        self.taken_at = asyncio.get_running_loop().time()
         sign = self.transport.sign
         for message in given:
             self.outstanding += 1
             self.assign(message if sign is None else message._replace(raw=sign(message)))
         self._hire()
+
+    def _keep_pace(self) -> int:
+        """How many messages to have out: twice as many as before if those were answered soon, half if late."""
+        transport = self.transport
+        if self.taken_at is not None:
+            took = asyncio.get_running_loop().time() - self.taken_at
+            if took < SOON:
+                transport.pace = min(transport.pace * 2, transport.capacity)
+            elif took > LATE:
+                transport.pace = max(transport.pace // 2, min(transport.connections * 2, transport.capacity))
+            self.taken_at = None
+        return transport.pace
 
     def assign(self, message: Outgoing) -> None:
         if self.transport.stopping:

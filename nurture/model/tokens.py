@@ -155,7 +155,7 @@ def sign_packed(keys: Keys, purpose: str, packed: bytes) -> str:
 
 def _plain(sealed: bytes) -> str:
     """Url-safe base64 without padding; what the library's own function does, without its detours."""
-    return binascii.b2a_base64(sealed, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
+    return _b64(sealed, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def verify(keys: Keys, purpose: str, token: str) -> tuple[int, ...] | None:
@@ -177,9 +177,14 @@ def sign_lower(keys: Keys, purpose: str, *ids: int) -> str:
     return _lower(_seal(keys, purpose, ids))
 
 
-def sign_both(keys: Keys, purpose: str, *ids: int) -> tuple[str, str]:
-    """The same token in both spellings, `sign` and `sign_lower`, for the price of one MAC."""
-    sealed = _seal(keys, purpose, ids)
+def sign_lower_packed(keys: Keys, purpose: str, packed: bytes) -> str:
+    """Like `sign_lower`, over what `pack` made of the ids."""
+    return _lower(_seal_packed(keys, purpose, packed))
+
+
+def sign_both(keys: Keys, purpose: str, packed: bytes) -> tuple[str, str]:
+    """The same token in both spellings, `sign_packed` and `sign_lower_packed`, for the price of one MAC."""
+    sealed = _seal_packed(keys, purpose, packed)
     return _plain(sealed), _lower(sealed)
 
 
@@ -229,7 +234,7 @@ def normal_address(address: str) -> str:
     if address.isascii():
         return address.strip().lower()
     local, at, domain = unicodedata.normalize("NFKC", address).strip().rpartition("@")
-    # The standard library's codec is of 2003: it takes a domain with `ß` for the one with `ss`, which is somebody else's.
+    # The standard library's codec is of 2003: it takes `ß` for `ss`, and so a domain for somebody else's.
     with contextlib.suppress(idna.IDNAError):
         domain = idna.encode(domain, uts46=True).decode("ascii")
     return f"{local.casefold()}{at}{domain.lower()}"

@@ -311,7 +311,8 @@ class _Job:
             self.tally.sent += 1
             self.volume[message.campaign, provider_of(start.address)] += 1
             return Ending(
-                message.id, MessageState.SENT, self.now, message.enrollment_id, said, route=delivery.route, start=start
+                message.id, MessageState.SENT, self.now, message.enrollment_id, said, None, None, None, delivery.route,
+                start,
             )
         tried = not delivery.untried and delivery.reply.phase not in OF_THE_ROUTE
         match verdict.fate:

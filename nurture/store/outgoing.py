@@ -184,8 +184,9 @@ _LEFT = (MessageState.SENT, MessageState.REHEARSED)
 def record(conn: Connection, endings: Sequence[Ending], *, now: datetime, owner: str) -> int:
     """Write how messages of this worker ended, and wake their enrollments. Returns how many were not ours any more."""
     to, missed = Driver(conn), 0
+    at = to.moment(now)
     for width in (_LONG, _SHORT):
-        rows = [_row(e, to, now) for e in endings if (e.start is not None) == (width == _LONG)]
+        rows = [_row(e, to, now, at) for e in endings if (e.start is not None) == (width == _LONG)]
         if not rows:
             continue
         sql = _ending_sql(to.lite, width)
@@ -202,13 +203,15 @@ def record(conn: Connection, endings: Sequence[Ending], *, now: datetime, owner:
     return missed
 
 
-def _row(e: Ending, to: Driver, now: datetime) -> tuple[Any, ...]:
-    at = to.moment(e.at)
+def _row(e: Ending, to: Driver, now: datetime, then: Any) -> tuple[Any, ...]:
+    """`then` is `now` as the driver takes it."""
+    id_, state, at, _, reply, reason, text, due_at, route, start = e
+    ended = then if at is now else to.moment(at)
     short = (
-        e.id, e.state.value, e.reply, e.reason, e.text, e.route, at if e.state in _LEFT else None,
-        None if e.state in MESSAGE_WAITING else at, to.moment(e.due_at),
+        id_, state.value, reply, reason, text, route, ended if state in _LEFT else None,
+        None if state in MESSAGE_WAITING else ended, due_at and to.moment(due_at),
     )
-    return short if e.start is None else (*short, to.moment(now), *e.start[1:])
+    return short if start is None else (*short, then, *start[1:])
 
 
 _WAKE_LITE = """
