@@ -23,7 +23,7 @@ from nurture.model.library import Library
 from nurture.model.scoring import Model
 from nurture.model.words import ENGAGED, EventKind, Stage
 from nurture.parts import Parts
-from nurture.store import Store, open_store, rescoring, snapshots, wakeups
+from nurture.store import Store, open_store, rescoring, scores, snapshots, wakeups
 from nurture.store.rescoring import RawLead
 
 CHUNK: Final = 20_000
@@ -128,17 +128,21 @@ def _part(
     """Score one span of leads. `ready` wakes those in a hand-off cell too: the gate itself may have changed."""
     holds = holding(library.company)
     kinds = wanted_kinds(library)
-    changed, moved, seen = [], [], 0
+    changed, moved, beside, seen = [], [], [], 0
+    tried = [model for model in library.scoring.models if model.shadow]
     with store.read() as conn:
         for raw in rescoring.leads(conn, first, last, kinds=kinds, at=now):
             seen += 1
             row = score_raw(raw, library, holds, now)
+            if tried:
+                beside += _shadow_rows(raw, tried, holds, now)
             after = tuple(row[name] for name in rescoring.WRITTEN)
             if after != raw.before:
                 changed.append({"id": raw.id, **row})
             if row["action"] != raw.before[8] or (ready and row["action"] == HANDOFF and raw.stage in ASKED):
                 moved.append(raw.id)
     with store.begin() as conn:
+        scores.write_shadows(conn, beside)
         rescoring.write(conn, changed, at=now, scored_with=library.scoring.sha)
         rescoring.mark(conn, first, last, at=now, scored_with=library.scoring.sha)
         if wake:
@@ -160,7 +164,21 @@ def wanted_kinds(library: Library) -> frozenset[str]:
 def score_raw(raw: RawLead, library: Library, holds: Holds, now: datetime) -> dict[str, Any]:
     """The cached columns of one lead, from raw rows: the same arithmetic as `decide.scored`, without explanations."""
     fields = snapshots.values(raw.fields)
-    model = _model(raw, fields, library, holds, now)
+    return _scored_by(_model(raw, fields, library, holds, now), raw, fields, now)
+
+
+def _shadow_rows(raw: RawLead, tried: list[Model], holds: Holds, now: datetime) -> list[dict[str, Any]]:
+    """What shadow models that apply say of one lead."""
+    fields, rows = snapshots.values(raw.fields), []
+    for model in tried:
+        if model.applies_if is None or holds(model.applies_if, _snapshot(raw, fields), now):
+            found = _scored_by(model, raw, fields, now)
+            rows.append({name: found[name] for name in ("model", "engagement", "fit_low", "cell", "action")}
+                        | {"lead_id": raw.id, "at": now})
+    return rows
+
+
+def _scored_by(model: Model, raw: RawLead, fields: Mapping[str, Value], now: datetime) -> dict[str, Any]:
     points = score.total(raw.events, model, at=now, baseline_at=raw.baseline_at, carryover=raw.carryover)
     fitted = verdict(profile(raw.email, raw.country, fields), model, at=now)
     band = score.engagement_band(points, model)
@@ -177,12 +195,16 @@ def _model(
     models = library.scoring.models
     if len(models) == 1 and models[0].applies_if is None:
         return models[0]
-    lead = Lead(
+    return choose_model(_snapshot(raw, fields), library.scoring, now=now, holds=holds)
+
+
+def _snapshot(raw: RawLead, fields: Mapping[str, Value]) -> Snapshot:
+    """The lead as far as a plain condition asks."""
+    return Snapshot(Lead(
         raw.id, Stage(raw.stage), raw.email, fields=fields, country=raw.country, track=raw.track, cycle=raw.cycle,
         baseline_at=raw.baseline_at, carryover=raw.carryover, source=raw.source, language=raw.language,
         timezone=raw.timezone,
-    )
-    return choose_model(Snapshot(lead), library.scoring, now=now, holds=holds)
+    ))
 
 
 def _plain(condition: Condition) -> bool:

@@ -277,7 +277,8 @@ def test_a_result_told_twice_by_other_names_counts_once_and_again_in_the_next_cy
     def told(kind: str, lead: str, day: int, on: date | None = None) -> str:
         return results.record(world, [results.Result(kind, lead=lead, on=on)], now=NOW + timedelta(days=day))[0].state
 
-    assert [told("won", "anna@acme.example", 1), told("won", str(who), 2, date(2026, 11, 25))] == ["applied", "repeated"]
+    dated = told("won", "anna@acme.example", 1), told("won", str(who), 2, date(2026, 11, 25))
+    assert dated == ("applied", "repeated")
     assert [told("churned", str(who), 30), told("churned", "anna@acme.example", 31)] == ["applied", "repeated"]
     pulled = desk.take(world, who, by="jana", reason="they called", now=NOW + timedelta(days=40)).handoff_id
     desk.accept(world, pulled, by="jana", now=NOW + timedelta(days=40))

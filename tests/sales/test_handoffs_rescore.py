@@ -17,6 +17,8 @@ from nurture.stages import rescore, score
 from nurture.store import Store, handoffs
 from nurture.store.rescoring import WRITTEN
 from nurture.store.tables import HandoffRow, LeadRow
+from nurture.store.tables.columns import core
+from nurture.store.tables.scores import ShadowScoreRow
 from tests.sales.world import AGREEMENT, MODEL, SEED, WEBINAR, add_lead, happened, library, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -97,6 +99,13 @@ def test_a_shadow_model_is_kept_beside_and_decides_nothing(store: Store) -> None
     report = reports.shadow(store, now=NOW)
     assert report.sheets[0].rows == (("strict", "handoff", "nurture", 1),)
     assert report.sheets[1].rows[0] == ("strict", lead, "A2", "handoff", "A4", "nurture")
+    lax = replace(strict, id="lax", engagement_bands={1: 3, 2: 2, 3: 1}, applies_if=Condition("field", "employees",
+                  args={"at_least": 1}))
+    tried = parts(store, scoring=Scoring((strict, lax, MODEL), sha="t"))
+    rescore.rescore(store, tried.library, now=NOW)  # nobody did anything, and it speaks of everybody
+    with store.read() as conn:
+        kept = {r.model: (r.cell, r.action) for r in conn.execute(select(core(ShadowScoreRow)))}
+    assert kept == {"strict": ("A4", "nurture"), "lax": ("A1", "handoff")}
     told = story.tell(world, lead, now=NOW)
     assert told is not None and told.score.scores.action == "handoff"
     assert [(s.model.id, s.scores.cell, s.scores.action) for s in told.shadows] == [("strict", "A4", "nurture")]
