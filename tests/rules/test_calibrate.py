@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nurture.decide import bins, calibrate
-from nurture.decide.interval import auc, deciles, drift, for_capacity, sweep, wilson
+from nurture.decide.interval import auc, auc_interval, deciles, drift, for_capacity, sweep, wilson
 
 
 def chance(*words: object) -> float:
@@ -38,6 +38,12 @@ def test_auc_counts_ties_as_half_and_knows_perfect_and_reversed() -> None:
     assert auc([4, 3, 2, 1], [False, False, True, True]) == 0.0
     assert auc([1, 1, 1, 1], [False, True, False, True]) == 0.5
     assert auc([1, 2], [True, True]) == 0.5
+
+
+def test_one_kind_of_outcome_alone_says_nothing_of_a_model() -> None:
+    assert auc_interval(0.5, 9, 0) == auc_interval(0.5, 0, 9) == (0.0, 1.0)
+    low, high = auc_interval(0.8, 200, 200)
+    assert 0.75 < low < 0.8 < high < 0.85
 
 
 @settings(max_examples=100)
