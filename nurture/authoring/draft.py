@@ -9,6 +9,7 @@ from textwrap import dedent, indent
 from typing import Final
 from urllib.parse import urlsplit
 
+from nurture.authoring.frame import LAYOUTS
 from nurture.model.campaign import Campaign, Send, Step
 from nurture.model.library import Library
 from nurture.model.words import FunnelStage
@@ -63,34 +64,6 @@ def files(draft: Draft, *, layouts: bool = False) -> dict[str, str]:
     for name, subject in mails.items():
         made[f"templates/{draft.stage}/{draft.id}-{name}.en.md"] = _mail(draft, name, subject)
     return {**made, **LAYOUTS} if layouts else made
-
-
-LAYOUTS: Final[Mapping[str, str]] = {
-    "templates/_base.html": """\
-<!DOCTYPE html>
-<html lang="{{ language }}">
-<head><meta charset="utf-8"><title>{{ subject }}</title></head>
-<body>
-<div style="display:none">{{ preheader }}</div>
-{{ content }}
-<hr>
-<p>{{ reason }}</p>
-<p><a href="{{ unsubscribe_url }}">Unsubscribe</a> <a href="{{ preferences_url }}">Choose topics or take a break</a></p>
-<p>{{ company.legal_name }}, {{ company.postal_address }}</p>
-</body>
-</html>
-""",
-    "templates/_base.txt": """\
-{{ content }}
-
-----------------------------------------------------------------------
-{{ reason }}
-Unsubscribe: {{ unsubscribe_url }}
-Choose topics or take a break: {{ preferences_url }}
-{{ company.legal_name }}, {{ company.postal_address }}
-""",
-}
-"""A frame with everything the law and receivers want to see, for a folder that has none yet."""
 
 
 MAILS: Final[Mapping[FunnelStage, Mapping[str, str]]] = {

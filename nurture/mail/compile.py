@@ -33,6 +33,8 @@ _ANCHOR: Final = re.compile(r"<a\b[^>]*>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"""\s([a-z-]+)="([^"]*)\"""", re.IGNORECASE)
 _NAMED_LINK: Final = re.compile(r"""\{\{\s*links(?:\.([\w]+)|\[\s*['"]([^'"]+)['"]\s*\])\s*\}\}""")
 _CONTENT: Final = re.compile(r"\{\{\s*content\s*\}\}")
+_PAGE: Final = re.compile(r"<html\b(?:[^>]*\bdir=)?", re.IGNORECASE)
+_FROM_RIGHT: Final = frozenset({"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 _BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
@@ -85,6 +87,11 @@ class CompiledMail:
                 if candidate and candidate in self.copies:
                     return self.copies[candidate]
         return self.copies.get("en") or next(iter(self.copies.values()))
+
+
+def from_right(language: str) -> bool:
+    """Whether a language is written from right to left."""
+    return language.replace("_", "-").split("-")[0].lower() in _FROM_RIGHT
 
 
 def key_of(template: Template, layouts: Mapping[str, str]) -> str:
@@ -147,9 +154,13 @@ def _html(template: Template, copy: Copy, layouts: Mapping[str, str], jar: Jar) 
     body = jar.protect(source)
     if copy.form == "mjml":
         return _inline(_mjml(body, template.name)), None
-    if copy.form == "html" and "<html" in body.lower():
-        return _inline(body), None
+    if copy.form == "html" and (page := _PAGE.search(body)):
+        unsaid = from_right(copy.language) and "dir=" not in page.group().lower()
+        return _inline(f'{body[: page.end()]} dir="rtl"{body[page.end() :]}' if unsaid else body), None
     content = body if copy.form == "html" else _markdown().render(body)
+    if from_right(copy.language):
+        # Said at the copy itself: programs that show mail drop what stands on <html> and <body>.
+        content = f'<div dir="rtl" style="text-align:right">\n{content}\n</div>'
     frame = jar.protect(_layout(template, layouts, "html"))
     return _inline(_fill(frame, jar, content)), content
 

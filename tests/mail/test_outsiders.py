@@ -3,6 +3,7 @@ Judged by what receivers run, over the bytes that a server was given."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from nurture.authoring.frame import LAYOUTS
+from nurture.mail.compile import compile_mail
 from nurture.mail.memory import MemoryTransport
 from nurture.model.template import Copy
 from nurture.stages import send
@@ -78,6 +81,33 @@ def test_the_outside_judge_has_nothing_to_say_about_other_peoples_copy(mails: di
     paths = [str(path) for path in sorted(tmp_path.glob("*.eml"))]
     said = subprocess.run([sys.executable, str(judge), *paths], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stdout[-3000:]
+
+
+LAID_OUT = {name.removeprefix("templates/"): text for name, text in LAYOUTS.items()}
+"""What `nurture new company` begins with."""
+
+
+def framed(language: str, body: str, form: str = "md") -> str:
+    copy = Copy(language, "A subject", "What stands below it", body, form)
+    return compile_mail(template(copies={language: copy}), LAID_OUT).copies[language].plain.html
+
+
+def test_a_new_companys_mail_fits_a_phone_in_light_and_dark() -> None:
+    page = framed("pl", f"# {'długiesłowo' * 20}\n\n![x](https://www.example.com/x.png)\n\n**[Więcej](https://x.example)**\n")
+    assert 'name="viewport"' in page and "prefers-color-scheme: dark" in page and "Wypisz się" in page
+    for tag, style in (("img", "max-width"), ("td", "overflow-wrap"), ("a", "background-color")):
+        assert re.search(rf"<{tag}\b[^>]*{style}", page), tag
+
+
+def test_copy_is_read_in_its_own_direction() -> None:
+    """Said at the copy, because programs that show mail drop what stands on the page; the footer keeps its own."""
+    for language in ("ar", "he", "fa-IR", "ur"):
+        page = framed(language, "شكرا\n")
+        assert page.count('<div dir="rtl"') == 1 and re.search(r"<html\b[^>]*\bdir=", page) is None
+    assert "rtl\"" not in framed("pl", "Dziękuję\n")
+    own = "<!DOCTYPE html><html{}><body><p>שלום</p></body></html>"
+    assert '<html dir="rtl">' in framed("he", own.format(""), "html")
+    assert framed("he", own.format(' dir="ltr"'), "html").count("dir=") == 1
 
 
 @pytest.mark.skipif(shutil.which("spamassassin") is None, reason="spamassassin is not installed")
