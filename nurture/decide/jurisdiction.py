@@ -83,7 +83,8 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             footer=_EVERYWHERE | {"postal_address", "registration"},
             sources=(
                 "Prawo komunikacji elektronicznej (Act of 12 July 2024), Art. 398, in force 10 Nov 2024: prior consent "
-                "of subscribers and end users, companies included",
+                "of subscribers and end users, companies included; in the place of Art. 10 of the act on electronic "
+                "services and Art. 172 of the telecommunications law, so it is about calls too",
                 "SN III SZP 7/15: asking for consent is itself commercial communication",
                 _EDPB,
             ),
@@ -113,6 +114,8 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             sources=(
                 "UWG section 7(2) no. 2 and 7(3): express consent also between companies; four cumulative conditions "
                 "for existing customers",
+                "DDG sections 5 and 6: imprint; who writes and that it is advertising may not be hidden in sender and "
+                "subject. TDDDG section 25: a pixel needs consent",
                 "BGH I ZR 164/09: each declaration documented; OLG Duesseldorf I-15 U 64/15: the confirmation mail is "
                 "free of advertising",
                 _SOFT,
@@ -131,6 +134,7 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
                 "people about their work with information and objection at collection, but whether an address is "
                 "used for work and the offer is about it cannot be read off an address, so the rule for people "
                 "applies to all",
+                "Law 2025-594, Art. 13 (consumer code Art. L223-1): calls to consumers by consent since 11 August 2026",
                 "CNIL recommendation 2026-042 (12 March 2026): own consent for open tracking, hygiene exemption",
             ),
         ),
@@ -156,6 +160,8 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             sources=(
                 "PECR regulations 6, 21 and 22. Corporate subscribers may be written to without consent, but whether "
                 "somebody is one cannot be read off an address, so individuals' rules apply to all",
+                "Data (Use and Access) Act 2025, sections 110 to 115, since 5 February 2026: fines as under UK GDPR, "
+                "also for what was sent and never arrived; the rule for companies' own customers is as it was",
                 "ICO, direct marketing guidance: suppress, do not delete",
             ),
         ),
@@ -168,7 +174,11 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             phone=_OPT_IN,
             tracking_by_consent=False,
             inform=False,
-            sources=("CAN-SPAM, 15 USC 7704; 16 CFR 316.5: no fee, no login, one page",),
+            sources=(
+                "CAN-SPAM, 15 USC 7704(a)(3) to (5): a way out that works for 30 days and counts within 10 business "
+                "days, a postal address; whoever did not agree is told that it is advertising (the footer says so)",
+                "16 CFR 316.5: no fee, no login, one page",
+            ),
         ),
         Jurisdiction(
             code="CA",
@@ -181,6 +191,8 @@ TABLE: Final[Mapping[str, Jurisdiction]] = {
             sources=(
                 "CASL sections 6 and 10: implied consent two years after a purchase, six months after an inquiry",
                 "CRTC guidance: identification, mechanism valid 60 days, a request for consent is itself a message",
+                "Quebec, act on personal information in the private sector (Law 25), section 8.1: what identifies or "
+                "profiles people is off until they switch it on",
             ),
         ),
     )

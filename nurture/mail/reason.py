@@ -46,15 +46,20 @@ INQUIRED: Final[Mapping[str, str]] = {
     "ru": "Вы получаете это письмо на тему «{topic}», потому что вы отправили запрос в {company}.",
 }
 FOUND: Final[Mapping[str, str]] = {
-    "en": "You did not ask for this mail: {company} has your address from elsewhere and writes because “{topic}” may "
+    "en": "This is advertising. "
+          "You did not ask for this mail: {company} has your address from elsewhere and writes because “{topic}” may "
           "concern your work. The links below end it at once, and show what we know about you and where it is from.",
-    "pl": "Ta wiadomość przychodzi bez Twojej prośby: {company} ma Twój adres z innego źródła i pisze, ponieważ temat "
+    "pl": "To jest reklama. "
+          "Ta wiadomość przychodzi bez Twojej prośby: {company} ma Twój adres z innego źródła i pisze, ponieważ temat "
           "„{topic}” może dotyczyć Twojej pracy. Odnośniki poniżej kończą to od razu i mówią, co o Tobie wiemy i skąd.",
-    "cs": "O tento e-mail jste nežádali: {company} má vaši adresu odjinud a píše, protože téma „{topic}“ se může týkat "
+    "cs": "Toto je obchodní sdělení. "
+          "O tento e-mail jste nežádali: {company} má vaši adresu odjinud a píše, protože téma „{topic}“ se může týkat "
           "vaší práce. Odkazy níže to hned ukončí a ukáží, co o vás víme a odkud.",
-    "de": "Sie haben diese E-Mail nicht angefordert: {company} hat Ihre Adresse aus anderer Quelle und schreibt, weil "
+    "de": "Dies ist Werbung. "
+          "Sie haben diese E-Mail nicht angefordert: {company} hat Ihre Adresse aus anderer Quelle und schreibt, weil "
           "„{topic}“ Ihre Arbeit betreffen kann. Die Links unten beenden das sofort und sagen, was wir woher wissen.",
-    "ru": "Вы не запрашивали это письмо: {company} получила ваш адрес из другого источника и пишет, потому что тема "
+    "ru": "Это реклама. "
+          "Вы не запрашивали это письмо: {company} получила ваш адрес из другого источника и пишет, потому что тема "
           "«{topic}» может касаться вашей работы. Ссылки ниже сразу это прекратят и скажут, что мы знаем и откуда.",
 }
 GROUNDS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -74,3 +74,13 @@ def test_c1_a_ground_that_ran_out_after_planning_is_none(planned: World) -> None
         conn.execute(text("update consent_state set until = :u"), {"u": f"{until:%Y-%m-%d %H:%M:%S}.000000+00:00"[:26]})
     planned.run("send")
     assert outcome(planned) == ("refused", "no_consent") and planned.transport.sent == []
+
+
+@pytest.mark.parametrize(
+    ("language", "word"),
+    [("en", "advertising"), ("pl", "reklama"), ("cs", "obchodní sdělení"), ("de", "Werbung"), ("ru", "реклама")],
+)
+def test_c12_who_never_agreed_is_told_that_it_is_advertising(language: str, word: str) -> None:
+    for basis in (Basis.CANSPAM_OPTOUT, Basis.LEGIT_INTEREST):
+        said = reason(language, company="Acme", topic="Guides", since=START, basis=basis)
+        assert word in said.partition(".")[0]
