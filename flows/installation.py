@@ -6,7 +6,6 @@ import logging
 import socket
 import threading
 import time
-from datetime import datetime
 from typing import Self
 
 import uvicorn
@@ -132,10 +131,6 @@ class Installation:
             if not self._web_thread.is_alive():
                 raise Unavailable("The web app did not start; the lines above say why.")
             time.sleep(0.01)
-
-    def clock_now(self) -> datetime:
-        assert self.clock is not None, "not open"
-        return self.clock.now()
 
     @property
     def url(self) -> str:

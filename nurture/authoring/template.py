@@ -28,7 +28,6 @@ COPY_LIMIT: Final = 64 * 1024
 MARKS_LIMIT: Final = 2000
 """Of each sign that means something in Markdown or HTML."""
 
-FORMS: Final = ("md", "mjml", "html")
 TEMPLATE: Final[Words] = {
     "content": Word("The unit of never twice, across tracks and cycles.", SLUG, False, ("buyers-guide",)),
     "kind": Word("Decides which consent it needs.", choice(ContentKind), False, ("educational",)),

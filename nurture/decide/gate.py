@@ -35,8 +35,6 @@ TITLES: Final[Mapping[str, str]] = {
 }
 SKIPPED_BY_HAND: Final = frozenset({"G08", "G09", "G10", "G12", "G13"})
 """What a hand-raise or a manual pull skips. Never consent."""
-RECHECKED: Final = ("G01", "G02", "G03", "G04", "G05", "G06", "G11")
-"""Read again inside the transaction that hands over."""
 REVOKES: Final = frozenset({"G01", "G02", "G03", "G04"})
 """Turned false before a decision, these take a lead back from the queue (T12)."""
 
@@ -57,12 +55,10 @@ class Circumstances:
     recycles_in_period: int | None = None
     passive_in_period: int = 0
     colleague_handoff: int | None = None
-    account_owner: str | None = None
     queue: str = ""
     capacity: bool = True
     capacity_text: str = ""
     overrides: Mapping[str, Override] = field(default_factory=dict)
-    required_double_opt_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,6 @@ class GateResult:
     predicates: tuple[Predicate, ...]
     via: str
     fast: bool = False
-    hand_raise_event: int | None = None
 
     @property
     def vector(self) -> str:
@@ -144,7 +139,7 @@ def evaluate(
     outcome: Literal["pass", "waiting", "fail"] = "pass"
     if standing:
         outcome = "waiting" if all(p.kind == "defer" for p in standing) else "fail"
-    return GateResult(outcome, predicates, via, via == "hand_raise", raised.id if raised is not None else None)
+    return GateResult(outcome, predicates, via, via == "hand_raise")
 
 
 def _predicate(

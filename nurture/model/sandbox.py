@@ -299,9 +299,6 @@ def _unknown_words(error: TemplateError) -> str:
     return f"`{name}` is not known and has no default" if name else str(error)
 
 
-Plain = str | int | float | bool | date | None
-
-
 def plain(value: Any) -> Any:
     """Only text, numbers, dates, and lists and mappings of these may enter a context. Raises TypeError otherwise."""
     if value is None or type(value) in (str, int, float, bool, date, datetime, Markup):

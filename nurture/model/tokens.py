@@ -49,7 +49,6 @@ class TokenPurpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
-    MAY_CALL = "may_call"
     HANDOFF = "handoff"
     MAGIC = "magic"
     VERP = "verp"

@@ -78,12 +78,13 @@ def test_killed_at_random_moments_nothing_is_sent_twice_and_nothing_is_forgotten
     for life in range(kills):
         a_life(settings, life, 1.2 * chance.random() ** 2, at_start=life % 7 == 3)
     # Again a Monday morning: at night nothing would leave, and all would wait for its window.
-    with Installation(settings, clock=VirtualClock(BEGIN + timedelta(days=14))) as last:
+    clock = VirtualClock(BEGIN + timedelta(days=14))
+    with Installation(settings, clock=clock) as last:
         for _ in range(20):
             last.clockwork.tick()
-            if not any(backlog_of(settings, last.clock_now()).values()):
+            if not any(backlog_of(settings, clock.now()).values()):
                 break
-        now = last.clock_now()
+        now = clock.now()
     sent = Counter(ids_of(mail))
     twice = {message: n for message, n in sent.items() if n > 1}
     assert twice == {}, f"of {sum(sent.values())} mails"
