@@ -1,4 +1,4 @@
-"""Suppressions that a named seller writes, and takes back with the decision they came from."""
+"""Suppressions that a named seller writes and takes back, and those that the person themselves undoes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from nurture.store.tables.columns import core
 
 _t = core(SuppressionRow)
 _lead = core(LeadRow)
+OWN = ("erased", "unsubscribed")
+"""Reasons that stand for a wish of the person."""
 
 
 def by_sales(conn: Connection, lead_id: int, *, reason: str, by: str, now: datetime) -> bool:
@@ -35,3 +37,11 @@ def lift_sales(conn: Connection, lead_id: int, *, by: str, now: datetime) -> int
     """Take back what this seller suppressed for this lead."""
     mine = (_t.c.lead_id == lead_id) & (_t.c.source == f"sales {by}") & _t.c.lifted_at.is_(None)
     return int(conn.execute(update(_t).where(mine).values(lifted_at=now, lifted_by=by)).rowcount)
+
+
+def lift_by_person(conn: Connection, lead_id: int, *, now: datetime) -> int:
+    """The person agreed anew, by a link in a mail to this very address: what they had ended themselves holds no longer
+    (C8). What mail servers, sellers or lawyers ended stays."""
+    address = select(_lead.c.email_hash).where(_lead.c.id == lead_id).scalar_subquery()
+    own = (_t.c.address_hash == address) & _t.c.reason.in_(OWN) & _t.c.lifted_at.is_(None)
+    return int(conn.execute(update(_t).where(own).values(lifted_at=now, lifted_by="person")).rowcount)

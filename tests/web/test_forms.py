@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from nurture.acts import privacy
 from nurture.model.words import Channel, ConsentStatus, Purpose
 from tests.web.conftest import PHONE, World
 
@@ -230,3 +231,37 @@ def test_what_was_given_in_exchange_is_kept(world: World) -> None:
     submit(world)
     kept = world.rows("select kind, content, topic, depth from event where content = 'guide-pdf'")
     assert kept and all(row[1:] == ("guide-pdf", "guides", "awareness") for row in kept), kept
+
+
+def test_a_form_tells_a_stranger_nothing_about_whom_we_know(world: World) -> None:
+    """Known and agreed, known and silent, waiting, erased, new: one page, byte by byte, in the asker's words."""
+    agreed = world.lead("agreed@example.com", language="pl", fields={"first_name": "Ada"})
+    world.grant(agreed, Purpose.NURTURE_EMAIL, Purpose.PRIVACY_NOTICE)
+    world.lead("silent@example.com", language="de")
+    gone = world.lead("erased@example.com")
+    privacy.erase(world.parts, gone, by="person", now=world.clock.now())
+    ticks = {"agree-privacy_notice-email": "y", "agree-nurture_email-email": "y"}
+    answers = set()
+    for name in ("agreed", "silent", "erased", "new", "new", "agreed"):
+        answer = world.client.post("/forms/guide", data={"email": f"{name}@example.com", **ticks})
+        told = {key: value for key, value in answer.headers.items() if key != "date"}
+        answers.add((answer.status_code, answer.content, tuple(sorted(told.items()))))
+    assert len(answers) == 1
+    assert "Unless this address has confirmed it before" in answer.text
+    assert world.rows("select count(*) from outbox where target = 'agreed@example.com'") == [(0,)]
+
+
+def test_c8_who_comes_back_by_their_own_confirmation_is_written_to_again(world: World) -> None:
+    """An erased address stays blocked against lists; the person's newer yes, by a mail to that address, lifts it."""
+    lead = world.lead("ada@example.com")
+    privacy.erase(world.parts, lead, by="person", now=world.clock.now())
+    world.client.post(
+        "/forms/guide",
+        data={"email": "ada@example.com", "agree-privacy_notice-email": "y", "agree-nurture_email-email": "y"},
+    )
+    blocked = "select count(*) from suppression where lifted_at is null"
+    assert world.one(blocked) == 1
+    text_ = str(world.one("select payload from outbox where key like 'confirm:%'"))
+    link = text_.split("http://testserver")[1].split("\\n")[0]
+    assert world.client.get(link).status_code == 200 and world.one(blocked) == 1
+    assert world.client.post(link).status_code == 200 and world.one(blocked) == 0

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose
-from nurture.store import confirmations, consent, outbox, rights
+from nurture.store import confirmations, consent, outbox, rights, suppressions
 from nurture.store.confirmations import Single
 from nurture.web.answers import gone, page
 from nurture.web.asked import proof_of, read_token
@@ -137,6 +137,8 @@ def _confirm(request: Request, house: House, token: str) -> Single | None:
             and state.status is ConsentStatus.PENDING
         ]
         consent.append(conn, entries, now=now, keys=house.parts.keys)
+        if entries:
+            suppressions.lift_by_person(conn, person.id, now=now)
         site.confirmed(conn, person.id, now=now)
         confirmations.cancel_mail(conn, f"remind:{single.data['id']}", now=now, why="confirmed before the reminder")
         return single

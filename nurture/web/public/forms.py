@@ -96,10 +96,14 @@ def _submitted(request: Request, house: House, form: Form, typed: Mapping[str, s
             return page(request, house, "thanks.html", form=form, waits=False, asset=form.asset)
         ticked = [b for b in boxes if b.ticked]
         waits = _consents(conn, request, house, form, someone, ticked, now)
+        if person is None:
+            # What a stranger is told hangs on what they ticked, and never on whom we know.
+            waits = form.double_opt_in and any(b.consent.purpose in MAIL_PURPOSES for b in ticked)
         asked = any(b.consent.purpose is Purpose.CLICK_TRACKING for b in ticked)
         site.identify(conn, house, typed.get(site.FIELD, ""), someone.id, asked=asked, now=now)
         _tell(conn, form, someone.id, values, now)
-    return page(request, house, "thanks.html", known=someone.language, form=form, waits=waits, asset=form.asset)
+    known = person.language if person else None
+    return page(request, house, "thanks.html", known=known, form=form, waits=waits, asset=form.asset)
 
 
 def _store(
