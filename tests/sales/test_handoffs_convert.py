@@ -102,7 +102,11 @@ def test_a_domain_we_know_is_suggested_and_a_second_account_needs_a_reason(store
     with pytest.raises(Refused) as double:
         conversion.convert(world, second, Choice(account="new"), by="piotr", now=NOW)
     assert double.value.code == "duplicate_account"
-    done = conversion.convert(world, second, Choice(), by="piotr", now=NOW)
+    with pytest.raises(Refused, match="no account 999") as nowhere:
+        conversion.convert(world, second, Choice(account=999), by="piotr", now=NOW)
+    assert nowhere.value.code == "which_account"
+    done = conversion.convert(world, second, Choice(account=made.more["account"]), by="piotr", now=NOW)
+    assert done.more["account_how"] == "domain"
     assert done.more["account"] == made.more["account"] and done.more["contact"] != made.more["contact"]
     view = conversion.account_view(world, done.more["account"], roles=("CIO", "head of IT"))
     assert len(view["people"]) == 2 and view["roles"] == {"CIO": False, "head of IT": True}
@@ -357,6 +361,9 @@ def test_outbound_from_a_seller_to_a_converted_lead(store: Store) -> None:
     """S4-18: a seller pulls a lead the score has not handed over, works it, and hands the deal to an executive."""
     who = add_lead(store, now=NOW, email="cold@acme.example")
     world = parts(store)
+    with pytest.raises(Refused) as silent:
+        desk.take(world, who, by="jana", reason="", now=NOW)
+    assert silent.value.code == "needs_reason"
     taken = desk.take(world, who, by="jana", reason="met at a fair", now=NOW)
     desk.accept(world, taken.handoff_id, by="jana", now=NOW)
     bant = dict.fromkeys(("budget", "authority", "need", "timeline"), "yes")
