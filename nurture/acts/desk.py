@@ -18,6 +18,7 @@ from nurture.decide import sla
 from nurture.decide.gate import Override
 from nurture.errors import Conflict, Refused
 from nurture.model.company import BUILT_IN_FIELDS, Seller
+from nurture.model.facts import WANTED
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off, opening
@@ -101,7 +102,7 @@ def recycle(parts: Parts, handoff_id: int, *, reason: str | None, by: str, now: 
         if revisit_on is not None:
             opening.remind_on(parts, conn, handoff, seller, revisit_on, because=found.label, now=now)
         if fields:
-            people.learn(conn, handoff.lead_id, {"wanted_fields": list(fields)}, origin="sales",
+            people.learn(conn, handoff.lead_id, {WANTED: list(fields)}, origin="sales",
                          source=f"hand-off {handoff.id}", now=now)
         zone = ZoneInfo(agreement.calendar.zone)
         until = back.cool_off_until.astimezone(zone).isoformat() if back.cool_off_until else None

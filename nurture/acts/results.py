@@ -71,7 +71,8 @@ def record(
             with parts.store.begin() as conn:
                 outcomes.append(_one(parts, conn, result, now, teller, may))
         except NurtureError as wrong:
-            outcomes.append(Outcome(result, "refused", f"{wrong.message} {wrong.fix[:1].upper()}{wrong.fix[1:]}".strip()))
+            fix = f" {wrong.fix[:1].upper()}{wrong.fix[1:]}" if wrong.fix else ""
+            outcomes.append(Outcome(result, "refused", f"{wrong.message}{fix}"))
     return outcomes
 
 

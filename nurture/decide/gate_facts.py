@@ -13,11 +13,9 @@ from nurture.decide.match import Touch, counts, fits, latest, ordered
 from nurture.decide.recycle import MISSING_DATA
 from nurture.decide.scored import Scored, missing_points
 from nurture.model.agreement import Agreement, RequiredEvents
-from nurture.model.facts import Lead, Snapshot
+from nurture.model.facts import WANTED, Lead, Snapshot
 from nurture.model.words import Channel, ConsentStatus, Depth, EventKind, Purpose
 
-WANTED = "wanted_fields"
-"""The field that holds what sales said is missing."""
 FIELD_OF = {"countries": "country", "industries": "industry", "sizes": "size", "roles": "role"}
 
 

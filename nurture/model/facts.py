@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nurture.model.words import Channel, ConsentStatus, Depth, Purpose, Stage
 
@@ -66,6 +66,10 @@ class ConsentState:
 
 
 Consents = Mapping[tuple[Purpose, Channel], ConsentState]
+
+
+WANTED: Final = "wanted_fields"
+"""The field that holds what sales said is missing of a lead: for the gate, not for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,13 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from nurture.model.company import Sales
-from nurture.model.facts import Event, Snapshot
+from nurture.model.facts import WANTED, Event, Snapshot
 from nurture.model.words import Channel, EventKind, Purpose
 
 MOMENTS: Final = 10
 LINES: Final = 5
+FIRST: Final = ("first_name", "last_name", "company", "role", "phone", "country", "employees", "industry")
+"""What a seller looks for first; the other fields follow as they came."""
 _NO_MOMENTS: Final = frozenset({EventKind.OPEN, EventKind.POINTS, EventKind.IMPORTED, EventKind.BOUNCE,
                                 EventKind.TAG_ADDED, EventKind.LIST_ADDED, EventKind.TRACK_COMPLETED})
 _NEEDS: Final = ("need", "timeline", "budget", "authority", "message", "question", "requirements", "device_kind")
@@ -71,8 +73,10 @@ def build(snapshot: Snapshot, case: Case, sales: Sales, *, now: datetime) -> dic
 
 def identity(snapshot: Snapshot) -> dict[str, Any]:
     lead = snapshot.lead
-    known = {name: value.value for name, value in lead.fields.items() if value.value not in (None, "")}
-    origins = {name: value.origin for name, value in lead.fields.items() if value.value not in (None, "")}
+    told = [name for name, value in lead.fields.items() if value.value not in (None, "") and name != WANTED]
+    told.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    known = {name: lead.fields[name].value for name in told}
+    origins = {name: lead.fields[name].origin for name in told}
     return {
         "lead": lead.id, "email": lead.email, "fields": known, "origins": origins, "country": lead.country,
         "language": lead.language, "timezone": lead.timezone, "source": lead.source, "cycle": lead.cycle,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, func, or_, select, union
 
 from nurture.model.tokens import normal_address
 from nurture.model.words import Stage
+from nurture.store import timers
 from nurture.store.tables import (
     AlertRow,
     CampaignRow,
@@ -120,7 +121,8 @@ def refusals(conn: Connection, campaign: str) -> list[tuple[str, str, int]]:
 
 def queue(conn: Connection, *, queues: Collection[str] | None, owner: str | None, done: bool) -> list[dict[str, Any]]:
     """Hand-offs with their lead's name, the most urgent first. `queues` None: all of them."""
-    query = select(_handoff, _lead.c.fields, _lead.c.stage.label("lead_stage"))
+    deadline = timers.next_of(_handoff.c.id).label("deadline")
+    query = select(_handoff, _lead.c.fields, _lead.c.stage.label("lead_stage"), deadline)
     closed = _handoff.c.closed_at.is_not(None)
     query = query.join(_lead, _lead.c.id == _handoff.c.lead_id).where(closed if done else ~closed)
     if queues is not None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.errors import Conflict, Refused
+from nurture.store import timers
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,
@@ -119,7 +120,8 @@ def listing(
     states: Sequence[str] = ("open", "accepted"), limit: int = 200,
 ) -> list[dict[str, Any]]:
     """Hand-offs in the order sales should take them: fast track and priority first, then the oldest."""
-    query = select(*_COLUMNS, _lead.c.stage, _lead.c.email, _lead.c.fields, _lead.c.version.label("lead_version")).join(
+    more = (_lead.c.stage, _lead.c.email, _lead.c.fields, _lead.c.version.label("lead_version"))
+    query = select(*_COLUMNS, *more, timers.next_of(_t.c.id).label("deadline")).join(
         _lead, _lead.c.id == _t.c.lead_id
     ).where(_t.c.state.in_(list(states)))
     if queue is not None:

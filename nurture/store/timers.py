@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, func, select, update
 
 from nurture.store.tables import SlaTimerRow
 from nurture.store.tables.columns import core
@@ -76,6 +76,11 @@ def hand_over(conn: Connection, handoff_id: int, owner: str) -> None:
 def of_handoff(conn: Connection, handoff_id: int) -> list[dict[str, Any]]:
     rows = conn.execute(select(_t).where(_t.c.handoff_id == handoff_id).order_by(_t.c.id))
     return [dict(row._mapping) for row in rows]
+
+
+def next_of(handoff_id: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The deadline of a hand-off that comes (or came) next, for another query's columns."""
+    return select(func.min(_t.c.due_at)).where(_t.c.handoff_id == handoff_id, _RUNS).scalar_subquery()
 
 
 def standing(conn: Connection, *, now: datetime) -> list[dict[str, Any]]:

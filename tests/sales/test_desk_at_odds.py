@@ -13,7 +13,7 @@ from nurture.acts import desk, worked
 from nurture.errors import Refused
 from nurture.model.words import Stage
 from nurture.parts import Parts
-from nurture.stages import recycle
+from nurture.stages import hand_off, recycle
 from nurture.store import Store, handoffs, people
 from nurture.store.tables import AlertRow, OutboxRow
 from nurture.store.tables.columns import core
@@ -35,8 +35,8 @@ def test_a_lead_given_back_for_data_waits_until_it_is_known(store: Store) -> Non
     tick(world, now=later)
     assert open_handoff(store, who) is None
     with store.read() as conn:
-        seen = handoffs.last_evaluation(conn, who)
-    assert seen is not None and [p["missing"] for p in seen.results if p["outcome"] != "pass"] == ["the field phone"]
+        seen = hand_off.look(world, conn, who, now=later).result
+    assert seen is not None and [p.missing for p in seen.why_not] == ["the field phone"]
     for value in ({"phone": "+48 1"}, {"industry": "finance"}):
         assert open_handoff(store, who) is None
         with store.begin() as conn:

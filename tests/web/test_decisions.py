@@ -256,6 +256,16 @@ def test_the_page_does_it_too_from_return_for_data_to_taking_it_back(desk: World
     assert desk.rows("select name, amount, currency from opportunity") == [("Forty phones", 1_250_050, "EUR")]
 
 
+def test_enter_in_a_field_decides_nothing(desk: World) -> None:
+    """A browser presses a form's first button; where that one is disabled it presses none."""
+    enter(desk, "iva")
+    with desk.store.read() as conn:
+        number = conn.execute(text("select min(id) from handoff where closed_at is null")).scalar()
+    page = desk.client.get(f"/queue/{number}").text
+    form = page[page.index('id="decide"'):]
+    assert form.index('<button type="submit" disabled hidden>') < form.index('name="decision"')
+
+
 def test_times_are_those_of_the_seller(desk: World) -> None:
     library = desk.parts.library
     sellers = {**library.sales.sellers, "iva": replace(library.sales.sellers["iva"], timezone="America/New_York")}
