@@ -98,10 +98,10 @@ def list_(
             "lead": h["lead_id"],
             "who": _name(h),
             "cell": h["cell"],
-            "fast": h["fast"] if as_json else "fast" if h["fast"] else "",
+            "fast": h["fast"] if as_json else "asked for contact" if h["fast"] else "",
             "state": h["state"],
             "owner": h["owner"],
-            "due": h["due_at"] if as_json else _when(h["due_at"], zone),
+            "due": h["deadline"] if as_json else _when(h["deadline"], zone),
             "late": _late(h, now),
         }
         for h in found
@@ -113,7 +113,7 @@ def list_(
 
 
 def _late(handoff: dict[str, Any], now: datetime) -> str:
-    late = handoff["state"] == "open" and handoff["due_at"] is not None and handoff["due_at"] < now
+    late = handoff["deadline"] is not None and handoff["deadline"] < now
     return "past due" if late else ""
 
 
