@@ -54,9 +54,12 @@ def release(
         if stray and any(key.startswith("campaign ") for key in held if key.partition(" ")[2] in stray):
             raise UsageError(f"`{plain(stray[0])}` is a paused campaign", fix=f"nurture resume {plain(stray[0])}")
         gone = brakes.release(conn, what, now=now)
+        due = sends.hurry(conn, gone, now=now)
     if as_json:
-        emit_json({"released": gone, "not_held": stray})
+        emit_json({"released": gone, "not_held": stray, "due_now": due})
     else:
         held_not = "nothing of that is held back; `nurture queue` lists what is"
         out.print(f"released: {', '.join(gone)}" if gone else held_not)
+        if due:
+            out.print(f"{due} that waited for it are due now")
     raise typer.Exit(FINE if gone else FINDINGS)

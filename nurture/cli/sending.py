@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -114,9 +115,13 @@ def queue(as_json: bool = typer.Option(False, "--json", help="Print one JSON doc
     if as_json:
         emit_json({"now": now, "waiting": waiting, "halts": halts})
         return
-    show(waiting, as_json=False, title="Waiting", right=(3, 4))
+    show([{**row, "next": _moment(row["next"])} for row in waiting], as_json=False, title="Waiting", right=(3, 4))
     if halts:
-        show(halts, as_json=False, title="Held back")
+        show([{**row, "until": _moment(row["until"])} for row in halts], as_json=False, title="Held back")
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M %Z}" if at else ""
 
 
 _AS = "`real` (a sample), `empty`, `nasty`, or a lead: number, e-mail address or external id."

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, select, update
+from sqlalchemy import Connection, and_, case, false, func, or_, select, update
 from sqlalchemy.orm import aliased
 
-from nurture.model.words import MESSAGE_WAITING, USES_CONTENT, MessageState
+from nurture.model.delivery import Blame
+from nurture.model.words import MESSAGE_WAITING, USES_CONTENT, MessageState, RefusalCode
 from nurture.store.messages import flying
 from nurture.store.tables import BrakeRow, CampaignRow, LeadRow, MessageRow
 from nurture.store.tables.columns import core
@@ -68,6 +69,20 @@ def resend(conn: Connection, ids: Iterable[int], *, now: datetime) -> set[int]:
         .returning(_t.c.id)
     )  # fmt: skip
     return set(conn.execute(statement).scalars())
+
+
+def hurry(conn: Connection, keys: Collection[str], *, now: datetime) -> int:
+    """What a route or a receiving group was not ready for, and that waits for another try, is due now. `keys` as
+    `brakes.release` returns them. Returns how many."""
+    groups = [key.removeprefix("domain:") for key in keys if key.startswith("domain:")]
+    ours = _t.c.reason == Blame.SENDER if any(key.startswith("route:") for key in keys) else false()
+    theirs = and_(_t.c.reason.in_((Blame.POLICY, RefusalCode.DOMAIN_PAUSED)), _t.c.domain_group.in_(groups))
+    statement = (
+        update(_t)
+        .where(_t.c.state.in_(sorted(MESSAGE_WAITING)), _t.c.due_at > now, or_(ours, theirs))
+        .values(due_at=now)
+    )
+    return conn.execute(statement).rowcount
 
 
 def queue(conn: Connection, *, now: datetime) -> list[dict[str, Any]]:

@@ -79,10 +79,27 @@ def test_what_is_held_back_is_shown_and_let_go_and_the_books_are_printed(run: Ru
     assert [h["what"] for h in _json(run("queue", "--json"))["halts"]] == ["sender:example.com"]
     assert "3 complaints" in run("queue")[1]
     assert run("release", "sender:other.org")[0] == 1
-    assert _json(run("release", "sender:example.com", "--json")) == {"released": ["sender:example.com"], "not_held": []}
+    freed = {"released": ["sender:example.com"], "not_held": [], "due_now": 0}
+    assert _json(run("release", "sender:example.com", "--json")) == freed
     assert send.run(world.parts, now=NOW, limit=10, owner="w").sent == 3
     code, said = run("metrics")
     assert code == 0 and 'nurture_mail_books{campaign="guide",column="sent"} 3.0' in said
+
+
+def test_who_mended_a_route_need_not_wait_for_the_next_try(run: Run, tmp_path: Path) -> None:
+    """A wrong password rests the route for half an hour, and its mails with it; released, they are due at once."""
+    store = open_store(f"sqlite:///{tmp_path}/n.db")
+    ensure(store)
+    with HellServer([Fault("mail", "say", "530 5.7.0 log in first", times=None)]) as server:
+        world = World(store, SmtpTransport([Route("main", "127.0.0.1", server.port)]))
+        world.add(2)
+        assert send.run(world.parts, now=NOW, limit=10, owner="w").sent == 0
+        world.parts.transport.close()
+    (waits,) = _json(run("queue", "--json"))["waiting"]
+    assert (waits["messages"], waits["due"], waits["reason"]) == (2, 0, "sender")
+    assert "UTC" in run("queue")[1] and "+00:00" not in run("queue")[1]
+    assert _json(run("release", "route:main", "--json"))["due_now"] == 2
+    assert _json(run("queue", "--json"))["waiting"][0]["due"] == 2
 
 
 def test_send_test(run: Run) -> None:
