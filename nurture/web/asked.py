@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Request
+from pydantic import Field
 from starlette.datastructures import FormData
 
 from nurture.model.tokens import TokenPurpose, verify
 from nurture.web.house import House
 from nurture.web.limits import client_key
 
+MOST_ROWS: Final = 2**53
+Row = Annotated[int, Field(ge=0, le=MOST_ROWS)]
+"""The number of a row that a database can have."""
+Leaf = Annotated[int, Field(ge=-MOST_ROWS, le=MOST_ROWS)]
+"""Which page of a list; one that is not there is an empty or the first one."""
+Days = Annotated[int, Field(ge=0, le=36_500)]
 BODY_MOST: Final = 64 * 1024
 KEPT: Final = frozenset(
     {

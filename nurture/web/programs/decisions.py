@@ -18,6 +18,7 @@ from nurture.parts import Parts
 from nurture.store import board, handoffs, sessions
 from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User
+from nurture.web.asked import MOST_ROWS, Row
 from nurture.web.house import House
 from nurture.web.limits import client_key
 from nurture.web.staff.frame import queues_of
@@ -70,7 +71,7 @@ class Choice(BaseModel):
     bant_notes: dict[str, str] = Field(default_factory=dict, max_length=4)
     into: Into | None = None
     key: str | None = Field(default=None, max_length=200)
-    version: int | None = None
+    version: int | None = Field(default=None, ge=0, le=MOST_ROWS)
 
 
 Act = Callable[[Parts, int, Choice, dict[str, Any]], Decided]
@@ -152,7 +153,7 @@ def _calls(router: APIRouter, house: House) -> None:
         return [_told(row) for row in rows]
 
     @router.get("/api/handoffs/{handoff_id}")
-    def one(handoff_id: int, user: Caller) -> dict[str, Any]:
+    def one(handoff_id: Row, user: Caller) -> dict[str, Any]:
         """One hand-off with its packet."""
         found = visible(house, user, _in_range(handoff_id))
         return {
@@ -161,7 +162,7 @@ def _calls(router: APIRouter, house: House) -> None:
         }
 
     @router.post("/api/handoffs/{handoff_id}/{decision}")
-    def decided(handoff_id: int, decision: str, choice: Choice, user: Caller) -> JSONResponse:
+    def decided(handoff_id: Row, decision: str, choice: Choice, user: Caller) -> JSONResponse:
         """Decide: accept, reject, recycle, qualify, convert, log or undo. In the caller's own name."""
         need(user, *SELLING)
         visible(house, user, _in_range(handoff_id))

@@ -12,6 +12,7 @@ from nurture.insight.reports import Report
 from nurture.model.campaign import Campaign
 from nurture.store import board
 from nurture.web.answers import gone
+from nurture.web.asked import Days
 from nurture.web.house import House
 from nurture.web.staff.frame import MARKETING, staff_page
 from nurture.web.staff.signin import SignedIn, need
@@ -91,7 +92,7 @@ def _here(house: House, campaign: Campaign) -> dict[str, int]:
 
 def _reports(router: APIRouter, house: House) -> None:
     @router.get("/reports")
-    def show(request: Request, user: SignedIn, kind: str = "funnel", days: int = 90) -> Response:
+    def show(request: Request, user: SignedIn, kind: str = "funnel", days: Days = 90) -> Response:
         need(user, *READERS)
         if kind not in KINDS:
             return gone(request, house)
@@ -102,7 +103,7 @@ def _reports(router: APIRouter, house: House) -> None:
         )
 
     @router.get("/reports/{kind}.{form}")
-    def take(request: Request, kind: str, form: str, user: SignedIn, days: int = 0) -> Response:
+    def take(request: Request, kind: str, form: str, user: SignedIn, days: Days = 0) -> Response:
         need(user, *READERS)
         if kind not in KINDS or form not in ("csv", "svg"):
             return gone(request, house)

@@ -21,7 +21,7 @@ from nurture.store import board, handoffs, timers
 from nurture.store.handoffs import Handoff
 from nurture.store.sessions import User
 from nurture.web.answers import gone, page
-from nurture.web.asked import read_form, read_token
+from nurture.web.asked import Row, read_form, read_token
 from nurture.web.house import House
 from nurture.web.programs.decisions import ACTS, SELLING, Choice, Into, decide, visible
 from nurture.web.staff.frame import zone_of
@@ -41,11 +41,11 @@ def routes(house: House) -> APIRouter:
         return gone(request, house) if ids is None else RedirectResponse(f"/queue/{ids[0]}", status_code=303)
 
     @router.get("/queue/{handoff_id}")
-    def show(request: Request, handoff_id: int, user: SignedIn) -> Response:
+    def show(request: Request, handoff_id: Row, user: SignedIn) -> Response:
         return _show(request, house, user, visible(house, user, handoff_id))
 
     @router.post("/queue/{handoff_id}")
-    async def act(request: Request, handoff_id: int, user: SignedIn) -> Response:
+    async def act(request: Request, handoff_id: Row, user: SignedIn) -> Response:
         form = await read_form(request)
         check_post(request, form)
         typed = {k: v.strip() for k, v in form.items() if isinstance(v, str) and v.strip()}

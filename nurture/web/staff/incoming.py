@@ -14,7 +14,7 @@ from nurture.errors import Conflict, NurtureError, Refused, UsageError
 from nurture.store import inbound, people
 from nurture.store.sessions import User
 from nurture.web.answers import gone
-from nurture.web.asked import read_form
+from nurture.web.asked import Row, read_form
 from nurture.web.house import House
 from nurture.web.staff.frame import MARKETING, staff_page
 from nurture.web.staff.signin import SignedIn, check_post, need
@@ -43,12 +43,12 @@ def routes(house: House) -> APIRouter:
         return staff_page(request, house, "mail.html", user, here="mail", rows=rows, done=done, most=MOST)
 
     @router.get("/mail/{mail_id}")
-    def show(request: Request, mail_id: int, user: SignedIn) -> Response:
+    def show(request: Request, mail_id: Row, user: SignedIn) -> Response:
         need(user, *MARKETING)
         return _show(request, house, user, mail_id)
 
     @router.post("/mail/{mail_id}")
-    async def act(request: Request, mail_id: int, user: SignedIn) -> Response:
+    async def act(request: Request, mail_id: Row, user: SignedIn) -> Response:
         form = await read_form(request)
         check_post(request, form)
         typed = {k: v.strip() for k, v in form.items() if isinstance(v, str)}

@@ -14,6 +14,7 @@ from nurture.insight.story import tell
 from nurture.store import board, consent, handoffs, people_list
 from nurture.store.overview import overview
 from nurture.web.answers import gone
+from nurture.web.asked import Leaf, Row
 from nurture.web.house import House
 from nurture.web.staff.frame import MARKETING, may_see, queues_of, staff_page, zone_of
 from nurture.web.staff.signin import SignedIn, need
@@ -59,7 +60,7 @@ def _people(router: APIRouter, house: House) -> None:
 
     @router.get("/leads")
     def leads(
-        request: Request, user: SignedIn, q: str = "", stage: str = "", track: str = "", n: int = 0
+        request: Request, user: SignedIn, q: str = "", stage: str = "", track: str = "", n: Leaf = 0
     ) -> Response:
         need(user, *MARKETING)
         nth = min(max(n, 0), 10_000)
@@ -74,7 +75,7 @@ def _people(router: APIRouter, house: House) -> None:
         )
 
     @router.get("/leads/{lead_id}")
-    def lead(request: Request, lead_id: int, user: SignedIn, kind: str = "all", n: int = 0) -> Response:
+    def lead(request: Request, lead_id: Row, user: SignedIn, kind: str = "all", n: Leaf = 0) -> Response:
         may_see(house, user, lead_id)
         story = tell(house.parts, lead_id, now=house.now()) if 0 < lead_id < 2**48 else None
         if story is None:
