@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
 
+from nurture.cli import sales_accounts
 from nurture.cli.common import emit_json, find_lead, open_parts, out, plain, show
-from nurture.errors import UsageError
-
-if TYPE_CHECKING:
-    from nurture.acts.desk import Decided
-    from nurture.parts import Parts
-
-Handoff = Annotated[int, typer.Argument(help="The number of the hand-off (`nurture sales list`).")]
-As = Annotated[str, typer.Option("--as", help="Who decides: a seller of sales.yaml.", envvar="NURTURE_SELLER")]
-Reason = Annotated[str | None, typer.Option("--reason", help="A reason of agreement.yaml (`nurture sales reasons`).")]
-Note = Annotated[str | None, typer.Option("--note", help="In your own words.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+from nurture.cli.decided import As, Handoff, Json, Note, Reason, pairs, read_day, tell
 
 sales = typer.Typer(no_args_is_help=True, help="Hand-offs and what sales decides about them.")
 
 
 def register(app: typer.Typer) -> None:
-    from nurture.cli import sales_accounts
-
     sales_accounts.register(sales)
     app.add_typer(sales, name="sales")
-
-
-def _done(decided: Decided, as_json: bool) -> None:
-    if as_json:
-        emit_json({"decision": decided.decision, "handoff": decided.handoff_id, "lead": decided.lead_id,
-                   "stage": decided.stage, "reason": decided.reason, "repeated": decided.repeated, **decided.more})
-        return
-    again = " (was decided already)" if decided.repeated else ""
-    reason = f", {decided.reason}" if decided.reason else ""
-    what = f"hand-off {decided.handoff_id}, lead {decided.lead_id} is {decided.stage}"
-    out.print(Text(plain(f"{decided.decision}{reason}: {what}{again}")))
-    for name, value in decided.more.items():
-        if value not in (None, [], {}, "", False) and name not in ("type", "lead", "cycle"):
-            out.print(Text(plain(f"  {name.replace('_', ' ')}: {_said(value)}")))
-
-
-def _said(value: Any) -> str:
-    """A part of a report as a person reads it."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_said(one)}" for name, one in value.items())
-    if isinstance(value, list | tuple):
-        return "; ".join(_said(one) for one in value)
-    if isinstance(value, str) and value[10:11] == "T":
-        return f"{datetime.fromisoformat(value):%d %b %Y}"
-    return str(value)
-
-
-def _day(text: str | None, option: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"`{text}` is not a date", fix=f"{option} 2027-03-01") from None
-
-
-def pairs(given: list[str], option: str) -> dict[str, str]:
-    pairs = {}
-    for one in given:
-        name, sign, value = one.partition("=")
-        if not sign:
-            raise UsageError(f"`{one}` has no `=`", fix=f"{option} name=value")
-        pairs[name.strip()] = value.strip()
-    return pairs
 
 
 @sales.command("list")
@@ -181,7 +126,7 @@ def accept(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    _done(desk.accept(parts, handoff, by=by, now=clock.now(), note=note), as_json)
+    tell(desk.accept(parts, handoff, by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command()
@@ -190,7 +135,7 @@ def reject(handoff: Handoff, by: As, reason: Reason = None, note: Note = None, a
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    _done(desk.reject(parts, handoff, reason=reason, by=by, now=clock.now(), note=note), as_json)
+    tell(desk.reject(parts, handoff, reason=reason, by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command()
@@ -202,8 +147,8 @@ def recycle(
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    day = _day(revisit, "--revisit")
-    _done(desk.recycle(parts, handoff, reason=reason, by=by, now=clock.now(), note=note, revisit_on=day), as_json)
+    day = read_day(revisit, "--revisit")
+    tell(desk.recycle(parts, handoff, reason=reason, by=by, now=clock.now(), note=note, revisit_on=day), as_json)
 
 
 @sales.command("return")
@@ -216,7 +161,7 @@ def return_(
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    _done(desk.return_for_data(parts, handoff, missing=tuple(field or ()), by=by, now=clock.now(), note=note), as_json)
+    tell(desk.return_for_data(parts, handoff, missing=tuple(field or ()), by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command()
@@ -230,7 +175,7 @@ def qualify(
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    _done(desk.qualify(parts, handoff, bant=pairs(bant or [], "--bant"), by=by, now=clock.now(), note=note,
+    tell(desk.qualify(parts, handoff, bant=pairs(bant or [], "--bant"), by=by, now=clock.now(), note=note,
                        notes=pairs(bant_note or [], "--bant-note")), as_json)
 
 
@@ -249,7 +194,7 @@ def call(
     done = worked.log_call(
         parts, handoff, kind=kind, outcome=outcome, note=note, content=content, by=by, now=clock.now()
     )
-    _done(done, as_json)
+    tell(done, as_json)
 
 
 @sales.command()
@@ -261,7 +206,7 @@ def level(
     from nurture.acts import worked
 
     parts, clock = open_parts()
-    _done(worked.reach(parts, handoff, level=level, by=by, now=clock.now(), note=note), as_json)
+    tell(worked.reach(parts, handoff, level=level, by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command("pass")
@@ -273,7 +218,7 @@ def pass_(
     from nurture.acts import worked
 
     parts, clock = open_parts()
-    _done(worked.hand_on(parts, handoff, to=to, by=by, now=clock.now(), note=note), as_json)
+    tell(worked.hand_on(parts, handoff, to=to, by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command()
@@ -287,7 +232,7 @@ def take(
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    _done(desk.take(parts, find_lead(parts.store, lead), by=by, reason=reason or "", now=clock.now(), queue=queue,
+    tell(desk.take(parts, find_lead(parts.store, lead), by=by, reason=reason or "", now=clock.now(), queue=queue,
                     overrides=pairs(override or [], "--override")), as_json)
 
 
@@ -297,7 +242,7 @@ def undo(handoff: Handoff, by: As, note: Note = None, as_json: Json = False) -> 
     from nurture.acts import desk
 
     parts, clock = open_parts()
-    _done(desk.undo(parts, handoff, by=by, now=clock.now(), note=note), as_json)
+    tell(desk.undo(parts, handoff, by=by, now=clock.now(), note=note), as_json)
 
 
 @sales.command()
@@ -316,77 +261,6 @@ def reopen(
         emit_json(done)
     else:
         out.print(Text(f"lead {done.lead_id} is {done.after.value}"))
-
-
-@sales.command()
-def convert(
-    handoff: Handoff,
-    by: As,
-    account: Annotated[str | None, typer.Option(help="An account's number, or `new`.")] = None,
-    contact: Annotated[str | None, typer.Option(help="A contact's number, or `new`.")] = None,
-    deal: Annotated[
-        str | None, typer.Option(help="A deal's number, or the name of a new one (`new`: named for you).")
-    ] = None,
-    amount: Annotated[float | None, typer.Option(help="What the deal is worth.")] = None,
-    currency: Annotated[str | None, typer.Option(help="EUR, PLN ...")] = None,
-    close_on: Annotated[str | None, typer.Option(help="When the deal should close: 2027-03-01.")] = None,
-    field: Annotated[list[str] | None, typer.Option(help="name=value you know better; several times.")] = None,
-    confirm_duplicate: Annotated[str | None, typer.Option(help="Why a second account is right.")] = None,
-    affiliation: Annotated[str | None, typer.Option(help="A contact of another account: `move` or `second`.")] = None,
-    candidates: Annotated[bool, typer.Option("--candidates", help="Only show what the lead may belong to.")] = False,
-    note: Note = None,
-    as_json: Json = False,
-) -> None:
-    """Make account, contact and perhaps a deal out of a lead."""
-    from nurture.acts import conversion
-
-    parts, clock = open_parts()
-    if candidates:
-        _candidates(parts, handoff, clock.now(), as_json)
-        return
-    if affiliation not in (None, "move", "second"):
-        raise UsageError(f"`{affiliation}` is not an affiliation", fix="--affiliation move or --affiliation second")
-    choice = conversion.Choice(
-        account=_number_or_new(account, "--account"), contact=_number_or_new(contact, "--contact"),
-        deal=_deal(deal, amount, currency, _day(close_on, "--close-on")), overrides=pairs(field or [], "--field"),
-        confirm_duplicate=confirm_duplicate, affiliation=affiliation,  # type: ignore[arg-type]  # checked above
-    )
-    _done(conversion.convert(parts, handoff, choice, by=by, now=clock.now(), note=note), as_json)
-
-
-def _number_or_new(text: str | None, option: str) -> Any:
-    if text is None or text == "new":
-        return text
-    if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"`{text}` is neither a number nor `new`", fix=f"{option} 12 or {option} new")
-    return int(text)
-
-
-def _deal(text: str | None, amount: float | None, currency: str | None, close_on: date | None) -> Any:
-    from nurture.acts.conversion import Deal
-
-    if text is None:
-        return None
-    if text.isascii() and text.isdigit():
-        return Deal(id=int(text))
-    minor = None if amount is None else round(amount * 100)
-    return Deal(name=None if text == "new" else text, amount=minor, currency=currency, close_on=close_on)
-
-
-def _candidates(parts: Parts, handoff: int, now: datetime, as_json: bool) -> None:
-    from nurture.acts import conversion
-    from nurture.store import handoffs
-
-    with parts.store.read() as conn:
-        lead_id = handoffs.get(conn, handoff).lead_id
-    found = conversion.candidates(parts, lead_id, now=now)
-    if as_json:
-        emit_json(found)
-        return
-    for name in ("accounts", "contacts", "deals"):
-        show(
-            [{k: v for k, v in row.items() if k != "fields"} for row in found[name]], as_json=False, title=name.title()
-        )
 
 
 @sales.command()
