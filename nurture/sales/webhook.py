@@ -50,10 +50,13 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, private: bool = F
         # The address that was judged is the address that is called: a name may resolve otherwise a moment later.
         target = httpx.URL(url).copy_with(host=address)
         with httpx.Client(timeout=TIMEOUT, follow_redirects=False, trust_env=False) as client:
-            answer = client.post(
-                target, content=body, headers={**headers, "host": parts.netloc},
+            asked = client.build_request(
+                "POST", target, content=body, headers={**headers, "host": parts.netloc},
                 extensions={"sni_hostname": parts.hostname},
             )
+            # Only how it begins counts: what follows could go on for ever.
+            answer = client.send(asked, stream=True)
+            answer.close()
     except (httpx.ConnectError, httpx.ConnectTimeout) as away:
         return "deferred", f"no connection: {type(away).__name__}"
     except httpx.HTTPError as broken:

@@ -6,8 +6,10 @@ import itertools
 import json
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -34,6 +36,15 @@ HOSTILE = (
     "𝔘𝔫𝔦",
     "javascript:alert(1)",
 )
+
+
+class Endless(httpx.SyncByteStream):
+    """An answer that never ends: whoever reads it runs into the wall."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1_000_000
+        raise AssertionError("somebody read all of it")
 
 
 def routes_of(world: World) -> list[tuple[str, str]]:
@@ -225,6 +236,28 @@ def test_a_webhook_never_leaves_for_a_private_network(monkeypatch: pytest.Monkey
     for url in ("http://example.com/x", "file:///etc/passwd", "https://user@example.com/", "gopher://example.com"):
         with pytest.raises(UsageError):
             webhook.post(url, b"{}", {})
+
+
+def test_a_name_that_changes_its_mind_is_called_where_it_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DNS rebinding: the second answer would be our own machine, and nobody asks for it."""
+    import socket
+
+    from nurture.sales import webhook
+
+    answers = ["93.184.215.14", "127.0.0.1", "127.0.0.1"]
+    called: list[tuple[str, str]] = []
+
+    def resolve(*_: object, **__: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), 443))]
+
+    def call(_: object, request: httpx.Request) -> httpx.Response:
+        called.append((request.url.host, request.headers["host"]))
+        return httpx.Response(302, headers={"location": "http://169.254.169.254/"}, stream=Endless())
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", call)
+    assert webhook.post("https://hooks.example.com/x", b"{}", {})[0] == "failed"
+    assert called == [("93.184.215.14", "hooks.example.com")] and len(answers) == 2
 
 
 def test_who_hangs_up_in_the_middle_changes_nothing_and_breaks_nothing(world: World) -> None:
