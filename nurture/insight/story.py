@@ -11,23 +11,13 @@ from nurture.decide import gate
 from nurture.decide.consent import may_score
 from nurture.decide.recycle import recycle_reasons
 from nurture.decide.scored import Scored, holding, scored, scores, shadows
+from nurture.insight.tellers import TELLERS, Entry
 from nurture.model.agreement import Agreement
 from nurture.model.facts import Snapshot
-from nurture.model.words import MessageState, Stage
+from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off
 from nurture.store import enrollments, handoffs, snapshots, stories
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of the story. `kind` names its log, `text` says it; `campaign` and `step` where it belongs to one."""
-
-    at: datetime
-    kind: str
-    text: str
-    campaign: str | None = None
-    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +90,7 @@ def tell(
     holds = holding(library.company)
     result = scores(profiled, library.scoring, now=moment, holds=holds)
     beside = shadows(profiled, library.scoring, now=moment, holds=holds)
-    entries = _together(sorted(_entries(logs, campaign), key=lambda e: e.at))
+    entries = tuple(sorted(_entries(logs, campaign), key=lambda e: e.at))
     whys = {row["id"]: row["why"] for row in logs["enrollment"]}
     return Story(
         lead_id=lead_id,
@@ -108,7 +98,7 @@ def tell(
         at=moment,
         stage=snapshot.lead.stage.value,
         track=snapshot.lead.track,
-        entries=tuple(entries),
+        entries=entries,
         score=result,
         # Of now with all that the hand-off stage sees: room, colleagues, recycles of this period.
         gate=asked or gate.evaluate(snapshot, library.agreement, result, now=moment),
@@ -175,146 +165,6 @@ def _who(head: dict[str, Any]) -> str:
 
 def _entries(logs: dict[str, list[dict[str, Any]]], campaign: str | None) -> Iterator[Entry]:
     for kind, rows in logs.items():
-        told = _TELLERS.get(kind)
-        for row in rows if told else ():
-            if campaign is None or row.get("campaign") in (None, campaign):
-                yield from told(row)  # type: ignore[misc]  # None was filtered above
-
-
-def _together(entries: list[Entry]) -> list[Entry]:
-    """Consents given by one click are one line."""
-    told: list[Entry] = []
-    for entry in entries:
-        last = told[-1] if told else None
-        verb = entry.text.split(" ", 1)[0]
-        if (
-            last is not None
-            and entry.kind == last.kind == "consent"
-            and last.at == entry.at
-            and last.text.startswith(verb + " ")
-        ):
-            told[-1] = replace(last, text=f"{last.text}; {entry.text.removeprefix(verb + ' ')}")
-        else:
-            told.append(entry)
-    return told
-
-
-def _event(row: dict[str, Any]) -> Iterator[Entry]:
-    what = row["content"] or row["link"] or row["path"] or row["touchpoint"] or ""
-    text = f"{row['kind'].replace('_', ' ')} {what}".strip()
-    if row["minutes"] is not None:
-        text += f", {row['minutes']} minutes"
-    if row["kind"] == "auto_reply" and (back := (row["data"] or {}).get("back_on")):
-        text += f", away until {back}"
-    if row["points"] is not None:
-        text = f"{row['points'] / 1000:+g} points: {(row['data'] or {}).get('because', '')}"
-    marks = [
-        mark
-        for mark, on in (("a machine", row["machine"]), ("void", row["void"]), (row["flags"] or "", bool(row["flags"])))
-        if on
-    ]
-    yield Entry(
-        row["occurred_at"], "event", text + (f" ({', '.join(marks)})" if marks else ""), row["campaign"], row["step"]
-    )
-
-
-def _consent(row: dict[str, Any]) -> Iterator[Entry]:
-    by = f" by {row['actor']}" if row["actor"] != "person" else ""
-    text = f"{row['action']} {row['purpose']} ({row['channel']}){by}" + (
-        f", wording {row['wording']}" if row["wording"] else ""
-    )
-    yield Entry(row["at"], "consent", text)
-
-
-def _transition(row: dict[str, Any]) -> Iterator[Entry]:
-    actor = row["actor_id"] or row["actor_kind"]
-    why = f": {row['reason']}" if row["reason"] else ""
-    yield Entry(
-        row["occurred_at"],
-        "stage",
-        f"{row['from_stage']} -> {row['to_stage']} ({row['rule']} {row['trigger']}, {actor}){why}",
-    )
-
-
-def _journal(row: dict[str, Any]) -> Iterator[Entry]:
-    words = {"not_entered": "did not enter", "entered": "entered", "left": "left", "finished": "finished"}
-    text = f"{words[row['kind']]} {row['campaign']}: {row['text']}" if row["kind"] in words else row["text"]
-    yield Entry(row["at"], row["kind"], text, row["campaign"], row["step"])
-
-
-def _message(row: dict[str, Any]) -> Iterator[Entry]:
-    variant = f" [{row['variant']}]" if row["variant"] else ""
-    why = row["reason_text"] or row["reason"] or ""
-    match row["state"]:
-        case MessageState.SENT:
-            yield Entry(row["sent_at"], "sent", f"SENT {row['template']}{variant}", row["campaign"], row["step_id"])
-        case MessageState.REFUSED | MessageState.FAILED as state:
-            yield Entry(
-                row["ended_at"] or row["planned_at"],
-                state,
-                f"{state} {row['template']}{variant}: {why}",
-                row["campaign"],
-                row["step_id"],
-            )
-        case state:
-            when = (
-                f", due {row['due_at']:%Y-%m-%d %H:%M}"
-                if state in (MessageState.PLANNED, MessageState.DEFERRED)
-                else ""
-            )
-            yield Entry(
-                row["planned_at"],
-                state,
-                f"{state} {row['template']}{variant}{when}" + (f": {why}" if why else ""),
-                row["campaign"],
-                row["step_id"],
-            )
-
-
-def _gate(row: dict[str, Any]) -> Iterator[Entry]:
-    missing = [r["id"] for r in row["results"] if r.get("outcome") != "pass" and not r.get("skipped")]
-    yield Entry(
-        row["at"],
-        "gate",
-        f"gate: {row['outcome']}" + (f", open: {' '.join(missing)}" if missing and row["outcome"] != "pass" else ""),
-    )
-
-
-def _handoff(row: dict[str, Any]) -> Iterator[Entry]:
-    yield Entry(
-        row["opened_at"],
-        "hand_off",
-        f"handed to {row['queue']}"
-        + (f" ({row['owner']})" if row["owner"] else "")
-        + f", cell {row['cell']}, via {row['via']}",
-    )
-
-
-def _decision(row: dict[str, Any]) -> Iterator[Entry]:
-    why = " ".join(str(part) for part in (row["reason"], row["note"]) if part)
-    yield Entry(row["at"], "sales", f"{row['actor_id']}: {row['decision']}" + (f", {why}" if why else ""))
-
-
-def _activity(row: dict[str, Any]) -> Iterator[Entry]:
-    yield Entry(
-        row["at"], "sales", f"{row['actor_id']}: {row['kind']} {row['outcome'] or ''} {row['note'] or ''}".strip()
-    )
-
-
-def _timer(row: dict[str, Any]) -> Iterator[Entry]:
-    if row["breached_at"] is not None:
-        yield Entry(row["breached_at"], "sla", f"{row['kind']} was due {row['due_at']:%Y-%m-%d %H:%M} and was missed")
-
-
-_TELLERS = {
-    "event": _event,
-    "consent": _consent,
-    "transition": _transition,
-    "journal": _journal,
-    "message": _message,
-    "gate": _gate,
-    "handoff": _handoff,
-    "decision": _decision,
-    "activity": _activity,
-    "timer": _timer,
-}
+        wanted = [row for row in rows if campaign is None or row.get("campaign") in (None, campaign)]
+        if kind in TELLERS:
+            yield from TELLERS[kind](wanted)
