@@ -1,4 +1,4 @@
-"""Where findings are collected while a file is read, and the book of rules they refer to."""
+"""Where findings are collected while a file is read, each under a rule of the book."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from nurture.model.problem import Place, Problem, Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One thing `nurture check` looks for. `wrong` is an excerpt that breaks it, `fix` how to mend it."""
-
-    code: str
-    severity: Severity
-    title: str
-    why: str
-    wrong: str
-    fix: str
-
+from nurture.authoring.rulebook import RULES
+from nurture.model.problem import Place, Problem
 
 MOST = 200
 """Findings kept of one file."""
@@ -48,8 +36,6 @@ class Desk:
 
 def problem(code: str, place: Place, message: str, fix: str = "") -> Problem:
     """A finding with the severity its rule has."""
-    from nurture.authoring.rulebook import RULES  # the book imports Rule from here
-
     return Problem(place, RULES[code].severity, code, message, fix)
 
 

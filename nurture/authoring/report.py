@@ -10,8 +10,7 @@ from typing import Any, Final
 from rich.cells import cell_len
 from rich.text import Text
 
-from nurture.authoring.desk import Rule
-from nurture.authoring.rulebook import RULES
+from nurture.authoring.rulebook import RULES, Rule
 from nurture.model.problem import Problem, Severity
 
 FORMATS: Final = ("text", "json", "github", "sarif")

@@ -16,7 +16,7 @@ from nurture.errors import UsageError
 
 if TYPE_CHECKING:
     from nurture.authoring import Reading
-    from nurture.authoring.desk import Rule
+    from nurture.authoring.rulebook import Rule
     from nurture.model.problem import Problem
     from nurture.model.words import FunnelStage
 

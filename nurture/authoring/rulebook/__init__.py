@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from nurture.authoring.desk import Rule
 from nurture.model.problem import Severity
 
 PAGES: Final = ("reading", "campaigns", "copies", "people")
@@ -20,6 +20,18 @@ _ENTRY: Final = re.compile(
     r"(?P<why>.*?)\n\n```\n(?P<wrong>.*?)```\n\nFix: (?P<fix>.*?)(?=\n\n## |\n*\Z)",
     re.DOTALL | re.MULTILINE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing `nurture check` looks for. `wrong` is an excerpt that breaks it, `fix` how to mend it."""
+
+    code: str
+    severity: Severity
+    title: str
+    why: str
+    wrong: str
+    fix: str
 
 
 def _rules(page: str) -> Iterator[Rule]:
