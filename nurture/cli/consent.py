@@ -52,7 +52,10 @@ def show_lead(who: Who, json: Json = False) -> None:
     if json:
         emit_json({"lead": lead_id, "states": states, "ledger": lines})
         return
-    show(states, as_json=False, title=f"lead {lead_id} today")
+    read = [
+        {name: f"{v:%Y-%m-%d %H:%M}" if isinstance(v, datetime) else v for name, v in row.items()} for row in states
+    ]
+    show(read, as_json=False, title=f"lead {lead_id} today (times in UTC)")
     out.print()
     show(lines, as_json=False, title="how it came to that")
 
