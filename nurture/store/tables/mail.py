@@ -54,6 +54,8 @@ class MessageRow(SQLModel, table=True):
             postgresql_where=text("state = 'unknown' AND reason = 'resends'"),
         ),
         Index("ix_message_campaign", "campaign", "step_id"),
+        # Without the moment of sending, which would have it written anew for each mail that leaves.
+        Index("ix_message_lead", "lead_id"),
     )
 
     id: int | None = serial()
@@ -102,9 +104,6 @@ class MessageRow(SQLModel, table=True):
     clicks_visible: bool = False
     data: dict[str, Any] = document()
     """What an operational mail needs (a confirmation's token id); never personal text."""
-
-
-Index("ix_message_lead", MessageRow.__table__.c.lead_id, MessageRow.__table__.c.sent_at)  # type: ignore[attr-defined]  # SQLModel sets __table__
 
 
 class LinkRow(SQLModel, table=True):
