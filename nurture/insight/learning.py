@@ -15,6 +15,9 @@ from nurture.insight.proposal import About, model_yaml, won
 
 BANDS: Final = {"A": 0.2, "B": 0.4, "C": 0.6}
 """Share of leads that reaches each band; a fifth is what is usually ready for sales (S3-11)."""
+CHANCE: Final = 0.5
+TOO_GOOD: Final = 0.98
+"""An AUC that nothing known before sales worked a lead has been seen to reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ def learn(
         return "not enough data: no column makes a difference that could not be chance"
     validated = calibrate.cross_validate(columns.values, columns.outcomes, numeric=numeric)
     judged = _judged(validated.pooled, columns.outcomes, validated.auc)
+    if judged.low <= CHANCE:
+        # Cut where outcomes change, pure noise looks like something on the leads it was cut on, and on no others.
+        return (f"not enough data: what was learnt ranks unseen leads no better than chance (AUC {judged.auc:.3f}, "
+                f"{judged.low:.3f} to {judged.high:.3f})")
     cuts = sweep(validated.pooled, columns.outcomes)
     bands = _bands(model.scores(columns.values, len(columns.outcomes)))
     about = About(
@@ -118,11 +125,13 @@ def score_drift(before: Sequence[int], after: Sequence[int]) -> float:
 
 
 def quality(judged: Judged, validated: Validated) -> str:
-    """One sentence on how well it ranks leads it has not seen."""
+    """How well it ranks leads it has not seen, in a sentence; and another where that is too good to be true."""
     folds = len(validated.folds)
+    warned = " That is too good to be true: a column may have been written after the outcome was known."
     return (
         f"Ranks unseen leads with an AUC of {judged.auc:.3f} ({judged.low:.3f} to {judged.high:.3f}; {folds}-fold "
         f"cross-validation); {max(validated.memorised, 0.0):.3f} more on those it learnt from."
+        f"{warned if judged.auc >= TOO_GOOD else ''}"
     )
 
 

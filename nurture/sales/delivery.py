@@ -103,9 +103,8 @@ def who(packet: Mapping[str, Any]) -> str:
     """Whom a packet is about, in a few words of one line."""
     fields = packet["identity"]["fields"]
     name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part))
-    name = name or f"lead {packet['identity']['lead']}"
-    company = f", {fields['company']}" if fields.get("company") else ""
-    return _CONTROL.sub(" ", f"{name}{company}")[:100]
+    told = [str(part) for part in (name, fields.get("company")) if part] or [f"lead {packet['identity']['lead']}"]
+    return _CONTROL.sub(" ", ", ".join(told))[:100]
 
 
 def csv_values(handoff_id: int, owner: str | None, packet: Mapping[str, Any], link: str) -> dict[str, str]:

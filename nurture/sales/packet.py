@@ -164,7 +164,7 @@ def text(packet: Mapping[str, Any], *, link: str = "", zone: str | None = None) 
     fields = who["fields"]
     name = " ".join(str(fields[part]) for part in ("first_name", "last_name") if fields.get(part))
     engagement, fit = score.get("engagement", 0) / 1000, score.get("fit", 0) / 1000
-    parts = [_head(name or f"Lead {who['lead']}", fields, packet), ""]
+    parts = [_head(name, fields, packet), ""]
     parts += [f"Decide by {_deadline(packet, zone)}."]
     if link:
         parts += [f"Open the hand-off: {link}"]
@@ -196,9 +196,10 @@ def _deadline(packet: Mapping[str, Any], zone: str) -> str:
 
 
 def _head(name: str, fields: Mapping[str, Any], packet: Mapping[str, Any]) -> str:
-    job = ", ".join(str(fields[part]) for part in ("role", "company") if fields.get(part))
+    told = [str(part) for part in (name, fields.get("role"), fields.get("company")) if part]
     asked = " asked to be contacted" if packet["via"] == "hand_raise" else ""
-    return f"{name}{', ' + job if job else ''}{asked}"
+    named = ", ".join(told) or f"Lead {packet['identity']['lead']}"
+    return f"{named}{asked}"
 
 
 def _channel(one: Mapping[str, Any], zone: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import random
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,15 @@ def test_the_change_of_the_shipped_scoring_file_is_additions_only(learnt: Learnt
 def test_too_few_outcomes_are_said_instead_of_a_proposal(raw: bytes) -> None:
     few = b"\n".join(raw.splitlines()[:40])
     assert "not enough data" in str(learn(columns_of(few), name="few", now=NOW))
+
+
+def test_noise_is_no_pattern_and_perfection_is_a_warning(now: datetime) -> None:
+    """Cut where outcomes change, chance looks like a rule; only leads it has not seen can tell."""
+    draw = random.Random(2)
+    won = [draw.random() < 0.5 for _ in range(400)]
+    noise = Columns({"visits": [float(draw.randrange(100)) for _ in won]}, won, {"visits": "visits"})
+    said = learn(noise, name="noise", now=now)
+    assert isinstance(said, str) and "no better than chance" in said
+    written_after = Columns({"role": ["boss" if one else "clerk" for one in won]}, won, {"role": "role"})
+    found = learn(written_after, name="leak", now=now)
+    assert not isinstance(found, str) and "too good to be true" in found.block

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from nurture.acts import desk
+from nurture.acts import conversion, desk
+from nurture.acts.conversion import Choice
 from nurture.insight.story import tell
 from nurture.model.lifecycle import temperature
 from nurture.model.scoring import Decay, Rule, Scoring
 from nurture.model.words import Purpose, Stage
-from nurture.store import Store, handoffs, open_store
-from nurture.store.tables import EventRow, GateEvaluationRow, LeadRow
+from nurture.store import Store, accounts, handoffs, open_store
+from nurture.store.tables import EventRow, GateEvaluationRow, LeadRow, OutboxRow
+from nurture.store.tables.columns import core
 from tests.sales.world import AGREEMENT, GOOD, MODEL, SEED, WEBINAR, add_lead, happened, parts, tick
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -165,3 +167,28 @@ def test_a_past_moment_explained_from_the_stored_rows_is_what_was_seen_then(stor
         assert (story.stored.outcome, story.stored.vector) == gate_then, moment
     before = tell(parts(store), who, now=at, at=NOW - timedelta(days=1))
     assert before is not None and before.stored is None
+
+
+def test_a_company_is_a_lead_of_its_own_where_the_agreement_asks_for_nobodys_name(store: Store) -> None:
+    """S1-01: an address of the house and no person; it is scored, handed over and becomes an account."""
+    fields = {"company": "Acme Works", "employees": 250, "industry": "finance", "country": "PL", "role": "head of IT"}
+    nameless = replace(AGREEMENT, required_fields=("company",), conversion_point="sal")
+    who = add_lead(store, now=NOW, email="office@acme-works.example", fields=fields)
+    happened(store, who, *SEED, WEBINAR, now=NOW)
+    tick(parts(store), now=NOW)
+    with store.read() as conn:
+        assert handoffs.open_of(conn, who) is None, "the agreement of the other tests wants a name"
+    happened(store, who, ("page_view", 0, {"path": "/z"}), now=NOW)
+    world = parts(store, agreement=nameless)
+    tick(world, now=NOW)
+    with store.read() as conn:
+        trip = handoffs.open_of(conn, who)
+        assert trip is not None and trip.owner is not None
+        mail = next(r for r in conn.execute(select(core(OutboxRow))) if r.handoff_id == trip.id)
+    assert mail.subject == "Acme Works: cell A2" and mail.payload["text"].startswith("head of IT, Acme Works")
+    desk.accept(world, trip.id, by=trip.owner, now=NOW)
+    made = conversion.convert(world, trip.id, Choice(), by=trip.owner, now=NOW).more
+    with store.read() as conn:
+        account = accounts.get(conn, made["account"])
+        assert account is not None and account.name == "Acme Works"
+        assert accounts.contacts_of(conn, account.id)[0]["lead_id"] == who
