@@ -299,6 +299,8 @@ def test_a_lost_deal_needs_a_reason_and_starts_over(store: Store) -> None:
     world = parts(store)
     conversion.convert(world, number, Choice(deal=Deal()), by="jana", now=NOW)
     assert results.record(world, [results.Result("lost", lead=str(who))], now=NOW)[0].state == "refused"
+    nothing = results.record(world, [results.Result("postponed", lead=str(who))], now=NOW)[0]
+    assert (nothing.state, nothing.text) == ("refused", "`postponed` is not a result. One of: won, lost, churned")
     assert results.record(world, [results.Result("lost", lead=str(who), reason="price")], now=NOW)[0].state == "applied"
     back = row(store, who)
     assert (back.stage, back.cycle, back.recycle_reason) == (Stage.RECYCLED, 2, "opp_lost:price")
