@@ -25,6 +25,7 @@ from nurture.errors import UsageError
 
 if TYPE_CHECKING:
     from nurture.model.library import Library
+    from nurture.store import Store
 
 doctor = typer.Typer(help="Look at what this program stands on: database, mail server, keys, clock; domain, inbound.")
 
@@ -58,6 +59,7 @@ def sends(
     if unknown:
         raise UsageError(f"`{unknown[0]}` is not a state of a message", fix=f"one of: {', '.join(_STATES)}")
     store = open_database()
+    _known(store, campaign)
     lead_id = find_lead(store, lead) if lead else None
     states = {*state, *(("failed",) if failed else ())}
     with store.read() as conn:
@@ -66,6 +68,19 @@ def sends(
         emit_json(found)
         return
     show([_short(row) for row in found], as_json=False, title="Messages")
+
+
+def _known(store: Store, campaign: str | None) -> None:
+    """A name that no campaign ever had is a slip of the pen, and no empty answer."""
+    from nurture.store import sends as rows
+
+    if campaign is None:
+        return
+    with store.read() as conn:
+        others = rows.other_campaigns(conn, campaign)
+    if others is not None:
+        fix = f"one of: {', '.join(others)}" if others else "nurture apply"
+        raise UsageError(f"no campaign `{plain(campaign)}` is applied", fix=fix)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
@@ -89,6 +104,7 @@ def resend(
         raise UsageError("nothing to send again", fix="give numbers of messages, or --campaign")
     chosen = settings()
     store, now = open_database(chosen), chosen.clock().now()
+    _known(store, campaign)
     with store.begin() as conn:
         ids = set(message or ())
         if campaign is not None:

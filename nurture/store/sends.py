@@ -47,6 +47,13 @@ def listing(
     return [dict(row._mapping) for row in conn.execute(query)]
 
 
+def other_campaigns(conn: Connection, name: str) -> list[str] | None:
+    """None where `name` is a campaign, applied or mailed from; else those that are applied, by name."""
+    applied = sorted(conn.execute(select(_campaign.c.id)).scalars())
+    mailed = select(_t.c.id).where(_t.c.campaign == name).limit(1)
+    return None if name in applied or conn.execute(mailed).first() else applied
+
+
 def resend(conn: Connection, ids: Iterable[int], *, now: datetime) -> set[int]:
     """Plan failed messages again, under their own Message-ID. Left alone: what did not fail, and what the lead has
     been given otherwise since. Returns the ids that will go."""

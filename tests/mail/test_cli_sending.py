@@ -61,6 +61,7 @@ def test_sends_resend_and_queue(run: Run, tmp_path: Path) -> None:
     assert [r["lead_id"] for r in rows] == [2] and "550" in rows[0]["reply"]
     assert len(_json(run("sends", "--json"))) == 3 and "lead2@" in run("sends", "--failed")[1]
     assert run("sends", "--state", "lost")[0] == 2 and run("resend")[0] == 2
+    assert run("sends", "--campaign", "giude")[0] == 2 and run("resend", "--campaign", "giude")[0] == 2
     assert _json(run("resend", "--campaign", "guide", "--json")) == {"again": [rows[0]["id"]], "left": []}
     assert run("resend", str(rows[0]["id"]))[0] == 1, "it did not fail any more"
     waiting = _json(run("queue", "--json"))["waiting"]
