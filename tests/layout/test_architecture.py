@@ -125,6 +125,15 @@ def test_every_room_says_what_it_is() -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("room", ["acts", "decide", "insight", "mail", "stages", "store", "web"])
+def test_a_rooms_page_names_every_module_in_it(room: str) -> None:
+    page = (ROOT / "nurture" / room / "README.md").read_text("utf-8")
+    named = set(re.findall(r"`(?:\w+/)?(\w+)(?:\.py)?`", page))
+    apart = {"__init__", "__main__", "versions", "tables", "migrations", "providers"}
+    modules = [p for p in sources(f"nurture/{room}") if p.stem not in apart and p.parent.name not in apart]
+    assert [str(p.relative_to(ROOT)) for p in modules if p.stem not in named] == []
+
+
 def test_no_path_of_one_machine_is_committed() -> None:
     """Every text of the tree (what is made here, `.venv`, `var`, `build`, stays out), with or without git."""
     kinds = {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ".html", ".mjml", ".csv", ".cfg", ".ini", ""}
