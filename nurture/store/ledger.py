@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from nurture.model.consent import fold
 from nurture.model.tokens import Keys, ledger_hash
-from nurture.store.consent import line_hash, proof_digest
+from nurture.model.words import Channel, ConsentStatus, Purpose
+from nurture.store.consent import CHUNK, entries, line_hash, proof_digest
 from nurture.store.tables import ConsentAnchorRow, ConsentEntryRow, ConsentProofRow, ConsentStateRow
 from nurture.store.tables.columns import core
 
@@ -20,6 +22,7 @@ _proof = core(ConsentProofRow)
 _anchor = core(ConsentAnchorRow)
 _state = core(ConsentStateRow)
 
+FOREVER = datetime.max.replace(tzinfo=UTC)
 GRACE = timedelta(minutes=10)
 """A transaction that began before midnight may commit a little after; anchors wait for it."""
 
@@ -73,6 +76,7 @@ def verify(
         before = row["hash"]
     if lead_id is None:
         _check_states(conn, audit)
+        _check_grants(conn, audit)
         _check_anchors(conn, keys, audit, kept or {})
     return audit
 
@@ -87,6 +91,26 @@ def _check_states(conn: Connection, audit: Audit) -> None:
     for row in conn.execute(query.order_by(_state.c.lead_id)):
         text = f"the line behind {row.purpose} by {row.channel} is not there"
         audit.findings.append(Finding(f"lead {row.lead_id}", "removed", text))
+
+
+def _check_grants(conn: Connection, audit: Audit) -> None:
+    """What lets mail go is a cache of the ledger: a yes that its lines do not say was written past them."""
+    granted = select(_state.c.lead_id, _state.c.purpose, _state.c.channel, _state.c.entry_id, _state.c.until)
+    granted = granted.join(_entry, _entry.c.id == _state.c.entry_id, isouter=True)
+    # Where the line itself is gone, that is said already.
+    there = or_(_entry.c.id.is_not(None), _state.c.entry_id.is_(None))
+    granted = granted.where(_state.c.status == ConsentStatus.GRANTED, there).order_by(_state.c.lead_id)
+    found = conn.execute(granted).all()
+    for rows in (found[start : start + CHUNK] for start in range(0, len(found), CHUNK)):
+        ledger = entries(conn, {row.lead_id for row in rows})
+        folded = {lead: fold(lines, now=FOREVER) for lead, lines in ledger.items()}
+        for row in rows:
+            said = folded[row.lead_id].get((Purpose(row.purpose), Channel(row.channel)))
+            # Whatever has an end has reached it by then.
+            agreed = said is not None and said.status in (ConsentStatus.GRANTED, ConsentStatus.EXPIRED)
+            if said is None or not agreed or (said.entry_id or None, said.until) != (row.entry_id, row.until):
+                text = f"{row.purpose} by {row.channel} counts as agreed, and its lines do not say so"
+                audit.findings.append(Finding(f"lead {row.lead_id}", "state_forged", text))
 
 
 def anchors(conn: Connection) -> list[dict[str, Any]]:

@@ -86,6 +86,26 @@ def test_every_altered_column_is_found(lived: World) -> None:
     assert codes(lived) == set()
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "update consent_state set status = 'granted', until = null where status <> 'granted'",
+        "update consent_state set until = '2099-01-01 00:00:00.000000' where status = 'granted'",
+        "update consent_state set lead_id = lead_id + 1000 where status = 'granted'",
+        "update consent_state set purpose = 'profiling' where status = 'granted' and purpose = 'nurture_email'",
+    ],
+)
+def test_a_yes_written_past_the_ledger_is_found(world: World, forged: str) -> None:
+    """What the guard reads is a cache; whoever forges it has touched no line of the chain."""
+    lead, other = world.lead(), world.lead("other@example.com")
+    world.grant(lead, Purpose.NURTURE_EMAIL, Purpose.NEWSLETTER)
+    world.grant(other, Purpose.NEWSLETTER)
+    privacy.object_to_marketing(world.parts, other, by="ines", source="phone", now=world.clock.now())
+    assert codes(world) == set()
+    execute(world, forged)
+    assert "state_forged" in codes(world)
+
+
 def test_removed_lines_are_found(lived: World) -> None:
     execute(lived, "delete from consent_entry where id = (select min(id) from consent_entry where seq = 2)")
     assert {"removed", "anchor"} <= codes(lived)
