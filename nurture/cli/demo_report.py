@@ -143,7 +143,8 @@ def _addresses(running: Demo) -> None:
 
     _heading("Where to look")
     out.print(Text(plain(f"  mails:     {running.mail.folder}/ (one folder per recipient, each mail an .eml file)")))
-    out.print(Text(plain(f"  database:  {running.settings.database_url}")))
+    out.print(Text(plain(f"  database:  {running.installation.parts.store.place}")))
+    out.print(Text(f"  ask it:    . {plain(running.way_in())}    (in a shell of its own; then nurture status, ...)"))
     out.print(Text(f"  web app:   {running.installation.url}"), soft_wrap=True)
     link = demo_link(running.installation.parts, now=running.clock.now())
     out.print(Text(f"  signed in: {link} (works once)"), soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -128,6 +129,14 @@ class Demo:
             "NURTURE_SMTP_URL": chosen.smtp_url,
             "NURTURE_NOW": self.clock.now().isoformat(),
         }
+
+    def way_in(self) -> Path:
+        """A file for a shell to read: from then on `nurture ...` there asks what the demo left, at its last moment."""
+        path = self.home / "env"
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in self.environment().items()]
+        path.touch(mode=0o600)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
 
     def play(self, command: Command, progress: Progress) -> None:
         """The eight weeks: people act at their own times, the clock jumps to what is due next, flows run."""

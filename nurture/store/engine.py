@@ -159,7 +159,7 @@ def _plain_words() -> Iterator[None]:
             raise Unavailable(f"the connection to the database was lost: {_first_line(lost)}") from lost
         if str(lost.orig) in _NO_DATABASE:
             raise UsageError(
-                f"what stands at the database's address is none: {_first_line(lost)}",
+                f"what stands at the database's address is no database: {_first_line(lost)}",
                 fix="look at NURTURE_DATABASE_URL; a damaged file is put back from the backup",
             ) from lost
         raise

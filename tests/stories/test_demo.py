@@ -70,6 +70,9 @@ def test_a_week_of_the_demo_is_real(tmp_path: Path) -> None:
     assert re.search(r"welcome +hello +[4-9]\d", said), "everybody who may be welcomed was"
     mails = list((tmp_path / "one" / "demo" / "mail").rglob("*.eml"))
     assert sum(b"List-Unsubscribe-Post" in mail.read_bytes() for mail in mails) > 50
+    ask = f". '{tmp_path / 'one' / 'demo' / 'env'}' && '{sys.executable}' -m nurture explain 1"
+    asked = subprocess.run(["sh", "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert asked.returncode == 0 and "SENT " in asked.stdout, "the demo's database answers at the demo's last moment"
 
 
 @pytest.mark.slow
