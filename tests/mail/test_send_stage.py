@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+
+from sqlalchemy import delete, insert, select, update
 
 from nurture.mail.memory import MemoryTransport
 from nurture.model.delivery import Outgoing, Phase, Reply
 from nurture.stages import send
 from nurture.store import Store
-from tests.mail.world import NOW, World
+from nurture.store.tables import ConsentStateRow, MessageRow
+from tests.mail.world import NOW, World, library
 
 
 def test_due_messages_leave_once(store: Store) -> None:
@@ -41,3 +45,30 @@ def test_each_answer_has_its_state(store: Store) -> None:
     }
     assert [m.state for m in world.messages()] == ["failed", "deferred", "unknown", "sent", "planned"]
     assert [m.attempt for m in world.messages()] == [1, 1, 1, 1, 0]
+
+
+def test_leads_alike_are_told_apart_where_it_matters(store: Store) -> None:
+    """The guard answers once for all leads alike: none of these may get the answer of the others in its group."""
+    own = {4: {"stage": "dormant"}, 5: {"mail_paused_until": NOW + timedelta(days=2)}, 7: {"objected": True}}
+    rules = replace(library().agreement, excluded={"tests": ("Example6.org",)})
+    world = World(store, library=library(agreement=rules))
+    world.add(12, each=[{"mail_paused_until": None, "objected": False, **own.get(i, {})} for i in range(1, 13)])
+    world.suppress(2)
+    states, rows = ConsentStateRow.__table__, MessageRow.__table__
+    with store.begin() as conn:
+        for lead, until in ((8, NOW - timedelta(minutes=1)), (9, NOW + timedelta(minutes=1)), (11, NOW)):
+            conn.execute(update(states).where(states.c.lead_id == lead).values(until=until))
+        had = {"state": "sent", "sent_at": NOW - timedelta(days=40), "enrollment_id": None, "lead_id": 10}
+        before = dict(conn.execute(select(rows).where(rows.c.lead_id == 10)).one()._mapping)
+        conn.execute(delete(rows).where(rows.c.lead_id == 10))
+        conn.execute(insert(rows), [{**before, "edition": 2}])
+        conn.execute(insert(rows), [{**{k: v for k, v in before.items() if k != "id"}, **had}])
+    tally = send.run(world.parts, now=NOW, limit=50, owner="w1")
+    assert tally.balanced()
+    said = {m.lead_id: m.reason for m in world.messages() if m.state not in ("sent", "planned")}
+    assert said == {
+        2: "suppressed", 4: "stage_forbids_kind", 6: "staff_or_test", 7: "no_consent", 8: "no_consent",
+        11: "no_consent",
+    }  # fmt: skip
+    assert [m.lead_id for m in world.messages() if m.state == "planned"] == [5]
+    assert sorted(m.lead_id for m in world.messages() if m.sent_at == NOW) == [1, 3, 9, 10, 12]
