@@ -92,44 +92,20 @@ def ledger(conn: Connection, lead_ids: Iterable[int]) -> dict[int, list[Sent]]:
     wanted = list(lead_ids)
     others = _also(conn, wanted)
     found: dict[int, list[Sent]] = {}
+    m = _message.c
     query = (
         select(
-            _message.c.lead_id,
-            _message.c.id,
-            _message.c.content,
-            _message.c.edition,
-            _message.c.sent_at,
-            _message.c.planned_at,
-            _message.c.campaign,
-            _message.c.track,
-            _message.c.step_id,
-            _message.c.run,
-            _message.c.kind,
-            _message.c.state,
-            _message.c.clicks_visible,
+            m.lead_id, m.sent_at, m.planned_at, m.id, m.content, m.edition, m.campaign, m.track, m.step_id, m.run,
+            m.kind, m.state, m.clicks_visible,
         )
         .where(
-            _message.c.lead_id.in_([*wanted, *{o for many in others.values() for o in many}]),
-            _message.c.state.in_(sorted(USES_CONTENT)),
+            m.lead_id.in_([*wanted, *{o for many in others.values() for o in many}]),
+            m.state.in_(sorted(USES_CONTENT)),
         )
-        .order_by(_message.c.lead_id, _message.c.id)
+        .order_by(m.lead_id, m.id)
     )
-    for m in conn.execute(query):
-        found.setdefault(m.lead_id, []).append(
-            Sent(
-                m.id,
-                m.content,
-                m.edition,
-                m.sent_at or m.planned_at,
-                m.campaign,
-                m.track,
-                m.step_id,
-                m.run,
-                m.kind,
-                m.state,
-                m.clicks_visible,
-            )
-        )
+    for lead_id, sent_at, planned_at, number, content, edition, *of in conn.execute(query):
+        found.setdefault(lead_id, []).append(Sent(number, content, edition, sent_at or planned_at, *of))
     both = {
         lead_id: sorted(
             (sent for one in (lead_id, *many) for sent in found.get(one, ())), key=lambda sent: sent.message_id

@@ -48,6 +48,11 @@ def routes(house: House) -> APIRouter:
             return gone(request, house)
         return page(request, house, "know.html", known=person.language, person=person, sent=True)
 
+    _behind_the_link(router, house)
+    return router
+
+
+def _behind_the_link(router: APIRouter, house: House) -> None:
     @router.get("/me/{token}")
     def show(request: Request, token: str, take: str = "") -> Response:
         """Another record of the person under another address is named, not shown: that it is theirs is what somebody
@@ -81,8 +86,6 @@ def routes(house: House) -> APIRouter:
         )
         answer.background = BackgroundTask(_tidy, house, done.marks)
         return answer
-
-    return router
 
 
 def _tidy(house: House, marks: Sequence[str]) -> None:
