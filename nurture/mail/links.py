@@ -9,7 +9,16 @@ from typing import Final
 
 from nurture.mail.headers import ascii_domain
 from nurture.model.company import Company
-from nurture.model.tokens import Keys, TokenPurpose, pack, purpose_number, sign_both, sign_lower_packed, sign_packed
+from nurture.model.tokens import (
+    Keys,
+    TokenPurpose,
+    pack,
+    purpose_number,
+    sign_both,
+    sign_lower,
+    sign_lower_packed,
+    sign_packed,
+)
 from nurture.model.words import Purpose
 
 # Plain strings: an enum member's hash is worked out in Python, six times per message.
@@ -64,6 +73,11 @@ class Addressing:
             f"{base}/o/{sign_packed(keys, _OPEN, tracked)}" if opens else None,
             self.short,
         )
+
+
+    def returns_aside(self, outbox_id: int) -> str:
+        """Where a mail outside campaigns (a confirmation, a packet) comes back to if it cannot be delivered."""
+        return f"b+{sign_lower(self.keys, TokenPurpose.ASIDE, outbox_id)}@{self.domain}"
 
 
 def addressing(company: Company, keys: Keys, public_url: str) -> Addressing:

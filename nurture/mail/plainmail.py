@@ -23,12 +23,12 @@ def plain_mail(
     html: str | None,
     domain: str,
     now: datetime,
-    bounces_to: str | None = None,
+    bounces_to: str,
     reply_to: str | None = None,
 ) -> Outgoing:
     """One operational mail, ready for a transport. The Message-ID follows from `key`, so a repeat is recognisable.
 
-    Raises BadAddress where `to` cannot be mailed.
+    `bounces_to` is the envelope's sender. Raises BadAddress where `to` cannot be mailed.
     """
     address, smtputf8 = mailable(to)
     name, from_address = parse_mailbox(sender)
@@ -45,7 +45,7 @@ def plain_mail(
         fields.append(mailbox("Reply-To", "", mailable(reply_to)[0]))
     page = html or "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in text.split("\n\n"))
     raw = assemble(fields, quoted_printable(text), quoted_printable(page), limit=boundary(digest))
-    return Outgoing(delivery_id, raw, bounces_to or from_address, address, smtputf8)
+    return Outgoing(delivery_id, raw, bounces_to, address, smtputf8)
 
 
 def name_of(key: str) -> str:

@@ -12,6 +12,7 @@ so a token for one purpose never verifies for another. What the ids mean, by pur
 `handoff`                               (handoff_id, version)
 `magic`                                 (link id, expires at in epoch seconds)
 `verp`                                  (message_id,), by `sign_lower`
+`aside`                                 (id of a mail outside campaigns,), by `sign_lower`
 `form`                                  (shown at in epoch seconds,)
 `visit`                                 (lead_id, clicked at in epoch seconds)
 ======================================  =========================================================
@@ -52,6 +53,7 @@ class TokenPurpose(StrEnum):
     HANDOFF = "handoff"
     MAGIC = "magic"
     VERP = "verp"
+    ASIDE = "aside"
     FORM = "form"
     VISIT = "visit"
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from nurture.errors import NurtureError
 from nurture.mail.headers import BadAddress
+from nurture.mail.links import addressing
 from nurture.mail.plainmail import plain_mail
 from nurture.model.delivery import Delivery, Outgoing, Phase
 from nurture.model.intents import Tally
@@ -78,9 +79,9 @@ def _carry(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
 
 def _mail(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
     company = parts.library.company
-    domain = company.list_domain or parts.public_url.split("//", 1)[-1].split("/")[0].split(":")[0]
+    ours = addressing(company, parts.keys, parts.public_url)
     payload = row["payload"]
-    sender = payload.get("from") or f"{company.name} <{company.support_email or f'no-reply@{domain}'}>"
+    sender = payload.get("from") or f"{company.name} <{company.support_email or f'no-reply@{ours.domain}'}>"
     mail = plain_mail(
         row["id"],
         key=row["key"],
@@ -89,8 +90,9 @@ def _mail(parts: Parts, row: Mapping[str, Any], now: datetime) -> End:
         subject=row["subject"] or company.name,
         text=payload.get("text", ""),
         html=payload.get("html"),
-        domain=domain,
+        domain=ours.domain,
         now=now,
+        bounces_to=ours.returns_aside(row["id"]),
         reply_to=payload.get("reply_to"),
     )
     return _judge(_send(parts.transport.pump, mail))

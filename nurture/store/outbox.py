@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -95,6 +95,22 @@ def finish(
     values: dict[str, Any] = {"state": state, "reply": reply[:500], "lease_until": None}
     values |= {"due_at": due_at} if state == "deferred" else {"done_at": now}
     conn.execute(update(_t).where(_t.c.id == delivery_id).values(**values))
+
+
+class Delivered(NamedTuple):
+    """A mail outside campaigns that left. `target` is the address it went to."""
+
+    id: int
+    kind: str
+    target: str
+    lead_id: int | None
+
+
+def left(conn: Connection, ids: Iterable[int]) -> list[Delivered]:
+    """Those of these mails that left, or may have."""
+    gone = (_t.c.id.in_(list(ids))) & _t.c.state.in_(("done", "unknown"))
+    query = select(_t.c.id, _t.c.kind, _t.c.target, _t.c.lead_id).where(gone).order_by(_t.c.id)
+    return [Delivered._make(row) for row in conn.execute(query)]
 
 
 def stranded(conn: Connection, *, now: datetime) -> int:

@@ -390,6 +390,7 @@ def test_our_own_mail_goes_round_no_loop(post: Post) -> None:
         html=None,
         domain="example.com",
         now=NOW,
+        bounces_to="b+x@lists.example.com",
         reply_to=told.payload["reply_to"],
     )
     assert b"Auto-Submitted: auto-generated" in ours.raw

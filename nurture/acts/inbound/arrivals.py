@@ -18,7 +18,7 @@ from nurture.model.inbound import Arrived, Incoming, Kind, Struck
 from nurture.model.tokens import TokenPurpose, normal_address, numbered_purpose, verify, verify_lower
 from nurture.model.words import MAIL_PURPOSES, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, inbound
+from nurture.store import Connection, inbound, outbox
 from nurture.store.inbound import Known, Mailed
 
 KEPT_RAW: Final = 256 * 1024
@@ -41,6 +41,8 @@ class Proof:
 
     signed: tuple[Mailed, ...] = ()
     named: tuple[Mailed, ...] = ()
+    aside: tuple[outbox.Delivered, ...] = ()
+    """Mails outside campaigns, from tokens."""
     stop: tuple[int, int, Purpose | None] | None = None
     """(lead, message or 0, what to end) of an unsubscribe token."""
     forged: bool = False
@@ -127,6 +129,7 @@ def proof_of(conn: Connection, parts: Parts, seen: Incoming) -> Proof:
     """Check every token and Message-ID that the mail shows."""
     keys, traces = parts.keys, seen.traces
     bounce = [verify_lower(keys, TokenPurpose.VERP, t) for t in traces.bounce[:_TOKENS]]
+    aside = [ids[0] for t in traces.bounce[:_TOKENS] if (ids := verify_lower(keys, TokenPurpose.ASIDE, t))]
     stop = [verify_lower(keys, TokenPurpose.UNSUBSCRIBE, t) for t in traces.stop[:_TOKENS]]
     links = [verify(keys, TokenPurpose.UNSUBSCRIBE, t) for t in traces.links[:_TOKENS]]
     numbers = [ids[0] for ids in bounce if ids is not None and len(ids) == 1]
@@ -136,8 +139,9 @@ def proof_of(conn: Connection, parts: Parts, seen: Incoming) -> Proof:
     return Proof(
         tuple(signed),
         tuple(inbound.by_message_id(conn, traces.message_ids)),
+        tuple(outbox.left(conn, aside)),
         None if off is None else (off[0], off[1], numbered_purpose(off[2])),
-        forged=bool(bounce or stop) and not numbers and off is None,
+        forged=bool(bounce or stop) and not numbers and not aside and off is None,
     )
 
 
@@ -161,6 +165,8 @@ def _act(conn: Connection, parts: Parts, seen: Incoming, proof: Proof, *, now: d
 
 def _bounce(conn: Connection, parts: Parts, seen: Incoming, proof: Proof, *, now: datetime) -> effects.Done:
     mails = _proved(seen, proof)
+    if not mails and proof.aside:
+        return effects.together([effects.came_back(conn, parts, one, seen.struck, now=now) for one in proof.aside])
     if not mails:
         return effects.review(
             "a delivery report that proves nothing: no token of ours, no message it fits",

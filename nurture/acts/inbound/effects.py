@@ -12,9 +12,10 @@ from nurture.model.inbound import OURS, Action, Kind, Reason, Struck
 from nurture.model.tokens import address_hash, normal_address
 from nurture.model.words import MAIL_PURPOSES, EventKind, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, consent, events, handoffs, inbound
+from nurture.store import Connection, consent, events, handoffs, inbound, outbox
 from nurture.store.events import NewEvent
 from nurture.store.inbound import Known, Mailed
+from nurture.store.outbox import Delivered
 
 SOFT_MOST: Final = 3
 SOFT_WITHIN: Final = timedelta(days=30)
@@ -90,6 +91,23 @@ def bounced(conn: Connection, parts: Parts, mail: Mailed, about: Struck, *, now:
     if paused and inbound.pause_mail(conn, lead.id, until=until):
         return _bounce(mail, lead, f"soft for the {SOFT_MOST}rd time: no mail before {until:%Y-%m-%d}")
     return _bounce(mail, lead, f"soft: {about.reason.value}")
+
+
+def came_back(conn: Connection, parts: Parts, mail: Delivered, struck: Sequence[Struck], *, now: datetime) -> Done:
+    """A trusted report about a mail outside campaigns: a confirmation, or something for staff."""
+    about = min(struck, key=lambda s: (not s.hard, s.action != Action.FAILED), default=None)
+    if about is None or about.action is not Action.FAILED:
+        return Done(Kind.BOUNCE, "not failed: nothing changes", mail.lead_id)
+    outbox.finish(conn, mail.id, state="failed", reply=f"it came back: {about.said or about.reason.value}", now=now)
+    if mail.kind == "staff_mail":
+        return Done(inbound.REVIEW, f"a mail to {mail.target} of our own staff came back", mail.lead_id, handled=False)
+    if not about.hard:
+        return Done(Kind.BOUNCE, f"soft: {about.reason.value}", mail.lead_id)
+    inbound.suppress(
+        conn, address_hash(parts.keys, normal_address(mail.target)), reason="hard_bounce",
+        source=f"report {about.status}".strip(), lead_id=mail.lead_id, now=now,
+    )
+    return Done(Kind.BOUNCE, f"blocked: {about.reason.value}", mail.lead_id)
 
 
 def _bounce(mail: Mailed, lead: Known | None, effect: str) -> Done:
