@@ -12,8 +12,8 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(STAMP))
 .PHONY: $(READY)
 endif
 PYTEST := $(BIN)/python -m pytest
-# A file's tests stay together: what a module makes for them is made once.
-WORKERS ?= 2
+# A file's tests stay together: what a module makes for them is made once. Three on two cores: many wait for a process.
+WORKERS ?= 3
 SHARED_OUT := --dist loadfile --no-loadscope-reorder
 SEED ?= 7
 
