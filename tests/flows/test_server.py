@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 
 from flows.clockwork import Clockwork
@@ -140,7 +141,8 @@ def test_a_scheduled_deployment_completes_on_a_worker(
         scored = conn.exec_driver_sql("SELECT count(*) FROM transition").scalar_one()
         known = conn.exec_driver_sql("SELECT email, fields->>'last_name' FROM lead").all()
     assert present is not None and present.mode == "prefect"
-    work = Work(open_parts(made.model_copy(update={"database_url": url})), SystemClock(), "up@here:1", 100)
+    same = made.model_copy(update={"database_url": url, "secret_key": SecretStr(ours["NURTURE_SECRET_KEY"])})
+    work = Work(open_parts(same), SystemClock(), "up@here:1", 100)
     with pytest.raises(Refused, match="already has a clock"):
         Clockwork(store, work, PlainEngine(work)).take()
     assert scored, "the run did the work"
