@@ -19,6 +19,8 @@ from nurture.mail.transport import Done, Route, Take, parse_routes, routes_for
 from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
 
 GIVE_UP_CONNECTING = 2
+DEPTH = 8
+"""Messages per connection that are between `take` and `done` at most."""
 SOON, LATE = 0.25, 0.5
 """Seconds. Messages wait with the guard's yes: no longer than this, so that it stays fresh, and no more of them than
 are answered in that time."""
@@ -35,7 +37,7 @@ class SmtpTransport:
         routes: Sequence[Route],
         *,
         helo: str = "localhost.localdomain",
-        depth: int = 8,
+        depth: int = DEPTH,
         tls: ssl.SSLContext | None = None,
         sign: Callable[[Outgoing], bytes] | None = None,
         loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from nurture.mail.smtp import DEPTH
 from nurture.store import open_store
 from tests.faults.book import note
 from tests.faults.hell import HellServer
@@ -23,7 +24,7 @@ from tests.mail.world import NOW, World
 
 ROOT = Path(__file__).parent.parent.parent
 CONNECTIONS = 3
-IN_FLIGHT = CONNECTIONS * 4
+IN_FLIGHT = CONNECTIONS * DEPTH
 POINTS = ["in-claim", "before-take", "in-record", "in-fly", "marked", "answered", "noted"]
 
 
