@@ -16,6 +16,8 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 3
 SHARED_OUT := --dist loadfile --no-loadscope-reorder
 SEED ?= 7
+# Tests and the demo start many processes: where the machine forbids Python to keep what it compiled, each compiles all anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-all faults lint format bench attack pages clean migration

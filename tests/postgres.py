@@ -132,7 +132,10 @@ def make_database(admin_url: str, name: str, template: str = "template1") -> str
     """A new database on the cluster at `admin_url`; returns its URL."""
     engine = create_engine(admin_url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
     with engine.connect() as conn:
-        conn.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))
+        # Since 15 the copy goes through the log of the server unless asked; as files it takes half as long.
+        version = conn.dialect.server_version_info
+        as_files = "STRATEGY file_copy" if version and version >= (15,) else ""
+        conn.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {as_files}'))
     engine.dispose()
     return (
         admin_url.replace("/postgres?", f"/{name}?")
