@@ -17,7 +17,7 @@ from hypothesis import is_hypothesis_test, settings
 
 from nurture.store import Store, open_store
 from tests.faults import book
-from tests.postgres import NoPostgres, cluster, make_database
+from tests.postgres import NoPostgres, cluster, drop_database, make_database, quick_ground
 
 # An engine call from a test that should not make one fails at once instead of starting a server.
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -32,6 +32,9 @@ typer.testing._get_command = cache(typer.main.get_command)
 settings.register_profile("landing", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("landing")
+
+# Looking for cycles after every few hundred objects is a twentieth of a whole run.
+gc.set_threshold(50_000, 20, 50)
 
 EVERYTHING = bool(os.environ.get("NURTURE_TEST_ALL"))
 """`make test-all` tries every example of a property, `make test` a part of them."""
@@ -102,7 +105,7 @@ def shared_data() -> Path:
 def postgres() -> Iterator[str]:
     """A PostgreSQL server of this test process, with a template database that has every table."""
     try:
-        with cluster() as admin:
+        with cluster(quick_ground()) as admin:
             url = make_database(admin, "nurture_template")
             store = open_store(url)
             store.create()
@@ -115,9 +118,11 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres: str) -> str:
-    """A fresh database with every table."""
-    return make_database(postgres, f"nurture_{os.getpid()}_{next(_names)}", "nurture_template")
+def postgres_url(postgres: str) -> Iterator[str]:
+    """A fresh database with every table, gone after the test."""
+    name = f"nurture_{os.getpid()}_{next(_names)}"
+    yield make_database(postgres, name, "nurture_template")
+    drop_database(postgres, name)
 
 
 @pytest.fixture(scope="session")

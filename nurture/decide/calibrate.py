@@ -148,7 +148,7 @@ def _certain(
             for number in range(groups.size)
         ])
         merged.append([code if stays[index][code] else zero for code in codes[index]])
-    fitted = logit.fit(merged, sizes, outcomes, ridge=RIDGE, errors=intervals)
+    fitted = logit.fit(merged, sizes, outcomes, ridge=RIDGE, errors=intervals, start=fitted)
     worth: Worth = []
     for index, (zero, weights) in enumerate(zip(zeros, fitted.weights, strict=True)):
         worth.append([(0.0, 0.0)] * len(weights))

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
-from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import Template as Filled
-
 from nurture.mail import headers
-from nurture.mail.compile import CompiledCopy, CompiledMail, Face
+from nurture.mail.compile import CompiledCopy, CompiledMail
 from nurture.mail.links import Addresses
 from nurture.mail.mime import assemble, boundary, quoted_printable
 from nurture.model import sandbox
@@ -122,24 +119,16 @@ def render(
         honeypot_url=addresses.honeypot or "",
         pixel_url=addresses.pixel or "",
     )
-    subject = sandbox.render(_subject(letter.subject) if letter.subject else copy.subject, context, limit=4000)
+    wanted = sandbox.compile_copy(letter.subject) if letter.subject else copy.subject
+    subject = sandbox.render(wanted, context, limit=4000)
     context["subject"] = subject
     context["preheader"] = sandbox.render(copy.preheader, context, limit=4000)
-    html, text = _bodies(copy.tracked if addresses.click else copy.plain)
-    shown, said = sandbox.render(html, context), sandbox.render(text, context)
+    face = copy.tracked if addresses.click else copy.plain
+    shown = sandbox.render(sandbox.compile_copy(face.html, html=True), context)
+    said = sandbox.render(sandbox.compile_copy(face.text), context)
     fields = [*_personal_fields(step, letter, subject), *step.fields]
     raw = assemble(fields, quoted_printable(said), quoted_printable(shown), limit=boundary(mail.key))
     return Rendered(raw, subject, said, shown)
-
-
-@lru_cache(maxsize=2048)
-def _subject(source: str) -> Filled:
-    return sandbox.compile_copy(source)
-
-
-@lru_cache(maxsize=512)
-def _bodies(face: Face) -> tuple[Filled, Filled]:
-    return sandbox.compile_copy(face.html, html=True), sandbox.compile_copy(face.text)
 
 
 def _personal_fields(step: Frame, letter: Letter, subject: str) -> list[str]:

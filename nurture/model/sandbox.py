@@ -263,8 +263,12 @@ def _fault(node: nodes.Node, line: int, in_loop: bool) -> Iterator[Fault]:
             yield Fault("template-forbidden", "square brackets take a quoted word only", line)
 
 
+@lru_cache(maxsize=1024)
 def compile_copy(source: str, *, html: bool = False, lenient: bool = False) -> Compiled:
-    """Source -> something `render` takes. Raises CopyError when it does not read or leaves the allow-list."""
+    """Source -> something `render` takes; kept, as a mail's text is the same for thousands.
+
+    Raises CopyError when it does not read or leaves the allow-list.
+    """
     found = faults(parse(source))
     if found:
         raise CopyError(found[0].message, found[0].line, code=found[0].code, name=found[0].name)

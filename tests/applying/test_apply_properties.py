@@ -31,6 +31,10 @@ MANY = 10 if os.environ.get("NURTURE_TEST_ALL") else 1
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 QUICK = settings(max_examples=8 * MANY, deadline=None, suppress_health_check=QUIET)
 SLOW = settings(QUICK, max_examples=4 * MANY)
+LATER_ON_POSTGRES = pytest.mark.parametrize(
+    "store_url", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
+"""P1, P2, P4 and P10 hold whatever the database does, so they are tried on both every time; these are about rules."""
 
 days = st.integers(0, 9)
 kinds = st.sampled_from(["send", "send", "send", "score", "fork"])
@@ -90,6 +94,7 @@ def stand(world: World, file: list[S], crowd: list[tuple[int, float]]) -> None:
 # -- where people stand -------------------------------------------------------------------------------------------
 
 
+@LATER_ON_POSTGRES
 @QUICK
 @given(histories(), crowds())
 def test_p3_every_position_is_a_step_or_the_end(
@@ -143,6 +148,7 @@ def test_p4_the_plan_says_what_apply_does(
     assert {**said, "earlier": 0} == {**{name: found[name] for name in keys}, "earlier": 0}
 
 
+@LATER_ON_POSTGRES
 @QUICK
 @given(histories(), crowds())
 def test_p5_following_late_is_following_at_once(
@@ -166,6 +172,7 @@ def test_p5_following_late_is_following_at_once(
     assert places[0] == places[1]
 
 
+@LATER_ON_POSTGRES
 @QUICK
 @given(files(), st.lists(days, min_size=6, max_size=6), crowds())
 def test_p6_a_longer_wait_makes_nobody_earlier(
@@ -185,6 +192,7 @@ def test_p6_a_longer_wait_makes_nobody_earlier(
         assert due >= min(old[2], world.now)
 
 
+@LATER_ON_POSTGRES
 @QUICK
 @given(histories(), crowds())
 @example([[S("s0"), S("s1", 3)], [S("s0"), S("r0", 3, was="s1")], [S("s0"), S("r0", 2)]], [(1, 1.0)])
@@ -256,6 +264,7 @@ def test_p2_nothing_is_sent_after_consent_ends(
 # -- applying -----------------------------------------------------------------------------------------------------
 
 
+@LATER_ON_POSTGRES
 @QUICK
 @given(files(), st.data(), crowds())
 def test_p9_applying_twice_is_applying_once(

@@ -160,7 +160,7 @@ def check(life: Life) -> None:
     assert lead.cycle == 1 + sum(m.rule in ("T21", "T22") for m in moves)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 40))])
 def test_a_random_life_keeps_the_books(sqlite_url: str, seed: int) -> None:
     store = open_store(sqlite_url)
     life = Life(store, seed)

@@ -286,19 +286,22 @@ def test_who_hangs_up_in_the_middle_changes_nothing_and_breaks_nothing(world: Wo
     assert all(message.get("status", 400) < 500 for message in told)
 
 
-@pytest.mark.parametrize("number", ["9223372036854775808", "99999999999999999999999", "-1", "1e400", "١٢", "1_000"])
-def test_a_number_that_no_row_can_have_is_not_found(world_everywhere: World, number: str) -> None:
+def test_a_number_that_no_row_can_have_is_not_found(world_everywhere: World) -> None:
     world = world_everywhere
     user(world, "root", "admin")
     enter(world, "root")
     lead = world.lead()
     world.grant(lead, Purpose.CLICK_TRACKING)
     click = world.url("click", world.mail(lead), lead).rpartition("/")[0]
-    asked = {"n": number, "days": number}
-    for method, path in [*routes_of(world), ("GET", f"{click}/{number}")]:
-        url = re.sub(r"\{[^}]+\}", number, path)
-        given = {"json": {"version": number}} if url.startswith("/api") else {"data": asked}
-        answer = world.client.request(method, url, params=asked, **({} if method == "GET" else given))
-        assert answer.status_code < 500, (method, url)
-        if "{handoff_id" in path or "{lead_id" in path or "{mail_id" in path:
-            assert answer.status_code in (401, 403, 404, 405, 422), (method, url, answer.status_code)
+    routes = [*routes_of(world), ("GET", f"{click}/{{n}}")]
+    for number in ("9223372036854775808", "99999999999999999999999", "-1", "1e400", "١٢", "1_000"):
+        asked = {"n": number, "days": number}
+        for method, path in routes:
+            url = re.sub(r"\{[^}]+\}", number, path)
+            given = {"json": {"version": number}} if url.startswith("/api") else {"data": asked}
+            answer = world.client.request(method, url, params=asked, **({} if method == "GET" else given))
+            assert answer.status_code < 500, (method, url)
+            if "{handoff_id" in path or "{lead_id" in path or "{mail_id" in path:
+                assert answer.status_code in (401, 403, 404, 405, 422), (method, url, answer.status_code)
+            if url == "/sign-out":
+                enter(world, "root")
