@@ -24,7 +24,8 @@ from nurture.clock import ClockJumpedBack
 from nurture.errors import NurtureError, Refused
 from nurture.model.intents import Tally
 from nurture.pipeline import due_now
-from nurture.store import Store, clock_owner
+from nurture.store import Store
+from nurture.store.running import clock_owner
 
 log = logging.getLogger("nurture.flows")
 RENEW_SECONDS = 10.0

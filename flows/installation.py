@@ -22,7 +22,8 @@ from nurture.clock import Clock, SystemClock
 from nurture.errors import Unavailable, UsageError
 from nurture.mail.inbound.sources import parse_sources
 from nurture.settings import Settings
-from nurture.store import Store, clock_owner
+from nurture.store import Store
+from nurture.store.running import clock_owner
 
 log = logging.getLogger("nurture.flows")
 DRAIN_SECONDS = 20

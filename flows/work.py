@@ -12,7 +12,8 @@ from nurture.clock import Clock, SystemClock
 from nurture.errors import Refused
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.store import Store, clock_owner
+from nurture.store import Store
+from nurture.store.running import clock_owner
 
 SCHEDULE_LEASE = timedelta(minutes=10)
 """Longer than any interval of the schedule that matters: between two runs nobody else becomes the clock."""

@@ -22,7 +22,9 @@ from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import CampaignStatus
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.store import Connection, Store, campaigns, inside, own_key
+from nurture.store import Connection, Store
+from nurture.store.privacy import own_key
+from nurture.store.programs import campaigns, inside
 
 ANOTHER_KEY = "another-key"
 """Code of the refusal of a database that was begun with another key."""

@@ -31,7 +31,7 @@ from nurture.stages import (
     send,
     sweep,
 )
-from nurture.store import backlog
+from nurture.store.facts import backlog
 
 Stage = Callable[..., Tally]
 

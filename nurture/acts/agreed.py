@@ -10,7 +10,8 @@ from nurture.decide import agreement as rules
 from nurture.decide.agreement import Remark
 from nurture.decide.gate_facts import day_of
 from nurture.model.library import Library
-from nurture.store import Connection, handoffs
+from nurture.store import Connection
+from nurture.store.sales import handoffs
 
 UNSIGNED: Final = frozenset({
     "agreement-unsigned", "agreement-old-signature", "agreement-same-version", "agreement-older", "scoring-not-signed",

@@ -27,7 +27,10 @@ from nurture.decide.effect import moved_too_far
 from nurture.errors import Conflict, Refused, UsageError
 from nurture.model.campaign import Campaign
 from nurture.model.words import CampaignStatus, EnrollmentState
-from nurture.store import Connection, Store, campaigns, enrollments, inside, messages, wakeups
+from nurture.store import Connection, Store
+from nurture.store.facts import wakeups
+from nurture.store.mail import messages
+from nurture.store.programs import campaigns, enrollments, inside
 
 
 def keep(store: Store, made: Plan, draft: Draft, *, now: datetime, by: str) -> None:

@@ -11,7 +11,8 @@ from nurture.errors import Refused
 from nurture.model.address import read_address
 from nurture.model.tokens import normal_address
 from nurture.parts import Parts
-from nurture.store import accounts, leads
+from nurture.store.audience import leads
+from nurture.store.sales import accounts
 
 
 def add(

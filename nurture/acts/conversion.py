@@ -17,9 +17,13 @@ from nurture.model.words import ConsentAction, ConsentStatus, Stage
 from nurture.parts import Parts
 from nurture.sales import assign, merge
 from nurture.stages import opening
-from nurture.store import Connection, accounts, consent, handoffs, lifecycle, outbox, snapshots
-from nurture.store.accounts import Account
-from nurture.store.handoffs import Handoff
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.mail import outbox
+from nurture.store.privacy import consent
+from nurture.store.sales import accounts, handoffs, lifecycle
+from nurture.store.sales.accounts import Account
+from nurture.store.sales.handoffs import Handoff
 
 
 @dataclass(frozen=True, slots=True)

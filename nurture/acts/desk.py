@@ -22,9 +22,13 @@ from nurture.model.facts import WANTED
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off, opening
-from nurture.store import Connection, enrollments, handoffs, lifecycle, people, suppressions, timers
-from nurture.store.handoffs import LETTERS, Handoff
-from nurture.store.lifecycle import Actor
+from nurture.store import Connection
+from nurture.store.audience import people
+from nurture.store.privacy import suppressions
+from nurture.store.programs import enrollments
+from nurture.store.sales import handoffs, lifecycle, timers
+from nurture.store.sales.handoffs import LETTERS, Handoff
+from nurture.store.sales.lifecycle import Actor
 
 ANSWERS: Final = ("unknown", "no", "partly", "yes")
 GOOD: Final = frozenset({"partly", "yes"})

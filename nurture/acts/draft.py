@@ -12,8 +12,9 @@ from nurture.errors import NurtureError, Refused, UsageError
 from nurture.model.campaign import Campaign, Send
 from nurture.model.library import Library
 from nurture.model.words import CampaignStatus
-from nurture.store import Connection, campaigns
-from nurture.store.campaigns import Version
+from nurture.store import Connection
+from nurture.store.programs import campaigns
+from nurture.store.programs.campaigns import Version
 
 Retire = Literal["finish", "leave"]
 

@@ -15,8 +15,10 @@ from nurture.model.facts import Snapshot
 from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.stages.enroll import enter_lead, past_run
-from nurture.store import Connection, campaigns, enrollments, inside, snapshots
-from nurture.store.enrollments import Enrolled
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.programs import campaigns, enrollments, inside
+from nurture.store.programs.enrollments import Enrolled
 
 BATCH = 500
 

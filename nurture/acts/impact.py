@@ -20,8 +20,10 @@ from nurture.model.campaign import Campaign
 from nurture.model.change import Ask, Change, Effect, Redirect, Standing
 from nurture.model.library import Library
 from nurture.model.words import CampaignStatus
-from nurture.store import Connection, campaigns, enrollments, inside, snapshots
-from nurture.store.campaigns import Version
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.programs import campaigns, enrollments, inside
+from nurture.store.programs.campaigns import Version
 
 RULES_BATCH = 500
 """Leads looked at in one go when leave rules changed."""

@@ -15,21 +15,13 @@ from nurture.model.consent import ConsentEntry, aged
 from nurture.model.tokens import address_hash
 from nurture.model.words import ActorKind, Channel, ConsentAction, Purpose
 from nurture.parts import Parts
-from nurture.store import (
-    Connection,
-    calls,
-    consent,
-    erasure,
-    inbound,
-    ledger,
-    lifecycle,
-    outbox,
-    people,
-    rights,
-    same_person,
-    visitors,
-)
-from nurture.store.lifecycle import Actor
+from nurture.store import Connection
+from nurture.store.audience import people, same_person, visitors
+from nurture.store.mail import inbound, outbox
+from nurture.store.privacy import consent, erasure, ledger, rights
+from nurture.store.running import calls
+from nurture.store.sales import lifecycle
+from nurture.store.sales.lifecycle import Actor
 
 KEEP_QUIET: Final = timedelta(days=730)
 KEEP_NETWORKS: Final = timedelta(days=90)

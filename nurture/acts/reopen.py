@@ -8,8 +8,9 @@ from nurture.acts.desk import needs_note, who
 from nurture.errors import Refused
 from nurture.model.words import MAIL_PURPOSES, ActorKind, Stage
 from nurture.parts import Parts
-from nurture.store import lifecycle, snapshots
-from nurture.store.lifecycle import Actor
+from nurture.store.audience import snapshots
+from nurture.store.sales import lifecycle
+from nurture.store.sales.lifecycle import Actor
 
 
 def reopen(parts: Parts, lead_id: int, *, by: str, note: str | None, now: datetime) -> lifecycle.Applied:

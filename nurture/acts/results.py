@@ -15,8 +15,10 @@ from nurture.decide import recycle as recycling
 from nurture.errors import NurtureError, Refused, UsageError
 from nurture.model.words import ActorKind, Stage
 from nurture.parts import Parts
-from nurture.store import Connection, accounts, lifecycle, people
-from nurture.store.lifecycle import Actor
+from nurture.store import Connection
+from nurture.store.audience import people
+from nurture.store.sales import accounts, lifecycle
+from nurture.store.sales.lifecycle import Actor
 
 KINDS: Final = ("won", "lost", "churned")
 CRM: Final = Actor(ActorKind.CRM)

@@ -10,7 +10,7 @@ from nurture.errors import Refused
 from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.stages import opening
-from nurture.store import handoffs, lifecycle, timers
+from nurture.store.sales import handoffs, lifecycle, timers
 
 TOUCHES: Final = frozenset({"call", "mail", "meeting", "sales_assist"})
 

@@ -44,7 +44,7 @@ def release(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Let a sender, a route or a receiving group send again at once: you have looked into why it was held back."""
-    from nurture.store import brakes, sends
+    from nurture.store.mail import brakes, sends
 
     chosen = settings()
     store, now = open_database(chosen), chosen.clock().now()

@@ -193,7 +193,7 @@ def _retired(words: list[str]) -> dict[str, Retire]:
 def _planned_draft(store: Store, plan_id: str) -> Draft:
     """The draft a kept plan was made of: files, a retirement or an older version."""
     from nurture.acts import apply as applying
-    from nurture.store import campaigns
+    from nurture.store.programs import campaigns
 
     with store.read() as conn:
         kept = campaigns.plan(conn, plan_id)

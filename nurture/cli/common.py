@@ -167,7 +167,7 @@ def find_lead(store: Store, who: str) -> int:
     Raises:
         UsageError: nobody, named by what was typed.
     """
-    from nurture.store.people import find
+    from nurture.store.audience.people import find
 
     with store.read() as conn:
         lead_id = find(conn, who)

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 def show_lead(who: Who, json: Json = False) -> None:
     """What a person agreed to today, and every line that led there."""
     from nurture.acts import privacy
-    from nurture.store import consent
+    from nurture.store.privacy import consent
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, who)
@@ -112,7 +112,7 @@ def _write(
     channel: Channel,
     wording: str | None,
 ) -> None:
-    from nurture.store import consent
+    from nurture.store.privacy import consent
 
     parts, clock = open_parts()
     lead_id = find_lead(parts.store, who)
@@ -139,7 +139,7 @@ def _write(
 
 def _know_wording(parts: Parts, conn: Any, wording_id: str | None, now: datetime) -> None:
     """A wording from the company's files is kept the moment it is first used."""
-    from nurture.store import consent
+    from nurture.store.privacy import consent
 
     found = parts.library.wordings.get(wording_id or "")
     if found is not None:
@@ -164,7 +164,7 @@ def import_file(
     json: Json = False,
 ) -> None:
     """Take over proven consents from another system, row by row; a row without proof is refused."""
-    from nurture.store import consent
+    from nurture.store.privacy import consent
 
     parts, clock = open_parts()
     now = clock.now()
@@ -223,7 +223,7 @@ def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _entry(conn: Any, row: Mapping[str, str], *, by: str, now: datetime) -> ConsentEntry:
-    from nurture.store import people
+    from nurture.store.audience import people
 
     lead_id = people.find(conn, row["lead"])
     if lead_id is None:
@@ -269,7 +269,7 @@ def _entry(conn: Any, row: Mapping[str, str], *, by: str, now: datetime) -> Cons
 
 def anchors() -> None:
     """The daily anchors as JSON lines. Keep them elsewhere: `nurture consent verify --kept FILE` compares."""
-    from nurture.store import ledger
+    from nurture.store.privacy import ledger
 
     parts, _ = open_parts()
     with parts.store.read() as conn:
@@ -295,7 +295,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Walk every chain and every daily anchor: nothing altered, removed, put in or reordered."""
-    from nurture.store import ledger
+    from nurture.store.privacy import ledger
 
     parts, _ = open_parts()
     known = _kept(kept)
@@ -327,7 +327,7 @@ def export(
     who: Annotated[str | None, typer.Argument(help="One lead; everybody without it.")] = None,
 ) -> None:
     """The ledger as JSON lines, one per entry, with its proof and hashes: what an authority asks for."""
-    from nurture.store import consent
+    from nurture.store.privacy import consent
 
     parts, _ = open_parts()
     only = find_lead(parts.store, who) if who is not None else None

@@ -60,7 +60,7 @@ def accept_key(
     """The old secret key is lost for good: go on with the present one."""
     from nurture.assembly import key_mark
     from nurture.model.tokens import Keys
-    from nurture.store import own_key
+    from nurture.store.privacy import own_key
 
     chosen = settings()
     store = open_database(chosen)

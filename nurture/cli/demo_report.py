@@ -77,7 +77,7 @@ def _counts(done: dict[str, int], words: dict[str, str]) -> str:
 
 
 def _steps(running: Demo) -> None:
-    from nurture.store.steps import by_step
+    from nurture.store.programs.steps import by_step
 
     with running.installation.parts.store.read() as conn:
         found = by_step(conn)
@@ -90,7 +90,7 @@ def _steps(running: Demo) -> None:
 
 def _handoffs(running: Demo) -> int | None:
     """Prints them; returns the lead with most to tell: one that came back, else one that was won, else any."""
-    from nurture.store import handoffs
+    from nurture.store.sales import handoffs
 
     with running.installation.parts.store.read() as conn:
         found = handoffs.listing(conn, states=ALL_STATES)

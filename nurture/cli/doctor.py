@@ -70,7 +70,8 @@ def _print(found: list[Finding]) -> None:
 
 def inside(parts: Parts, clock: Clock) -> Iterator[Finding]:
     """What the store knows: is anything applied, may anybody sign in, who is the clock, what is held back."""
-    from nurture.store import clock_owner, sends, sessions
+    from nurture.store.mail import sends
+    from nurture.store.running import clock_owner, sessions
 
     now = clock.now()
     with parts.store.read() as conn:

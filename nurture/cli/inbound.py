@@ -102,7 +102,7 @@ def listing(
     as_json: Json = False,
 ) -> None:
     """Mails that wait for a human (`--all`: everything that came in)."""
-    from nurture.store import inbound as rows
+    from nurture.store.mail import inbound as rows
 
     unknown = [k for k in kind or () if k not in _KINDS]
     if unknown:
@@ -130,7 +130,7 @@ def show_one(
     as_json: Json = False,
 ) -> None:
     """One mail: what it says, how it was understood, what became of it."""
-    from nurture.store import inbound as rows
+    from nurture.store.mail import inbound as rows
 
     with open_database().read() as conn:
         row = rows.get(conn, number)
@@ -183,7 +183,7 @@ def doctor_inbound(as_json: Json = False) -> None:
 
 def _findings(chosen: Settings) -> list[dict[str, Any]]:
     from nurture.mail.inbound.sources import parse_sources
-    from nurture.store import inbound as rows
+    from nurture.store.mail import inbound as rows
 
     clock = chosen.clock()
     found: list[dict[str, Any]] = []

@@ -34,7 +34,7 @@ def export(
     ] = None,
 ) -> None:
     """Everything we hold about one person (access and portability)."""
-    from nurture.store import personal
+    from nurture.store.privacy import personal
 
     parts, _ = open_parts()
     lead_id = find_lead(parts.store, who)

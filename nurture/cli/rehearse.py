@@ -242,7 +242,7 @@ def show(
 
 def _standing(campaign: str) -> dict[str, int]:
     from nurture.cli.common import open_database
-    from nurture.store import rehearsals
+    from nurture.store.running import rehearsals
 
     store = open_database()
     with store.read() as conn:

@@ -30,7 +30,7 @@ def list_(
 ) -> None:
     """Hand-offs in the order sales should take them."""
     from nurture.stages.recycle import review_text
-    from nurture.store import handoffs
+    from nurture.store.sales import handoffs
 
     parts, clock = open_parts()
     states = ("open", "accepted", "rejected", "recycled", "expired", "revoked", "converted")
@@ -78,7 +78,7 @@ def show_(handoff: Handoff, as_json: Json = False) -> None:
     from nurture.decide.sla import DEADLINES
     from nurture.sales import packet
     from nurture.sales.delivery import handoff_link
-    from nurture.store import handoffs, timers
+    from nurture.store.sales import handoffs, timers
 
     parts, _ = open_parts()
     with parts.store.read() as conn:

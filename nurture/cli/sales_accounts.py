@@ -31,7 +31,7 @@ def account(
 ) -> None:
     """An organisation: who we know there, which roles are covered, how engaged they are, which deal is open."""
     from nurture.acts import conversion
-    from nurture.store import accounts
+    from nurture.store.sales import accounts
 
     parts, _ = open_parts()
     if number is None:
@@ -130,7 +130,7 @@ def _deal(text: str | None, amount: float | None, currency: str | None, close_on
 
 def _candidates(parts: Parts, handoff: int, now: datetime, as_json: bool) -> None:
     from nurture.acts import conversion
-    from nurture.store import handoffs
+    from nurture.store.sales import handoffs
 
     with parts.store.read() as conn:
         lead_id = handoffs.get(conn, handoff).lead_id

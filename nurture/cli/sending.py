@@ -53,7 +53,7 @@ def sends(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Who got what, who did not, and why."""
-    from nurture.store import sends as rows
+    from nurture.store.mail import sends as rows
 
     unknown = [s for s in state if s not in _STATES]
     if unknown:
@@ -72,7 +72,7 @@ def sends(
 
 def _known(store: Store, campaign: str | None) -> None:
     """A name that no campaign ever had is a slip of the pen, and no empty answer."""
-    from nurture.store import sends as rows
+    from nurture.store.mail import sends as rows
 
     if campaign is None:
         return
@@ -98,7 +98,7 @@ def resend(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Send failed messages again, under the same Message-ID and with the guard asked anew."""
-    from nurture.store import sends as rows
+    from nurture.store.mail import sends as rows
 
     if not message and campaign is None:
         raise UsageError("nothing to send again", fix="give numbers of messages, or --campaign")
@@ -122,7 +122,7 @@ def resend(
 
 def queue(as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")) -> None:
     """What waits, what of it is due, and what may not send now and why."""
-    from nurture.store import sends as rows
+    from nurture.store.mail import sends as rows
 
     chosen = settings()
     store, now = open_database(chosen), chosen.clock().now()
@@ -249,7 +249,7 @@ def _words(library: Library, who: str) -> dict[str, Any]:
 
     if who in ("real", "empty", "nasty"):
         return dict(stage.words_of(library, who))
-    from nurture.store import snapshots
+    from nurture.store.audience import snapshots
 
     chosen = settings()
     store = open_database(chosen)

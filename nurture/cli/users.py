@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def list_users(json: Json = False) -> None:
     """Everybody who may sign in."""
-    from nurture.store import sessions
+    from nurture.store.running import sessions
 
     parts, _ = open_parts()
     with parts.store.read() as conn:
@@ -47,7 +47,7 @@ def add(
 ) -> None:
     """Let somebody sign in, or change their address and roles. They ask for a link on the sign-in page."""
     from nurture.model.address import read_address
-    from nurture.store import sessions
+    from nurture.store.running import sessions
 
     unknown = sorted(set(role) - set(sessions.ROLES))
     if unknown:
@@ -67,7 +67,7 @@ def add(
 
 def password(user: Name) -> None:
     """Set a password; every open session and API token of the user ends."""
-    from nurture.store import sessions
+    from nurture.store.running import sessions
     from nurture.web.staff.signin import hash_password
 
     parts, clock = open_parts()
@@ -94,7 +94,7 @@ def link(user: Name, json: Json = False) -> None:
 
 def token(user: Name) -> None:
     """Print a new API token of the user; it acts in their name, for a year. It is shown this once."""
-    from nurture.store import sessions
+    from nurture.store.running import sessions
 
     parts, clock = open_parts()
     _known(parts.store, user)
@@ -106,7 +106,7 @@ def token(user: Name) -> None:
 
 def disable(user: Name) -> None:
     """Nobody signs in as this user any more; open sessions end at once."""
-    from nurture.store import sessions
+    from nurture.store.running import sessions
 
     parts, clock = open_parts()
     _known(parts.store, user)
@@ -116,7 +116,8 @@ def disable(user: Name) -> None:
 
 
 def _known(store: object, user: str) -> None:
-    from nurture.store import Store, sessions
+    from nurture.store import Store
+    from nurture.store.running import sessions
 
     assert isinstance(store, Store)
     with store.read() as conn:

@@ -25,7 +25,7 @@ from nurture.errors import Refused, UsageError
 from nurture.model.intents import Tally
 from nurture.pipeline import next_due
 from nurture.settings import Settings
-from nurture.store import people
+from nurture.store.audience import people
 from nurture.web.programs.signed import own_secret
 
 WEEKS = 8

@@ -17,7 +17,8 @@ from nurture.decide.lesson import CellRow, Lift
 from nurture.insight.learning import Calibration, Columns, cut_document, decile_document, learn
 from nurture.insight.proposal import as_diff, insert_model, won
 from nurture.model.agreement import Agreement
-from nurture.store import Store, training
+from nurture.store import Store
+from nurture.store.sales import training
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ from nurture.model.facts import Snapshot
 from nurture.model.library import Library
 from nurture.model.words import Stage
 from nurture.sales import assign
-from nurture.store import Connection, Store, consent, forecasts, snapshots
+from nurture.store import Connection, Store
+from nurture.store.audience import snapshots
+from nurture.store.privacy import consent
+from nurture.store.sales import forecasts
 
 BATCH: Final = 500
 _OUT: Final = frozenset({Stage.ERASED, Stage.IDENTIFIED, Stage.CUSTOMER})

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from nurture.parts import Parts
 from nurture.stages import reputation
-from nurture.store import books as books_of
-from nurture.store import messages, sends
+from nurture.store.mail import books as books_of
+from nurture.store.mail import messages, sends
 
 
 def text(parts: Parts, *, now: datetime) -> str:

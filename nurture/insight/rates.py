@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from nurture.decide.interval import Share, wilson
-from nurture.store import Connection, board
+from nurture.store import Connection
+from nurture.store.sales import board
 
 RATES: Final = (
     ("handed over to sales", "mql", "acquired", "all acquired", "marketing"),

@@ -18,7 +18,8 @@ from nurture.insight.pictures import Bar, bars
 from nurture.model.agreement import Agreement
 from nurture.model.report import Journey
 from nurture.model.words import Stage
-from nurture.store import Store, reports, scores
+from nurture.store import Store
+from nurture.store.sales import reports, scores
 
 VIEWS: Final = {
     "acquired": "marketing", "early": "marketing", "fit": "marketing", "mql": "marketing", "sal": "sales",

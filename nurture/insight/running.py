@@ -11,8 +11,11 @@ from nurture.authoring.reading import File, Reading, read_folder
 from nurture.decide.flow import flow_of
 from nurture.model.campaign import Campaign
 from nurture.model.intents import Tally
-from nurture.store import Store, books, campaigns, handoffs, inside
-from nurture.store.campaigns import Running, Version
+from nurture.store import Store
+from nurture.store.mail import books
+from nurture.store.programs import campaigns, inside
+from nurture.store.programs.campaigns import Running, Version
+from nurture.store.sales import handoffs
 
 
 def overview(store: Store, campaigns_dir: Path, templates_dir: Path, *, now: datetime) -> list[dict[str, Any]]:

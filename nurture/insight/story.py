@@ -17,7 +17,10 @@ from nurture.model.facts import Snapshot
 from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off
-from nurture.store import enrollments, handoffs, snapshots, stories
+from nurture.store.audience import snapshots
+from nurture.store.facts import stories
+from nurture.store.programs import enrollments
+from nurture.store.sales import handoffs
 
 
 @dataclass(frozen=True, slots=True)

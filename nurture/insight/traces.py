@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from nurture.store import Store, everywhere
+from nurture.store import Store
+from nurture.store.privacy import everywhere
 
 SHORTEST: Final = 4
 

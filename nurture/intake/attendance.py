@@ -11,8 +11,10 @@ from nurture.intake.report import Findings
 from nurture.intake.webinar_tools import Attendee
 from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import Channel, EventKind
-from nurture.store import Store, events, imports, leads
-from nurture.store.leads import Person
+from nurture.store import Store
+from nurture.store.audience import imports, leads
+from nurture.store.audience.leads import Person
+from nurture.store.facts import events
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from nurture.intake.report import Findings
 from nurture.intake.text import Broken, open_table
 from nurture.intake.values import person_address, plain_text, shown
 from nurture.model.words import EventKind
-from nurture.store import Store, events, leads
+from nurture.store import Store
+from nurture.store.audience import leads
+from nurture.store.facts import events
 
 _EMAIL: Final = frozenset({"email", "e-mail", "email address", "e-mail address", "mail", "address"})
 _EXTERNAL: Final = frozenset({"external_id", "external id", "id", "lead id", "crm id"})

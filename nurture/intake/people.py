@@ -16,8 +16,11 @@ from nurture.intake.text import Broken, Record, Table, open_table
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.tokens import Keys
 from nurture.model.words import MAIL_PURPOSES, Channel, ConsentAction, ConsentStatus, EventKind
-from nurture.store import Connection, Store, consent, events, imports, leads, wakeups
-from nurture.store.leads import Known, chunks
+from nurture.store import Connection, Store
+from nurture.store.audience import imports, leads
+from nurture.store.audience.leads import Known, chunks
+from nurture.store.facts import events, wakeups
+from nurture.store.privacy import consent
 
 BATCH: Final = 2_000
 """Rows per transaction: others can write in between."""

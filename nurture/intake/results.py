@@ -14,7 +14,9 @@ from nurture.intake.report import Findings
 from nurture.intake.rows import check_columns
 from nurture.intake.text import Broken, open_table
 from nurture.intake.values import Cell, applies, cell, person_address
-from nurture.store import Store, events, imports, leads, people
+from nurture.store import Store
+from nurture.store.audience import imports, leads, people
+from nurture.store.facts import events
 
 KIND: Final = "crm_"
 """Events of this kind say what a CRM reports: `crm_mql`, `crm_sql`, `crm_won`, `crm_lost`, `crm_churned`."""

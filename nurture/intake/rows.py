@@ -15,7 +15,7 @@ from nurture.intake.mapping import ConsentLine, EventLine, ImportMap, Take, Word
 from nurture.intake.values import Cell, applies, cell, means_no, person_address, shown
 from nurture.model.address import Address
 from nurture.model.tokens import Keys, address_hash
-from nurture.store.leads import Person
+from nurture.store.audience.leads import Person
 
 MOST_MINUTES: Final = 7 * 24 * 60
 MOST_STRAY: Final = 12

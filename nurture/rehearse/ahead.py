@@ -12,7 +12,9 @@ from nurture.parts import Parts
 from nurture.rehearse import timeline
 from nurture.rehearse.timeline import Moment
 from nurture.rehearse.world import World, fresh_store
-from nurture.store import enrollments, rehearsals, snapshots
+from nurture.store.audience import snapshots
+from nurture.store.programs import enrollments
+from nurture.store.running import rehearsals
 
 
 def ahead(

@@ -12,8 +12,12 @@ from nurture.model.campaign import Campaign, Send
 from nurture.model.tokens import address_hash
 from nurture.model.words import Channel, ConsentAction, EventKind, Purpose
 from nurture.rehearse.world import World, grants
-from nurture.store import Connection, consent, events, handoffs, imports, leads, people, snapshots
-from nurture.store.events import NewEvent
+from nurture.store import Connection
+from nurture.store.audience import imports, leads, people, snapshots
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.privacy import consent
+from nurture.store.sales import handoffs
 
 
 class CannotHappen(Exception):

@@ -20,7 +20,9 @@ from nurture.model.words import Purpose
 from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.world import World
 from nurture.stages import enroll
-from nurture.store import enrollments, rehearsals, snapshots
+from nurture.store.audience import snapshots
+from nurture.store.programs import enrollments
+from nurture.store.running import rehearsals
 
 MAIL: Final = (Purpose.PRIVACY_NOTICE, Purpose.NURTURE_EMAIL)
 

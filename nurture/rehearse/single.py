@@ -15,7 +15,7 @@ from nurture.model.library import Library
 from nurture.model.story import Story
 from nurture.rehearse.simulate import Person
 from nurture.rehearse.world import KEYS, fresh_store
-from nurture.store import people, snapshots
+from nurture.store.audience import people, snapshots
 
 CONSENTS = "consents: [privacy_notice, nurture_email, commercial_offers, click_tracking, sales_contact]"
 FILE = "campaigns/simulated.test.yaml"

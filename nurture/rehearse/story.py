@@ -22,7 +22,11 @@ from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.timeline import Moment
 from nurture.rehearse.world import World
 from nurture.stages import enroll
-from nurture.store import enrollments, handoffs, rehearsals, snapshots, stories
+from nurture.store.audience import snapshots
+from nurture.store.facts import stories
+from nurture.store.programs import enrollments
+from nurture.store.running import rehearsals
+from nurture.store.sales import handoffs
 
 LONGEST: Final = timedelta(days=800)
 """A story that has not ended by then never will."""

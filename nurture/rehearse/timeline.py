@@ -9,7 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from nurture.rehearse.world import World
-from nurture.store import handoffs, rehearsals, stories
+from nurture.store.facts import stories
+from nurture.store.running import rehearsals
+from nurture.store.sales import handoffs
 
 
 @dataclass(frozen=True, slots=True)

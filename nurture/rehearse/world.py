@@ -18,7 +18,9 @@ from nurture.model.library import Library
 from nurture.model.tokens import Keys
 from nurture.model.words import Channel, ConsentAction, Purpose
 from nurture.parts import Parts
-from nurture.store import Store, consent, leads, open_store
+from nurture.store import Store, open_store
+from nurture.store.audience import leads
+from nurture.store.privacy import consent
 
 OWNER = "rehearsal"
 KEYS = Keys.from_secrets(["a rehearsal signs nothing that leaves the house"])

@@ -11,8 +11,12 @@ from nurture.model.intents import Tally
 from nurture.model.words import BEYOND_MARKETING, WITH_SALES, EnrollmentState
 from nurture.parts import Parts
 from nurture.stages import tracks
-from nurture.store import Connection, enrollments, messages, snapshots, wakeups
-from nurture.store.enrollments import Enrolled
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.facts import wakeups
+from nurture.store.mail import messages
+from nurture.store.programs import enrollments
+from nurture.store.programs.enrollments import Enrolled
 
 BATCH = 500
 

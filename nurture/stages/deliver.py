@@ -14,7 +14,7 @@ from nurture.model.delivery import Delivery, Outgoing, Phase
 from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.sales import delivery
-from nurture.store import outbox
+from nurture.store.mail import outbox
 
 BATCH: Final = 50
 BACK_OFF: Final = (

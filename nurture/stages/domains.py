@@ -11,7 +11,7 @@ from nurture.mail.domain import Unreachable
 from nurture.mail.exchangers import behind
 from nurture.model.intents import Tally
 from nurture.parts import Parts
-from nurture.store import domains
+from nurture.store.mail import domains
 
 AT_ONCE: Final = 16
 """Domains per run; as many questions at a time, so that silence costs a run one time-out and not sixteen."""

@@ -14,8 +14,11 @@ from nurture.model.facts import Snapshot
 from nurture.model.intents import Tally
 from nurture.model.words import CampaignStatus, EnrollmentState
 from nurture.parts import Parts
-from nurture.store import Connection, campaigns, enrollments, snapshots, wakeups
-from nurture.store.enrollments import Enrolled
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.facts import wakeups
+from nurture.store.programs import campaigns, enrollments
+from nurture.store.programs.enrollments import Enrolled
 
 BATCH = 500
 

@@ -22,8 +22,12 @@ from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.sales import assign
 from nurture.stages import opening
-from nurture.store import Connection, accounts, enrollments, handoffs, lifecycle, scores, snapshots, wakeups
-from nurture.store.lifecycle import SYSTEM
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.facts import wakeups
+from nurture.store.programs import enrollments
+from nurture.store.sales import accounts, handoffs, lifecycle, scores
+from nurture.store.sales.lifecycle import SYSTEM
 
 BATCH: Final = 500
 ASKABLE: Final = frozenset({Stage.EARLY, Stage.NURTURING, Stage.RECYCLED, Stage.DORMANT})

@@ -26,9 +26,9 @@ from nurture.model.template import Template
 from nurture.model.tokens import ledger_hash
 from nurture.model.words import CampaignStatus, Channel, ContentKind, Purpose
 from nurture.parts import Parts
-from nurture.store.guard import Fresh
-from nurture.store.messages import Lost
-from nurture.store.outgoing import Claimed, Start
+from nurture.store.mail.guard import Fresh
+from nurture.store.mail.messages import Lost
+from nurture.store.mail.outgoing import Claimed, Start
 
 KEPT: Final = 512
 _KINDS: Final = {kind.value: kind for kind in ContentKind}

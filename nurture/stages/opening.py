@@ -20,9 +20,11 @@ from nurture.parts import Parts
 from nurture.sales import assign, packet
 from nurture.sales.delivery import handoff_link, rows_for
 from nurture.sales.delivery import who as who_of
-from nurture.store import Connection, accounts, handoffs, lifecycle, outbox, timers
-from nurture.store.handoffs import Handoff
-from nurture.store.lifecycle import SYSTEM, Actor
+from nurture.store import Connection
+from nurture.store.mail import outbox
+from nurture.store.sales import accounts, handoffs, lifecycle, timers
+from nurture.store.sales.handoffs import Handoff
+from nurture.store.sales.lifecycle import SYSTEM, Actor
 
 EVERYBODY: Final = "*"
 LINES: Final = 12

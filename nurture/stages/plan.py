@@ -34,8 +34,13 @@ from nurture.model.intents import (
 from nurture.model.words import EnrollmentState, EventKind, MessageState
 from nurture.parts import Parts
 from nurture.stages import hand_off, rebase, tracks, trials
-from nurture.store import Connection, campaigns, enrollments, events, lifecycle, messages, outbox, people, snapshots
-from nurture.store.enrollments import Enrolled
+from nurture.store import Connection
+from nurture.store.audience import people, snapshots
+from nurture.store.facts import events
+from nurture.store.mail import messages, outbox
+from nurture.store.programs import campaigns, enrollments
+from nurture.store.programs.enrollments import Enrolled
+from nurture.store.sales import lifecycle
 
 BATCH = 500
 """Enrollments per transaction: long enough to spread the commit, short enough that a click never waits for it."""

@@ -16,9 +16,12 @@ from nurture.model.campaign import Campaign, HandOff, WaitFor
 from nurture.model.change import Redirect
 from nurture.model.intents import Position, Tally
 from nurture.parts import Parts
-from nurture.store import Connection, campaigns, enrollments, inside, messages, snapshots
-from nurture.store.campaigns import Version
-from nurture.store.enrollments import Enrolled
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.mail import messages
+from nurture.store.programs import campaigns, enrollments, inside
+from nurture.store.programs.campaigns import Version
+from nurture.store.programs.enrollments import Enrolled
 
 BATCH = 500
 

@@ -11,9 +11,11 @@ from nurture.model.hits import CLICK, HONEYPOT, Judgement
 from nurture.model.intents import Tally
 from nurture.model.words import EventKind, Verdict
 from nurture.parts import Parts
-from nurture.store import Connection, events, hits, ledger, wakeups
-from nurture.store.events import NewEvent
-from nurture.store.hits import About, Kept
+from nurture.store import Connection
+from nurture.store.facts import events, hits, wakeups
+from nurture.store.facts.events import NewEvent
+from nurture.store.facts.hits import About, Kept
+from nurture.store.privacy import ledger
 
 MACHINES: Final = frozenset({Verdict.MACHINE, Verdict.MACHINE_PROBABLE, Verdict.PREFETCH})
 PRESENCE: Final = frozenset(

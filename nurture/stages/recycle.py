@@ -15,9 +15,11 @@ from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.sales import assign
 from nurture.stages import opening
-from nurture.store import Connection, handoffs, lifecycle, scores, timers, wakeups
-from nurture.store.handoffs import Handoff
-from nurture.store.lifecycle import SYSTEM
+from nurture.store import Connection
+from nurture.store.facts import wakeups
+from nurture.store.sales import handoffs, lifecycle, scores, timers
+from nurture.store.sales.handoffs import Handoff
+from nurture.store.sales.lifecycle import SYSTEM
 
 BATCH: Final = 200
 REVIEW_SOON: Final = 14

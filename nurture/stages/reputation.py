@@ -10,7 +10,9 @@ from typing import Final
 from nurture.decide.reputation import BULK, FEWEST, WINDOW, Complaints
 from nurture.mail.headers import parse_mailbox
 from nurture.parts import Parts
-from nurture.store import Connection, brakes, handoffs, volumes
+from nurture.store import Connection
+from nurture.store.mail import brakes, volumes
+from nurture.store.sales import handoffs
 
 OTHER: Final = "other"
 _DAY: Final = timedelta(days=1)

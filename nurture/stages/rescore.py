@@ -23,8 +23,11 @@ from nurture.model.library import Library
 from nurture.model.scoring import Model
 from nurture.model.words import ENGAGED, EventKind, Stage
 from nurture.parts import Parts
-from nurture.store import Store, open_store, rescoring, scores, snapshots, wakeups
-from nurture.store.rescoring import RawLead
+from nurture.store import Store, open_store
+from nurture.store.audience import snapshots
+from nurture.store.facts import wakeups
+from nurture.store.sales import rescoring, scores
+from nurture.store.sales.rescoring import RawLead
 
 CHUNK: Final = 20_000
 """Leads per transaction."""

@@ -22,8 +22,12 @@ from nurture.model.words import BEYOND_MARKETING, MAIL_PURPOSES, Channel, Purpos
 from nurture.parts import Parts
 from nurture.sales.merge import corporate_domain
 from nurture.stages import rescore, tracks
-from nurture.store import Connection, accounts, enrollments, handoffs, lifecycle, scores, snapshots, wakeups
-from nurture.store.lifecycle import Actor
+from nurture.store import Connection
+from nurture.store.audience import snapshots
+from nurture.store.facts import wakeups
+from nurture.store.programs import enrollments
+from nurture.store.sales import accounts, handoffs, lifecycle, scores
+from nurture.store.sales.lifecycle import Actor
 
 BATCH: Final = 500
 _TRACKLESS: Final = BEYOND_MARKETING | {Stage.IDENTIFIED}

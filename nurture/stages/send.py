@@ -26,9 +26,12 @@ from nurture.model.words import EventKind, MessageState, RefusalCode
 from nurture.parts import Parts
 from nurture.stages import reputation
 from nurture.stages.letters import Case, Kind, Letters, Ready
-from nurture.store import Connection, brakes, domains, events, guard, imports, messages, outgoing, rates
-from nurture.store.guard import Fresh
-from nurture.store.outgoing import Claimed, Ending, Start
+from nurture.store import Connection
+from nurture.store.audience import imports
+from nurture.store.facts import events
+from nurture.store.mail import brakes, domains, guard, messages, outgoing, rates
+from nurture.store.mail.guard import Fresh
+from nurture.store.mail.outgoing import Claimed, Ending, Start
 
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
 RESEND_AFTER: Final = timedelta(hours=4)

@@ -11,7 +11,9 @@ from nurture.mail.links import addressing
 from nurture.mail.notice import notice
 from nurture.model.intents import Tally
 from nurture.parts import Parts
-from nurture.store import informing, outbox, people
+from nurture.store.audience import people
+from nurture.store.mail import outbox
+from nurture.store.privacy import informing
 
 BATCH: Final = 200
 

@@ -9,7 +9,9 @@ from nurture.model.company import Tracks
 from nurture.model.facts import Snapshot
 from nurture.model.words import EnrollmentState
 from nurture.parts import Parts
-from nurture.store import Connection, enrollments, wakeups
+from nurture.store import Connection
+from nurture.store.facts import wakeups
+from nurture.store.programs import enrollments
 
 
 def move(

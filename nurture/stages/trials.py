@@ -12,7 +12,8 @@ from nurture.decide.variant import Arm, is_over, winner
 from nurture.model.campaign import Campaign, Send, Test
 from nurture.model.intents import Tally
 from nurture.parts import Parts
-from nurture.store import Connection, trials
+from nurture.store import Connection
+from nurture.store.programs import trials
 
 
 def run(parts: Parts, conn: Connection, *, now: datetime, tally: Tally) -> None:

@@ -14,8 +14,10 @@ from nurture.acts.apply import Draft
 from nurture.authoring.sign import add_signature
 from nurture.errors import Conflict, Refused, UsageError
 from nurture.model.words import EventKind, Purpose
-from nurture.store import Store, campaigns, events
-from nurture.store.events import NewEvent
+from nurture.store import Store
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.programs import campaigns
 from nurture.store.tables import EnrollmentRow, StepDoneRow
 from tests.applying.world import BASE, S, World, campaign_file, draft, template_file
 

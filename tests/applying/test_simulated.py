@@ -20,7 +20,9 @@ from nurture.authoring import read_sources
 from nurture.rehearse.ahead import ahead
 from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.world import World as Rehearsal
-from nurture.store import Store, rehearsals, stories
+from nurture.store import Store
+from nurture.store.facts import stories
+from nurture.store.running import rehearsals
 from tests.applying.test_apply_properties import SLOW, files
 from tests.applying.world import BASE, START, S, World, campaign_file, draft
 

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select
 
 from nurture.model.words import EventKind, Purpose
-from nurture.store import Store, events
+from nurture.store import Store
+from nurture.store.facts import events
 from nurture.store.tables import DrawRow, EnrollmentRow, MessageRow
 from nurture.store.tables import TestWinnerRow as WinnerRow
 from tests.applying.world import S, World, campaign_file, draft

@@ -268,7 +268,7 @@ class World:
     def lazily(self) -> dict[int, tuple[str | None, datetime]]:
         """Where everybody would stand if they woke now."""
         from nurture.stages.rebase import place
-        from nurture.store import enrollments
+        from nurture.store.programs import enrollments
 
         with self.store.read() as conn:
             ids = list(conn.execute(select(enrollment.c.id)).scalars())

@@ -20,7 +20,8 @@ import uvicorn
 from sqlalchemy import insert, text
 
 from nurture.model.words import Purpose
-from nurture.store import open_store, sessions
+from nurture.store import open_store
+from nurture.store.running import sessions
 from nurture.store.tables import HandoffRow
 from nurture.web.app import create_app
 from tests.web.conftest import World, make_world

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from nurture.cli import PANELS, build
 from nurture.settings import load_settings
-from nurture.store import clock_owner, open_store
+from nurture.store import open_store
+from nurture.store.running import clock_owner
 
 
 @pytest.fixture

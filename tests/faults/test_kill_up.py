@@ -23,8 +23,9 @@ from nurture.clock import VirtualClock
 from nurture.demo.mailbox import MailFolder
 from nurture.pipeline import run_due
 from nurture.settings import Settings
-from nurture.store import backlog, open_store
-from nurture.store.steps import by_step
+from nurture.store import open_store
+from nurture.store.facts import backlog
+from nurture.store.programs.steps import by_step
 from tests.faults.book import note
 from tests.flows.conftest import BEGIN, installation, people
 

@@ -22,7 +22,9 @@ from nurture.model.campaign import Window
 from nurture.model.delivery import Outgoing, Reply
 from nurture.pipeline import due_now, next_due
 from nurture.stages import send
-from nurture.store import Store, books, events, open_store
+from nurture.store import Store, open_store
+from nurture.store.facts import events
+from nurture.store.mail import books
 from nurture.store.tables import CampaignRow, ConsentStateRow, EnrollmentRow, LeadRow
 from tests.faults.book import note
 from tests.faults.hell import Fault, HellServer

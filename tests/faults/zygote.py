@@ -19,7 +19,8 @@ from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Done, Route, Take, Timeouts
 from nurture.parts import Parts
 from nurture.stages import send
-from nurture.store import open_store, outgoing
+from nurture.store import open_store
+from nurture.store.mail import outgoing
 from tests.mail.world import KEYS, PUBLIC, library
 
 

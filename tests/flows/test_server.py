@@ -23,7 +23,8 @@ from flows.work import Work, open_parts
 from nurture.clock import SystemClock
 from nurture.demo.mailbox import MailFolder
 from nurture.errors import Refused
-from nurture.store import clock_owner, open_store
+from nurture.store import open_store
+from nurture.store.running import clock_owner
 from tests.flows.conftest import ROOT, installation, people
 from tests.postgres import make_database
 

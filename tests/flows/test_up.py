@@ -20,7 +20,8 @@ from nurture.cli import main
 from nurture.clock import ClockJumpedBack, SystemClock, VirtualClock
 from nurture.demo.mailbox import MailFolder
 from nurture.settings import Settings
-from nurture.store import clock_owner, open_store
+from nurture.store import open_store
+from nurture.store.running import clock_owner
 from tests.flows.conftest import BEGIN, ROOT, environment_of
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("up")]

@@ -16,7 +16,7 @@ from flows.watch import FolderWatch
 from flows.work import Work, open_parts
 from nurture.clock import VirtualClock
 from nurture.settings import Settings
-from nurture.store import campaigns
+from nurture.store.programs import campaigns
 from tests.flows.conftest import BEGIN, ROOT
 
 

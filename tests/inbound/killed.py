@@ -11,7 +11,8 @@ from nurture.acts.inbound.watch import Watch
 from nurture.mail.inbound.maildir import Maildir
 from nurture.mail.memory import MemoryTransport
 from nurture.parts import Parts
-from nurture.store import inbound, open_store
+from nurture.store import open_store
+from nurture.store.mail import inbound
 from tests.mail.world import KEYS, NOW, PUBLIC, library
 
 

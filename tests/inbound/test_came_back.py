@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from nurture.stages import deliver
-from nurture.store import open_store, outbox
+from nurture.store import open_store
+from nurture.store.mail import outbox
 from nurture.store.tables import OutboxRow
 from tests.inbound.world import NOW, Post
 

@@ -168,7 +168,7 @@ def test_a_bounce_of_an_old_address_does_not_block_the_new_one(post: Post) -> No
     post.take(post.dsn(1))
     assert post.suppressed() == ["hard_bounce"]
     assert [e.data["kind"] for e in post.events("email_bounce")] == ["old_address"]
-    from nurture.store import snapshots
+    from nurture.store.audience import snapshots
 
     with post.store.read() as conn:
         assert snapshots.load(conn, [1], now=NOW)[1].suppressions == frozenset()
@@ -447,7 +447,7 @@ def test_a_reply_ends_a_wait_for_one(post: Post) -> None:
     from nurture.decide.condition import ALWAYS, evaluate
     from nurture.model.campaign import Condition
     from nurture.model.words import Truth
-    from nurture.store import snapshots
+    from nurture.store.audience import snapshots
 
     post.take(reply(post))
     with post.store.read() as conn:

@@ -17,7 +17,8 @@ from nurture.intake.people import PeopleImport, Source
 from nurture.intake.results import read_results, record_history
 from nurture.intake.webinar_tools import Attendee, read_report
 from nurture.model.tokens import Keys
-from nurture.store import Store, leads
+from nurture.store import Store
+from nurture.store.audience import leads
 from nurture.store.tables import metadata
 from tests.conftest import ROOT
 

@@ -15,7 +15,9 @@ from nurture.intake.report import Forecast, Report
 from nurture.model.consent import ConsentEntry
 from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import Channel, ConsentAction, Purpose
-from nurture.store import Store, consent, imports, leads
+from nurture.store import Store
+from nurture.store.audience import imports, leads
+from nurture.store.privacy import consent
 from nurture.store.tables import metadata
 
 KEYS = Keys.from_secrets(["a secret of thirty-two characters"])

@@ -22,7 +22,8 @@ from nurture.intake.people import PeopleImport, Source
 from nurture.intake.results import read_results, record_history
 from nurture.model.agreement import Agreement
 from nurture.model.tokens import Keys
-from nurture.store import Store, leads, open_store
+from nurture.store import Store, open_store
+from nurture.store.audience import leads
 from tests.conftest import ROOT
 
 KEYS = Keys.from_secrets(["a secret of thirty-two characters"])

@@ -12,7 +12,8 @@ from nurture.mail.domain import Unreachable, ask
 from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
 from nurture.stages import send
-from nurture.store import brakes, open_store
+from nurture.store import open_store
+from nurture.store.mail import brakes
 from nurture.store.schema import ensure
 from tests.command import Run, runner
 from tests.faults.hell import Fault, HellServer

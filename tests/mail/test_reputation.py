@@ -8,7 +8,9 @@ import pytest
 
 from nurture.decide.reputation import BULK, Complaints
 from nurture.stages import reputation, send
-from nurture.store import Store, brakes, events, volumes
+from nurture.store import Store
+from nurture.store.facts import events
+from nurture.store.mail import brakes, volumes
 from tests.mail.world import NOW, World
 
 DAY = timedelta(days=1)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from nurture.rehearse.happen import happen
 from nurture.rehearse.world import World
-from nurture.store import enrollments, snapshots
+from nurture.store.audience import snapshots
+from nurture.store.programs import enrollments
 from tests.rehearse.test_shipped_stories import shipped
 
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)

@@ -14,7 +14,9 @@ from nurture.errors import Refused
 from nurture.model.words import Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off, recycle
-from nurture.store import Store, handoffs, people
+from nurture.store import Store
+from nurture.store.audience import people
+from nurture.store.sales import handoffs
 from nurture.store.tables import AlertRow, OutboxRow
 from nurture.store.tables.columns import core
 from tests.sales.test_handoffs import handed_over, lead, open_handoff

@@ -15,7 +15,9 @@ from nurture.errors import Conflict, Refused
 from nurture.model.company import Track
 from nurture.model.words import Purpose, Stage
 from nurture.stages import hand_off
-from nurture.store import Connection, Store, accounts, enrollments, handoffs, lifecycle, reports, timers
+from nurture.store import Connection, Store
+from nurture.store.programs import enrollments
+from nurture.store.sales import accounts, handoffs, lifecycle, reports, timers
 from nurture.store.tables import ConsentStateRow, GateEvaluationRow, LeadRow, OutboxRow
 from tests.sales.world import AGREEMENT, SEED, TRACKS, WEBINAR, add_lead, grant, happened, parts, tick
 

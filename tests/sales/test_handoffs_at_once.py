@@ -13,7 +13,8 @@ from sqlalchemy import func, select
 from nurture.acts import desk
 from nurture.errors import Conflict, NurtureError
 from nurture.stages import hand_off, recycle, score
-from nurture.store import Store, handoffs, lifecycle, open_store, timers
+from nurture.store import Store, open_store
+from nurture.store.sales import handoffs, lifecycle, timers
 from nurture.store.tables import HandoffRow, OutboxRow, SalesDecisionRow, TakenRow, TransitionRow
 from tests.sales.world import AGREEMENT, SEED, WEBINAR, add_lead, happened, parts, tick
 

@@ -43,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             for stage in (score, hand_off):
                 stage.run(parts, now=clock.now(), limit=100, owner="test")
             with parts.store.begin() as conn:
-                from nurture.store import wakeups
+                from nurture.store.facts import wakeups
 
                 wakeups.hand_on(conn, wakeups.claim(conn, "advance", now=clock.now(), limit=9, owner="test"), "advance")
         yield home

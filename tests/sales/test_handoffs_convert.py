@@ -17,7 +17,10 @@ from nurture.acts.privacy import object_to_marketing
 from nurture.errors import Conflict, Refused
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose, Stage
-from nurture.store import Store, accounts, consent, handoffs, ledger, lifecycle, open_store, snapshots, timers
+from nurture.store import Store, open_store
+from nurture.store.audience import snapshots
+from nurture.store.privacy import consent, ledger
+from nurture.store.sales import accounts, handoffs, lifecycle, timers
 from nurture.store.schema import ensure
 from nurture.store.tables import LeadRow, MessageRow
 from tests.sales.world import AGREEMENT, GOOD, KEYS, SEED, WEBINAR, add_lead, happened, parts, tick

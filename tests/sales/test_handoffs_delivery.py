@@ -25,7 +25,8 @@ from nurture.model.outside import CrmAdapter, Outside
 from nurture.model.tokens import TokenPurpose, verify
 from nurture.sales import assign, delivery, packet, webhook
 from nurture.settings import Settings
-from nurture.store import Store, handoffs, open_store
+from nurture.store import Store, open_store
+from nurture.store.sales import handoffs
 from nurture.store.tables import OutboxRow
 from tests.sales.world import AGREEMENT, GOOD, KEYS, SALES, SEED, WEBINAR, add_lead, happened, parts, tick
 

@@ -14,8 +14,9 @@ from nurture.model.agreement import Sla
 from nurture.model.campaign import Condition
 from nurture.model.scoring import Scoring
 from nurture.stages import rescore, score
-from nurture.store import Store, handoffs
-from nurture.store.rescoring import WRITTEN
+from nurture.store import Store
+from nurture.store.sales import handoffs
+from nurture.store.sales.rescoring import WRITTEN
 from nurture.store.tables import HandoffRow, LeadRow
 from nurture.store.tables.columns import core
 from nurture.store.tables.scores import ShadowScoreRow

@@ -12,7 +12,8 @@ from nurture.decide import choices
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.words import ConsentAction, Purpose
 from nurture.stages import rescore
-from nurture.store import Store, consent
+from nurture.store import Store
+from nurture.store.privacy import consent
 from nurture.store.tables import HandoffRow, LeadRow
 from tests.sales.world import SEED, WEBINAR, add_lead, happened, parts, tick
 

@@ -15,7 +15,8 @@ from nurture.insight.story import tell
 from nurture.model.lifecycle import temperature
 from nurture.model.scoring import Decay, Rule, Scoring
 from nurture.model.words import Purpose, Stage
-from nurture.store import Store, accounts, handoffs, open_store
+from nurture.store import Store, open_store
+from nurture.store.sales import accounts, handoffs
 from nurture.store.tables import EventRow, GateEvaluationRow, LeadRow, OutboxRow
 from nurture.store.tables.columns import core
 from tests.sales.world import AGREEMENT, GOOD, MODEL, SEED, WEBINAR, add_lead, happened, parts, tick

@@ -16,7 +16,8 @@ from nurture.model.tokens import Keys, address_hash, normal_address
 from nurture.model.words import Channel, Purpose, Stage
 from nurture.parts import Parts
 from nurture.stages import advance, hand_off, recycle, score, sweep
-from nurture.store import Store, events, wakeups
+from nurture.store import Store
+from nurture.store.facts import events, wakeups
 from nurture.store.tables import ConsentStateRow, LeadRow
 
 KEYS = Keys.from_secrets(["x" * 40])

@@ -8,19 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Connection, event, text
 
-from nurture.store import (
-    Store,
-    backlog,
-    enrollments,
-    hits,
-    messages,
-    open_store,
-    outbox,
-    outgoing,
-    people,
-    timers,
-    wakeups,
-)
+from nurture.store import Store, open_store
+from nurture.store.audience import people
+from nurture.store.facts import backlog, hits, wakeups
+from nurture.store.mail import messages, outbox, outgoing
+from nurture.store.programs import enrollments
+from nurture.store.sales import timers
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

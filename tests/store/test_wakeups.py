@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from nurture.store import Store, events, wakeups
+from nurture.store import Store
+from nurture.store.facts import events, wakeups
 
 
 def test_a_wakeup_goes_through_every_stage_and_is_gone(store: Store, now: datetime) -> None:

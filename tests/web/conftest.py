@@ -30,7 +30,9 @@ from nurture.model.scoring import Scoring
 from nurture.model.tokens import Keys, address_hash, purpose_number, sign
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose
 from nurture.parts import Parts
-from nurture.store import Store, consent, leads, open_store
+from nurture.store import Store, open_store
+from nurture.store.audience import leads
+from nurture.store.privacy import consent
 from nurture.store.tables import LinkRow, MessageRow
 from nurture.web.app import create_app
 from tests.conftest import NOW

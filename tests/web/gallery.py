@@ -30,7 +30,9 @@ from nurture.model.tokens import TokenPurpose, purpose_number, sign
 from nurture.model.words import Purpose
 from nurture.parts import Parts
 from nurture.settings import Settings
-from nurture.store import confirmations, open_store, sessions
+from nurture.store import open_store
+from nurture.store.privacy import confirmations
+from nurture.store.running import sessions
 from nurture.store.schema import ensure
 from nurture.web.app import create_app
 from tests.web.browser import Browser, open_browser

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from nurture.acts import privacy
 from nurture.insight.reports import KINDS as REPORTS
 from nurture.model.words import Purpose
-from nurture.store import people_list
+from nurture.store.audience import people_list
 from tests.applying.world import S, campaign_file, draft
 from tests.web.conftest import World, make_world
 from tests.web.test_staff import enter, user

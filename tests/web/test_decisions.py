@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from nurture.model.agreement import Agreement, RecycleReason, RejectReason
 from nurture.model.company import Queue, Sales, Seller
 from nurture.model.tokens import sign
-from nurture.store import sessions
+from nurture.store.running import sessions
 from nurture.store.tables import HandoffRow
 from nurture.web.programs.signed import own_secret
 from tests.conftest import NOW

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import nurture.cli.consent as consent_family
 import nurture.cli.privacy as privacy_family
 from nurture.model.words import Purpose
-from nurture.store import personal
+from nurture.store.privacy import personal
 from nurture.store.tables import AlertRow, EventRow, HandoffRow, HitRow, JournalRow, LeadValueRow, SalesDecisionRow
 from tests.web.conftest import World
 from tests.web.test_staff import enter, user

@@ -12,7 +12,8 @@ from nurture.mail.notice import SUBJECT, TEXT, notice
 from nurture.model.consent import add_months
 from nurture.model.words import Purpose
 from nurture.stages import sweep
-from nurture.store import backlog, leads
+from nurture.store.audience import leads
+from nurture.store.facts import backlog
 from tests.web.conftest import World
 
 SOURCE = "Directory of plants\r\nBcc: evil@example.com"

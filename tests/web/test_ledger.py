@@ -17,7 +17,7 @@ from nurture.errors import Refused
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.tokens import Keys
 from nurture.model.words import ConsentAction, Purpose
-from nurture.store import consent, ledger
+from nurture.store.privacy import consent, ledger
 from nurture.store.tables import ConsentEntryRow
 from tests.web.conftest import World
 

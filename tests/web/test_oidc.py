@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from nurture.errors import UsageError
-from nurture.store import sessions
+from nurture.store.running import sessions
 from nurture.web.app import create_app
 from nurture.web.oidc import Provider
 from tests.web.conftest import World, make_world

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from nurture.acts import privacy
 from nurture.mail.plainmail import name_of
 from nurture.model.words import ConsentStatus, Purpose
-from nurture.store import accounts, consent, everywhere, ledger, personal
+from nurture.store.privacy import consent, everywhere, ledger, personal
+from nurture.store.sales import accounts
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,
@@ -173,7 +174,7 @@ def test_c16_an_import_of_the_same_address_stays_suppressed(world: World) -> Non
     again = world.lead(CANARY)
     assert again != lead
     with world.store.read() as conn:
-        from nurture.store import snapshots
+        from nurture.store.audience import snapshots
 
         assert snapshots.load(conn, [again], now=world.clock.now())[again].suppressions == {"erased:all"}
 
@@ -219,7 +220,7 @@ def test_c17_the_export_is_complete_and_round_trips(world_everywhere: World) -> 
 
 
 def test_c17_no_table_about_people_is_forgotten_by_export_or_erasure() -> None:
-    from nurture.store import erasure
+    from nurture.store.privacy import erasure
 
     machinery = {"wakeup", "token", "draw", "step_done", "rescore", "hot_signal"}
     with_people = {t.name for t in metadata.sorted_tables if "lead_id" in t.c}

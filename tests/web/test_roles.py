@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 
-from nurture.store import inbound, sessions
+from nurture.store.mail import inbound
+from nurture.store.running import sessions
 from nurture.store.tables import HandoffRow
 from tests.applying.world import S, campaign_file, draft
 from tests.web.conftest import World

@@ -158,7 +158,7 @@ def test_scanners_that_follow_every_link_change_nothing(world: World) -> None:
 def test_unsubscribing_between_claim_and_data_is_seen_by_the_next_decision(world: World) -> None:
     from nurture.decide.consent import permits
     from nurture.model.intents import Refusal
-    from nurture.store import snapshots
+    from nurture.store.audience import snapshots
 
     lead = world.lead()
     world.grant(lead, Purpose.NURTURE_EMAIL)

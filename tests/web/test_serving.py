@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 import nurture.cli.server as family
 from nurture.clock import VirtualClock
 from nurture.settings import Settings
-from nurture.store import Store, attempts, open_store, sessions
+from nurture.store import Store, open_store
+from nurture.store.running import attempts, sessions
 from nurture.web.app import app_of, create_app
 from nurture.web.follow import Follower
 from tests.applying.world import S, campaign_file, draft

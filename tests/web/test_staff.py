@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from nurture.model.company import Queue, Sales, Seller
-from nurture.store import sessions
+from nurture.store.running import sessions
 from nurture.store.tables import AlertRow, EventRow, HandoffRow, TransitionRow
 from nurture.web.staff import signin
 from tests.web.conftest import World

@@ -20,7 +20,7 @@ from nurture.model.tokens import (
     verify_lower,
 )
 from nurture.model.words import ConsentStatus, Purpose
-from nurture.store import confirmations
+from nurture.store.privacy import confirmations
 from nurture.web.staff import signin
 from tests.web.conftest import World
 from tests.web.test_staff import user

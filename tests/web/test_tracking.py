@@ -39,7 +39,7 @@ def test_c14_after_withdrawal_hits_are_answered_and_not_stored(world: World) -> 
     world.after(minutes=5)
     world.client.post(world.url("preferences", message, lead), data={"tracking": ""})
     from nurture.decide import choices
-    from nurture.store import consent
+    from nurture.store.privacy import consent
 
     with world.store.begin() as conn:
         states = consent.states(conn, [lead])[lead]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import nurture.cli.users as family
 from nurture.errors import UsageError
-from nurture.store import sessions
+from nurture.store.running import sessions
 from tests.web.conftest import World
 
 

@@ -18,8 +18,9 @@ from nurture.model.inbound import Arrived, Incoming, Kind, Struck
 from nurture.model.tokens import TokenPurpose, normal_address, numbered_purpose, verify, verify_lower
 from nurture.model.words import MAIL_PURPOSES, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, inbound, outbox
-from nurture.store.inbound import Known, Mailed
+from nurture.store import Connection
+from nurture.store.mail import inbound, outbox
+from nurture.store.mail.inbound import Known, Mailed
 
 KEPT_RAW: Final = 256 * 1024
 """Bytes of a mail that a human may still want to look at."""

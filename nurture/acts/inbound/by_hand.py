@@ -13,9 +13,11 @@ from nurture.model.inbound import Incoming, Kind
 from nurture.model.tokens import address_hash
 from nurture.model.words import MAIL_PURPOSES, EventKind
 from nurture.parts import Parts
-from nurture.store import Connection, events, inbound
-from nurture.store.events import NewEvent
-from nurture.store.inbound import Known
+from nurture.store import Connection
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.mail import inbound
+from nurture.store.mail.inbound import Known
 
 IGNORE: Final = "ignore"
 CHOICES: Final = (IGNORE, Kind.BOUNCE, Kind.COMPLAINT, Kind.UNSUBSCRIBE, people.REPLY, people.STRANGER)

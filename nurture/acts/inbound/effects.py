@@ -12,10 +12,14 @@ from nurture.model.inbound import OURS, Action, Kind, Reason, Struck
 from nurture.model.tokens import address_hash, normal_address
 from nurture.model.words import MAIL_PURPOSES, EventKind, Purpose
 from nurture.parts import Parts
-from nurture.store import Connection, consent, events, handoffs, inbound, outbox
-from nurture.store.events import NewEvent
-from nurture.store.inbound import Known, Mailed
-from nurture.store.outbox import Delivered
+from nurture.store import Connection
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.mail import inbound, outbox
+from nurture.store.mail.inbound import Known, Mailed
+from nurture.store.mail.outbox import Delivered
+from nurture.store.privacy import consent
+from nurture.store.sales import handoffs
 
 SOFT_MOST: Final = 3
 SOFT_WITHIN: Final = timedelta(days=30)

@@ -11,8 +11,10 @@ from nurture.model.inbound import Action, Notice, Struck, Told
 from nurture.model.tokens import TokenPurpose, address_hash, normal_address, verify_lower
 from nurture.model.words import MAIL_PURPOSES
 from nurture.parts import Parts
-from nurture.store import Connection, calls, inbound
-from nurture.store.inbound import Known, Mailed
+from nurture.store import Connection
+from nurture.store.mail import inbound
+from nurture.store.mail.inbound import Known, Mailed
+from nurture.store.running import calls
 
 
 def tell(parts: Parts, provider: str, call_id: str, notices: tuple[Notice, ...], *, now: datetime) -> Counter[str]:

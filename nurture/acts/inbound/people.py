@@ -13,9 +13,13 @@ from nurture.model.address import read_address
 from nurture.model.inbound import Incoming, Kind
 from nurture.model.words import EventKind
 from nurture.parts import Parts
-from nurture.store import Connection, events, handoffs, inbound, leads, outbox
-from nurture.store.events import NewEvent
-from nurture.store.inbound import Known, Mailed
+from nurture.store import Connection
+from nurture.store.audience import leads
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.mail import inbound, outbox
+from nurture.store.mail.inbound import Known, Mailed
+from nurture.store.sales import handoffs
 
 REPLY: Final = "reply"
 STRANGER: Final = "stranger"

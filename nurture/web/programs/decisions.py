@@ -15,9 +15,10 @@ from nurture.acts import conversion, desk, worked
 from nurture.acts.desk import Decided
 from nurture.errors import Conflict, Refused
 from nurture.parts import Parts
-from nurture.store import board, handoffs, sessions
-from nurture.store.handoffs import Handoff
-from nurture.store.sessions import User
+from nurture.store.running import sessions
+from nurture.store.running.sessions import User
+from nurture.store.sales import board, handoffs
+from nurture.store.sales.handoffs import Handoff
 from nurture.web.asked import MOST_ROWS, Row
 from nurture.web.house import House
 from nurture.web.limits import client_key

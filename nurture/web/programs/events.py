@@ -10,8 +10,10 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from nurture.model.words import Depth, EventKind
-from nurture.store import calls, events, leads, people
-from nurture.store.events import NewEvent
+from nurture.store.audience import leads, people
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.running import calls
 from nurture.web.house import House
 from nurture.web.programs.signed import MOST, signed
 

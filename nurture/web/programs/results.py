@@ -14,7 +14,9 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from nurture.acts import results
-from nurture.store import Connection, board, calls
+from nurture.store import Connection
+from nurture.store.running import calls
+from nurture.store.sales import board
 from nurture.web.house import House
 from nurture.web.programs.decisions import SELLING, Caller
 from nurture.web.programs.signed import MOST, signed

@@ -14,8 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from nurture.model.consent import Basis, ConsentEntry
 from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Channel, ConsentAction, ConsentStatus, Purpose
-from nurture.store import confirmations, consent, outbox, rights, suppressions
-from nurture.store.confirmations import Single
+from nurture.store.mail import outbox
+from nurture.store.privacy import confirmations, consent, rights, suppressions
+from nurture.store.privacy.confirmations import Single
 from nurture.web.answers import gone, page
 from nurture.web.asked import proof_of, read_token
 from nurture.web.house import House

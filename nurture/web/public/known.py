@@ -17,7 +17,8 @@ from starlette.concurrency import run_in_threadpool
 from nurture.acts import privacy
 from nurture.mail import copies
 from nurture.model.tokens import TokenPurpose, sign
-from nurture.store import confirmations, outbox, personal, rights
+from nurture.store.mail import outbox
+from nurture.store.privacy import confirmations, personal, rights
 from nurture.web.answers import gone, language_of, page, too_many
 from nurture.web.asked import allowed, read_token
 from nurture.web.house import House

@@ -17,8 +17,9 @@ from nurture.model.consent import ConsentEntry
 from nurture.model.facts import Consents
 from nurture.model.tokens import TokenPurpose
 from nurture.model.words import MAIL_PURPOSES, Channel, EventKind, Purpose
-from nurture.store import consent, events, rights
-from nurture.store.events import NewEvent
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.privacy import consent, rights
 from nurture.web.answers import gone, language_of, page, too_many
 from nurture.web.asked import allowed, proof_of, read_form, read_token
 from nurture.web.house import House

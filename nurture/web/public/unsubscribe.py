@@ -11,9 +11,10 @@ from nurture.decide.truth import HOLD
 from nurture.model.hits import HONEYPOT
 from nurture.model.tokens import TokenPurpose, numbered_purpose, sign
 from nurture.model.words import EventKind, Purpose
-from nurture.store import consent, events, rights
-from nurture.store.events import NewEvent
-from nurture.store.hits import Arrival, take
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.facts.hits import Arrival, take
+from nurture.store.privacy import consent, rights
 from nurture.web.answers import gone, page
 from nurture.web.asked import KEPT, clean, proof_of, read_form, read_token
 from nurture.web.house import House

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from nurture.model.company import Wording
 from nurture.model.words import Purpose
-from nurture.store import consent
+from nurture.store.privacy import consent
 from nurture.web.house import House
 
 BUILT_IN: Final[Mapping[Purpose, str]] = {

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from nurture.insight import draw, reports
 from nurture.insight.reports import Report
 from nurture.model.campaign import Campaign
-from nurture.store import board
+from nurture.store.sales import board
 from nurture.web.answers import gone
 from nurture.web.asked import Days
 from nurture.web.house import House

@@ -17,9 +17,9 @@ from nurture.errors import Conflict, NurtureError, Refused
 from nurture.model.tokens import TokenPurpose
 from nurture.model.words import Stage
 from nurture.parts import Parts
-from nurture.store import board, handoffs, timers
-from nurture.store.handoffs import Handoff
-from nurture.store.sessions import User
+from nurture.store.running.sessions import User
+from nurture.store.sales import board, handoffs, timers
+from nurture.store.sales.handoffs import Handoff
 from nurture.web.answers import gone, page
 from nurture.web.asked import Row, read_form, read_token
 from nurture.web.house import House

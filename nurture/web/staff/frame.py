@@ -10,8 +10,8 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 
 from nurture.stages import opening
-from nurture.store import board
-from nurture.store.sessions import User
+from nurture.store.running.sessions import User
+from nurture.store.sales import board
 from nurture.web.answers import page
 from nurture.web.house import House
 from nurture.web.staff.signin import need

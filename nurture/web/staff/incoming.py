@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 
 from nurture.acts.inbound import by_hand as stage
 from nurture.errors import Conflict, NurtureError, Refused, UsageError
-from nurture.store import inbound, people
-from nurture.store.sessions import User
+from nurture.store.audience import people
+from nurture.store.mail import inbound
+from nurture.store.running.sessions import User
 from nurture.web.answers import gone
 from nurture.web.asked import Row, read_form
 from nurture.web.house import House

@@ -11,8 +11,10 @@ from fastapi.responses import Response
 from nurture.decide.consent import may_score
 from nurture.insight.rates import rates
 from nurture.insight.story import tell
-from nurture.store import board, consent, handoffs, people_list
-from nurture.store.overview import overview
+from nurture.store.audience import people_list
+from nurture.store.privacy import consent
+from nurture.store.sales import board, handoffs
+from nurture.store.sales.overview import overview
 from nurture.web.answers import gone
 from nurture.web.asked import Leaf, Row
 from nurture.web.house import House

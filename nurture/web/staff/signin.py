@@ -15,8 +15,10 @@ from starlette.concurrency import run_in_threadpool
 
 from nurture.model.tokens import TokenPurpose, ledger_hash, sign
 from nurture.parts import Parts
-from nurture.store import attempts, confirmations, outbox, sessions
-from nurture.store.sessions import User
+from nurture.store.mail import outbox
+from nurture.store.privacy import confirmations
+from nurture.store.running import attempts, sessions
+from nurture.store.running.sessions import User
 from nurture.web.answers import gone, page, too_many
 from nurture.web.asked import read_form, read_token
 from nurture.web.house import House

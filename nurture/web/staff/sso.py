@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from nurture.errors import Refused
-from nurture.store import confirmations, sessions
+from nurture.store.privacy import confirmations
+from nurture.store.running import sessions
 from nurture.web.answers import gone, page, too_many
 from nurture.web.asked import allowed
 from nurture.web.house import House

@@ -18,7 +18,7 @@ from nurture.decide.truth import HOLD
 from nurture.errors import Unavailable
 from nurture.model.hits import CLICK, OPEN
 from nurture.model.tokens import TokenPurpose, verify
-from nurture.store.hits import Arrival, take
+from nurture.store.facts.hits import Arrival, take
 from nurture.web.asked import KEPT, clean
 from nurture.web.house import House
 from nurture.web.network import net_of

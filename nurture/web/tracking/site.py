@@ -21,8 +21,11 @@ from nurture.decide import choices
 from nurture.decide.truth import agent_kind
 from nurture.model.tokens import Keys, TokenPurpose, ledger_hash, sign, verify
 from nurture.model.words import Channel, EventKind, Purpose
-from nurture.store import Connection, consent, events, visitors
-from nurture.store.events import NewEvent
+from nurture.store import Connection
+from nurture.store.audience import visitors
+from nurture.store.facts import events
+from nurture.store.facts.events import NewEvent
+from nurture.store.privacy import consent
 from nurture.web.answers import STATIC
 from nurture.web.house import House
 from nurture.web.limits import client_key

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.words import MAIL_PURPOSES, Channel
-from nurture.store.leads import CHUNK, chunks
+from nurture.store.audience.leads import CHUNK, chunks
 from nurture.store.tables import ConsentStateRow, ImportRow, SuppressionRow, WordingRow
 from nurture.store.tables.columns import core
 

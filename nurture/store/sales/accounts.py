@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from nurture.store import rights
-from nurture.store.same_person import records
+from nurture.store.audience.same_person import records
+from nurture.store.privacy import rights
 from nurture.store.tables import (
     AccountDomainRow,
     AccountRow,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, or_, select
 
 from nurture.model.tokens import normal_address
-from nurture.store.board import name_of
+from nurture.store.sales.board import name_of
 from nurture.store.tables import LeadRow
 from nurture.store.tables.columns import core
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from nurture.model.report import Journey, Level, Past, Stay, Timer, Trip
-from nurture.store.handoffs import LEVEL
-from nurture.store.leads import CHUNK, chunks
+from nurture.store.audience.leads import CHUNK, chunks
+from nurture.store.sales.handoffs import LEVEL
 from nurture.store.tables import (
     ActivityRow,
     EventRow,

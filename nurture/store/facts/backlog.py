@@ -20,8 +20,10 @@ from sqlalchemy import (
 )
 
 from nurture.model.words import EnrollmentState, Verdict
-from nurture.store import brakes, campaigns, messages, wakeups
+from nurture.store.facts import wakeups
 from nurture.store.literal import is_one_of, word
+from nurture.store.mail import brakes, messages
+from nurture.store.programs import campaigns
 from nurture.store.tables import (
     EnrollmentRow,
     HitRow,

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.tokens import normal_address
-from nurture.store import wakeups
-from nurture.store.leads import ORIGINS
+from nurture.store.audience.leads import ORIGINS
+from nurture.store.facts import wakeups
 from nurture.store.tables import LeadRow, LeadTagRow, LeadValueRow
 from nurture.store.tables.columns import core
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from nurture.model.facts import ConsentState, Event, Lead, Scores, Sent, Snapshot, Value
 from nurture.model.words import USES_CONTENT, Channel, ConsentStatus, Purpose, Stage
-from nurture.store import events
+from nurture.store.facts import events
 from nurture.store.tables import (
     ConsentStateRow,
     HandoffRow,

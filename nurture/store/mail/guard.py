@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from nurture.model.facts import Consents, ConsentState, Lead, Sent, Snapshot
 from nurture.model.words import Channel, ConsentStatus, Purpose, Stage
 from nurture.store.driver import AMONG_LITE, AMONG_PG, Driver, moment
-from nurture.store.outgoing import Claimed
+from nurture.store.mail.outgoing import Claimed
 
 LOOKS_BACK = timedelta(days=31)
 """How far caps look back: a month is thirty days."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from nurture.store import same_person, wakeups
+from nurture.store.audience import same_person
+from nurture.store.facts import wakeups
 from nurture.store.tables import LeadRow
 from nurture.store.tables.columns import core
 

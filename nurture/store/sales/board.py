@@ -10,7 +10,7 @@ from sqlalchemy import Connection, case, func, or_, select, union
 
 from nurture.model.tokens import normal_address
 from nurture.model.words import Stage
-from nurture.store import timers
+from nurture.store.sales import timers
 from nurture.store.tables import (
     AlertRow,
     CampaignRow,

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from nurture.errors import Conflict, Refused
 from nurture.model.lifecycle import PREVIOUS, Move, next_state
 from nurture.model.words import WITH_SALES, ActorKind, EnrollmentState, Stage
-from nurture.store import enrollments, wakeups
+from nurture.store.facts import wakeups
+from nurture.store.programs import enrollments
 from nurture.store.tables import LeadRow, MembershipRow, TransitionRow
 from nurture.store.tables.columns import core
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from nurture.model.report import Lesson
-from nurture.store.leads import CHUNK, ORIGINS, chunks
+from nurture.store.audience.leads import CHUNK, ORIGINS, chunks
 from nurture.store.tables import EventRow, HandoffRow, LeadValueRow, OpportunityRow, TransitionRow
 from nurture.store.tables.columns import core
 

@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.consent import add_months
 from nurture.model.tokens import Keys, address_hash, normal_address
-from nurture.store import bulk, events, wakeups
+from nurture.store import bulk
+from nurture.store.facts import events, wakeups
 from nurture.store.tables import EventRow, LeadListRow, LeadRow, LeadTagRow, LeadValueRow
 from nurture.store.tables.columns import core
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.model.facts import Event
 from nurture.model.words import Depth
-from nurture.store import wakeups
+from nurture.store.facts import wakeups
 from nurture.store.tables import EventRow, LeadRow
 from nurture.store.tables.columns import core
 

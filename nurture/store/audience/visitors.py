@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nurture.store import events
+from nurture.store.facts import events
 from nurture.store.tables import EventRow, VisitorRow
 from nurture.store.tables.columns import core
 

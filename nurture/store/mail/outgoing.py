@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from nurture.model.words import MESSAGE_WAITING, MessageState
 from nurture.store.driver import Driver, moment
-from nurture.store.messages import RESENDS
+from nurture.store.mail.messages import RESENDS
 
 LEASE = timedelta(minutes=20)
 """How long claimed rows stay with a worker that says nothing more."""

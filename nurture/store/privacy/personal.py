@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, or_, select
 
-from nurture.store import same_person
+from nurture.store.audience import same_person
 from nurture.store.tables import (
     ActivityRow,
     BantRow,

@@ -18,7 +18,8 @@ from nurture.model.consent import REFUSED, Basis, ConsentEntry, fold, missing_pr
 from nurture.model.facts import ConsentState
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Channel, ConsentAction, Purpose
-from nurture.store import same_person, snapshots, wakeups
+from nurture.store.audience import same_person, snapshots
+from nurture.store.facts import wakeups
 from nurture.store.tables import ConsentEntryRow, ConsentProofRow, ConsentStateRow, LeadRow, WordingRow
 from nurture.store.tables.columns import core
 

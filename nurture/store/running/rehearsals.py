@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Table, exists, func, insert, s
 
 from nurture.model.tokens import Keys, address_hash
 from nurture.model.words import ENROLLMENT_OPEN
-from nurture.store import enrollments, wakeups
+from nurture.store.facts import wakeups
+from nurture.store.programs import enrollments
 from nurture.store.tables import (
     EnrollmentRow,
     HandoffRow,

@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nurture.store import inbound, outbox
-from nurture.store.consent import forget_proofs, without_network
 from nurture.store.engine import Store
+from nurture.store.mail import inbound, outbox
+from nurture.store.privacy.consent import forget_proofs, without_network
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,

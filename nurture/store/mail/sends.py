@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from nurture.model.delivery import Blame
 from nurture.model.words import MESSAGE_WAITING, USES_CONTENT, MessageState, RefusalCode
-from nurture.store.messages import flying
+from nurture.store.mail.messages import flying
 from nurture.store.tables import BrakeRow, CampaignRow, LeadRow, MessageRow
 from nurture.store.tables.columns import core
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nurture.model.consent import fold
 from nurture.model.tokens import Keys, ledger_hash
 from nurture.model.words import Channel, ConsentStatus, Purpose
-from nurture.store.consent import CHUNK, entries, line_hash, proof_digest
+from nurture.store.privacy.consent import CHUNK, entries, line_hash, proof_digest
 from nurture.store.tables import ConsentAnchorRow, ConsentEntryRow, ConsentProofRow, ConsentStateRow
 from nurture.store.tables.columns import core
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.errors import Conflict, Refused
-from nurture.store import timers
+from nurture.store.sales import timers
 from nurture.store.tables import (
     ActivityRow,
     AlertRow,

@@ -1,0 +1,1 @@
+"""What happened, and which leads to look at because of it."""

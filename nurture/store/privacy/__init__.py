@@ -1,0 +1,1 @@
+"""Consent with its proofs, and the rights of the person behind an address."""

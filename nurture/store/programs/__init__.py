@@ -1,0 +1,1 @@
+"""Campaigns as they were applied, and who stands where in them."""

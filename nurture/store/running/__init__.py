@@ -1,0 +1,1 @@
+"""The machine room: who holds the clock, who is signed in, which call was already seen."""

@@ -1,0 +1,1 @@
+"""Scores, stages, hand-offs and their clocks, and what reports count."""
