@@ -26,7 +26,7 @@ COMPANY: Final[Words] = {
     "postal_address": Word("Stands in every mail; the law of most countries wants it.", TEXT, True,
                            ("ul. Dobra 1, 00-001 Warszawa, Poland",)),
     "website": Word("The company's site.", URL, True, ("https://www.example.com",)),
-    "timezone": Word("The last resort for leads and campaigns without one.", TEXT, True, ("Europe/Warsaw",)),
+    "timezone": Word("For leads and campaigns without one; scoring counts its days.", TEXT, True, ("Europe/Warsaw",)),
     "country": Word("Two letters; its law and public holidays are the last resort.", TEXT, True, ("PL",)),
     "language": Word("The language of last resort.", TEXT, True, ("en",)),
     "registration": Word("What the law of the country wants in a mail: register and tax number.", TEXT),

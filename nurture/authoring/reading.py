@@ -24,8 +24,10 @@ from nurture.authoring.story import read_stories
 from nurture.authoring.template import CopyFile, assemble, read_copy, read_layout, template_name
 from nurture.authoring.tree import SIZE_LIMIT, Node, read_tree
 from nurture.model.campaign import Campaign
+from nurture.model.company import Company
 from nurture.model.library import Library
 from nurture.model.problem import Place, Problem, Severity
+from nurture.model.scoring import Scoring
 
 T = TypeVar("T")
 Kind = Literal["company", "tracks", "scoring", "agreement", "sales", "campaign", "form", "wording", "story", "copy",
@@ -257,7 +259,7 @@ def _library(files: Mapping[str, File], sources: Mapping[str, str]) -> Library:
     return Library(
         company=company,
         tracks=nouns["tracks"] or fallback.tracks_for(every),
-        scoring=nouns["scoring"] or fallback.scoring(),
+        scoring=_on_days_of(company, nouns["scoring"] or fallback.scoring()),
         agreement=nouns["agreement"] or fallback.agreement(),
         sales=nouns["sales"] or fallback.sales_for(every),
         campaigns=campaigns,
@@ -269,6 +271,10 @@ def _library(files: Mapping[str, File], sources: Mapping[str, str]) -> Library:
         sha=_address(sources, sources),
         config_sha=_address(sources, [f"campaigns/{kind}.yaml" for kind in COMPANY_FILES]),
     )
+
+
+def _on_days_of(company: Company, scoring: Scoring) -> Scoring:
+    return replace(scoring, models=tuple(replace(model, zone=company.timezone) for model in scoring.models))
 
 
 def _of(files: Mapping[str, File], kind: Kind) -> list[File]:

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from nurture.decide.match import Touch, counts, ordered, passes
 from nurture.model.scoring import Decay, Model, Rule
@@ -20,6 +21,9 @@ from nurture.model.words import ENGAGED, Depth, EventKind
 
 DEPTH_TIMES: Final = {Depth.AWARENESS: 1000, Depth.CONSIDERATION: 1500, Depth.DECISION: 2000}
 """Milli-points that one point is worth at a depth."""
+EDITION: Final = 2
+"""Goes up when the same files and events give another score than before, so that everybody is scored again.
+2: days are the company's, where they had been those of UTC."""
 _HOUR: Final = timedelta(hours=1)
 _KEPT_MODELS: Final = 64
 
@@ -82,10 +86,11 @@ def factor(decay: Decay, hours: int) -> Decimal:
 class Compiled:
     """A model laid out for scoring many leads: rules by event kind, carry factors ready."""
 
-    __slots__ = ("caps", "groups", "inactivity", "model", "patterns", "rules")
+    __slots__ = ("caps", "groups", "inactivity", "model", "patterns", "rules", "zone")
 
     def __init__(self, model: Model) -> None:
         self.model = model
+        self.zone = ZoneInfo(model.zone)
         self.rules: dict[str, tuple[Rule, ...]] = {}
         for rule in model.rules:
             if not rule.sequence:
@@ -157,7 +162,7 @@ def _sum(
                 worth = rule.points * (DEPTH_TIMES.get(event.depth, 1000) if rule.depth_counts else 1000)
                 matched.setdefault(rule.id, []).append((worth, event))
     per_rule = {
-        rule.id: _rule_sum(rule, matched[rule.id], at, baseline, carry, emit)
+        rule.id: _rule_sum(rule, matched[rule.id], plan.zone, at, baseline, carry, emit)
         for rules_of_kind in rules.values() for rule in rules_of_kind if rule.id in matched
     }
     for rule in plan.patterns:
@@ -167,7 +172,7 @@ def _sum(
 
 
 def _rule_sum(
-    rule: Rule, matched: list[tuple[int, Touch]], at: datetime,
+    rule: Rule, matched: list[tuple[int, Touch]], zone: ZoneInfo, at: datetime,
     baseline: datetime | None, carry: Decimal, emit: Emit | None,
 ) -> int:
     if len(matched) > 1:
@@ -178,18 +183,18 @@ def _rule_sum(
     decay, points = rule.decay, 0
     for worth, event in matched:
         if rule.dedupe != "none":
-            key = _dedupe_key(rule, event)
+            key = _dedupe_key(rule, event, zone)
             if key in taken:
                 if emit:
-                    emit("duplicate", 0, rule.id, event, f"the same {rule.dedupe} counts once")
+                    emit("duplicate", 0, rule.id, event, _counted_once(rule, zone))
                 continue
             taken.add(key)
         if rule.per_day is not None:
-            day = event.at.date()
+            day = _day(event, zone)
             days[day] = days.get(day, 0) + 1
             if days[day] > rule.per_day:
                 if emit:
-                    emit("per_day", 0, rule.id, event, f"only {rule.per_day} count per day")
+                    emit("per_day", 0, rule.id, event, f"only {rule.per_day} count per day in {zone.key}")
                 continue
         old = baseline is not None and event.at <= baseline
         hours = (at - event.at) // _HOUR
@@ -203,13 +208,23 @@ def _rule_sum(
 _ONE: Final = Decimal(1)
 
 
-def _dedupe_key(rule: Rule, event: Touch) -> object:
+def _day(event: Touch, zone: ZoneInfo) -> date:
+    return event.at.astimezone(zone).date()
+
+
+def _dedupe_key(rule: Rule, event: Touch, zone: ZoneInfo) -> object:
+    """What counts once. Without a message or an asset to go by, that is a day."""
     if rule.dedupe == "day":
-        return event.at.date()
+        return _day(event, zone)
     if rule.dedupe == "message":
         sent = event.message_id or event.data.get("message") or (event.campaign and (event.campaign, event.step))
-        return sent or event.at.date()
-    return event.content or event.data.get("asset") or event.path or event.link or event.topic or event.at.date()
+        return sent or _day(event, zone)
+    named = event.content or event.data.get("asset") or event.path or event.link or event.topic
+    return named or _day(event, zone)
+
+
+def _counted_once(rule: Rule, zone: ZoneInfo) -> str:
+    return f"the same {rule.dedupe} counts once" + (f" in {zone.key}" if rule.dedupe == "day" else "")
 
 
 def _campaign_line(event: Touch, baseline: datetime | None, carry: Decimal, emit: Emit | None) -> int:

@@ -104,6 +104,8 @@ class Model:
     segment: str | None = None
     offered: tuple[str, ...] = ()
     """Event kinds this segment is offered; for the reachability check. Empty: everything emitted."""
+    zone: str = "UTC"
+    """Whose days `per_day` and `dedupe: day` count: the company's time zone, put here when the files are read."""
     place: Place = Place()
 
 

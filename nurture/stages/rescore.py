@@ -87,11 +87,13 @@ def _results(
 
 
 def after_a_change(parts: Parts, *, now: datetime) -> int:
-    """One slice of rescoring, where the company's files changed since everybody was scored. Returns leads looked at.
+    """One slice of rescoring, where the company's files, or our way to count, changed since everybody was scored.
+
+    Returns leads looked at.
 
     Two workers at once do the same slice twice, which changes nothing; none is left out when one of them dies.
     """
-    rules = parts.library.config_sha
+    rules = f"{parts.library.config_sha}/{score.EDITION}"
     with parts.store.read() as conn:
         before = rescoring.position(conn)
         first, last = rescoring.span(conn)

@@ -71,6 +71,7 @@ def test_tracks(library: Library) -> None:
 
 
 def test_scoring(library: Library) -> None:
+    assert {model.zone for model in library.scoring.models} == {library.company.timezone} != {"UTC"}
     model = library.scoring.models[0]
     assert (model.id, model.segment, model.shadow) == ("enterprise", "enterprise", False)
     role = model.fit[0]

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,7 +37,8 @@ def models(draw: st.DrawFn, *, negative: bool = True) -> Model:
             group=draw(st.none() | st.just("g")), depth_counts=draw(st.booleans()),
         ))
     inactive = (Inactivity(60, -10), Inactivity(120, -20)) if draw(st.booleans()) else ()
-    return Model("m", rules=tuple(rules), groups={"g": draw(st.integers(1, 60))}, inactivity=inactive)
+    zone = draw(st.sampled_from(("UTC", "Australia/Sydney", "America/New_York", "Asia/Kathmandu")))
+    return Model("m", rules=tuple(rules), groups={"g": draw(st.integers(1, 60))}, inactivity=inactive, zone=zone)
 
 
 @st.composite
@@ -102,6 +104,25 @@ def test_fresher_never_scores_less(model: Model, events: list[Event], days: int)
 def test_machines_and_voided_events_count_for_nothing(model: Model, events: list[Event]) -> None:
     human = [e for e in events if not e.machine and not e.void]
     assert score.total(human, model, at=AT) == score.total(events, model, at=AT)
+
+
+@pytest.mark.parametrize(("zone", "first", "then", "days"), [
+    ("UTC", "2026-11-20T12:30", "2026-11-20T13:30", 1),
+    ("Australia/Sydney", "2026-11-20T12:30", "2026-11-20T13:30", 2),  # 23:30 and 00:30
+    ("Australia/Sydney", "2026-11-19T23:59", "2026-11-20T00:01", 1),
+    ("America/New_York", "2026-11-20T04:30", "2026-11-20T05:30", 2),
+    ("America/New_York", "2026-11-01T04:30", "2026-11-02T04:30", 1),  # clocks go back: a day of 25 hours
+])
+def test_a_day_is_the_companys(zone: str, first: str, then: str, days: int) -> None:
+    """The day of a limit is a day of the people who set it, also where clocks change."""
+    moments = [datetime.fromisoformat(f"{at}+00:00") for at in (first, then)]
+    events = [Event(n, "page_view", at, path="/p") for n, at in enumerate(moments, 1)]
+    for rule in (Rule("visit", "page_view", 2, per_day=1), Rule("visit", "page_view", 2, dedupe="day"),
+                 Rule("visit", "email_click", 2), Rule("visit", "email_click", 2, dedupe="message")):
+        seen = [replace(e, kind=rule.event, path=None) for e in events]
+        got = score.lines(seen, Model("m", rules=(rule,), zone=zone), at=AT)
+        assert got.score == (4000 if rule.event == "email_click" and rule.dedupe == "none" else days * 2000)
+        assert all(zone in line.text for line in got.lines if line.kind == "per_day" or "same day" in line.text)
 
 
 def test_an_ordered_pattern_scores_once_and_only_in_order() -> None:

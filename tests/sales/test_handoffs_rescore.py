@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from nurture.cli.explain import as_document
+from nurture.decide import score as rules
 from nurture.insight import reports, story
 from nurture.model.agreement import Sla
 from nurture.model.campaign import Condition
@@ -48,11 +49,17 @@ def test_the_stream_gives_the_same_scores_as_one_by_one(store: Store) -> None:
     people(store, 7)
     people_back = add_lead(store, now=NOW, email="back@example.org", baseline_at=NOW - timedelta(days=4), carryover=0.5)
     happened(store, people_back, *FACTS, now=NOW)
-    world = parts(store)
+    # Half a day of visits around midnight in Sydney: the limit for a day falls otherwise than by UTC.
+    happened(store, people_back, *[("page_view", 2 + n / 24, {"path": f"/{n}"}) for n in range(12)], now=NOW)
+    far = replace(MODEL, zone="Australia/Sydney", groups={**MODEL.groups, "web": 100})
+    world = parts(store, scoring=Scoring((far,), sha="s"))
     done = rescore.rescore(store, world.library, now=NOW, wake=False)
     streamed = cached(store)
     score.run(world, now=NOW, limit=100, owner="a")
     assert cached(store) == streamed and done.leads == 8 and done.changed == 8
+    near = parts(store, scoring=Scoring((replace(far, zone="UTC"),), sha="s"))
+    assert rescore.rescore(store, near.library, now=NOW, wake=False).changed == 1
+    rescore.rescore(store, world.library, now=NOW, wake=False)
     assert rescore.rescore(store, world.library, now=NOW, wake=False).changed == 0
 
 
@@ -88,6 +95,15 @@ def test_a_new_model_wakes_who_moved_and_the_daily_limit_ramps_them(store: Store
     assert seen == [2, 4, 5, 5]
     with store.read() as conn:
         assert handoffs.next_in_queue(conn, limit=9) == []
+
+
+def test_another_way_to_count_scores_everybody_again(store: Store, monkeypatch: Any) -> None:
+    people(store, 3)
+    world = parts(store)
+    tick(world, now=NOW)
+    assert rescore.after_a_change(world, now=NOW) == 0
+    monkeypatch.setattr(rules, "EDITION", rules.EDITION + 1)
+    assert [rescore.after_a_change(world, now=NOW) for _ in range(2)] == [3, 0]
 
 
 def test_a_shadow_model_is_kept_beside_and_decides_nothing(store: Store) -> None:
