@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from nurture.authoring import read_sources
-from nurture.decide.change import effective
+from nurture.decide.change import effective, former
 from nurture.errors import NurtureError, Refused, UsageError
 from nurture.mail.dkim import Signer, load_signer
 from nurture.mail.exchangers import exchangers
 from nurture.mail.smtp import over_smtp
 from nurture.mail.transport import Transport
 from nurture.model.campaign import Campaign
+from nurture.model.change import Redirect
 from nurture.model.library import Library
 from nurture.model.outside import Outside
 from nurture.model.template import Template
@@ -95,9 +96,10 @@ def refresh(parts: Parts) -> bool:
         live = campaigns.live_versions(conn)
         versions = {name: version.n for name, version in live.items()}
         states = {name: running.state for name, running in campaigns.running(conn).items()}
+        renames = campaigns.renames(conn)
         old = _followed(conn, live)
         shelf = campaigns.template_sources(conn, {digest for v in old for digest in v.templates.values()})
-    library = _held(_read(sources), states)
+    library = _held(_read(sources), states, renames)
     pinned: dict[tuple[str, int], Campaign] = {}
     copy: dict[tuple[str, int], Mapping[str, Template]] = {}
     for version in old:
@@ -126,14 +128,17 @@ def _followed(conn: Connection, live: Mapping[str, campaigns.Version]) -> list[c
     return [version for version in found if version is not None]
 
 
-def _held(library: Library, states: Mapping[str, str]) -> Library:
-    """A pause or a retirement stands above what a file says."""
+def _held(library: Library, states: Mapping[str, str], renames: Mapping[str, Sequence[Redirect]]) -> Library:
+    """What the store knows beyond the files: a pause or a retirement stands above them, and what steps were called."""
     held = {CampaignStatus.PAUSED, CampaignStatus.RETIRED}
-    said = {
-        name: replace(c, status=CampaignStatus(states[name])) if states.get(name) in held else c
+    known = {
+        name: replace(
+            c, former=former(renames.get(name, ())),
+            status=CampaignStatus(states[name]) if states.get(name) in held else c.status,
+        )
         for name, c in library.campaigns.items()
     }
-    return replace(library, campaigns=said)
+    return replace(library, campaigns=known)
 
 
 def _read(sources: Mapping[str, str]) -> Library:

@@ -158,7 +158,10 @@ def _plan_one(
         count(origin, new, edit, _stands(conn, name, n, edit, origin, new), company=company, now=now,
                       redirects=redirects, old_company=old_company, into=whole)
         sweep |= edit.moves_people()
-    leaving = _leaving(conn, old, new, draft.library, now)
+    leaving = _leaving(
+        conn, replace(old, former=change.former(known.values())),
+        replace(new, former=change.former(redirects.values())), draft.library, now,
+    )
     whole.by_rules = len(leaving)
     seen = inside.visible(conn, name) if any(asks_unseen(s) for s in new.walk()) else None
     return CampaignPlan(

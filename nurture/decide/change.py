@@ -6,7 +6,7 @@ stands on a step that is gone goes to the next surviving step on the uncondition
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -250,6 +250,11 @@ def normalise(known: Mapping[str, Redirect], change: Change, new: Campaign) -> d
             redirect = Redirect(step, None)
         found[step] = redirect
     return found
+
+
+def former(redirects: Iterable[Redirect]) -> tuple[tuple[str, str], ...]:
+    """(old name, name now) of the renames among them, as `Campaign.former` keeps them."""
+    return tuple(sorted((r.step, r.to_step) for r in redirects if r.renamed and r.to_step is not None))
 
 
 def rebase(position: Position, new: Campaign, redirects: Mapping[str, Redirect]) -> Position:

@@ -31,9 +31,11 @@ def _steps_named(condition: Condition, asked: Asked) -> frozenset[str]:
         if isinstance(step.action, Send) and (step.id in words or step.action.template in words)
     ]
     now = {step.id for step in every}
+    ids = {step.id for step in named}
     before = {step.was for step in named if step.was is not None and step.was not in now}
+    before |= {old for old, new in asked.campaign.former if new in ids and old not in now}
     before |= {s.step for step in named if (s := asked.sends.get(step.id)) is not None and s.step is not None}
-    return frozenset(before | {step.id for step in named})
+    return frozenset(before | ids)
 
 
 def _on_mail(condition: Condition, asked: Asked, kind: str) -> Iterator[Event]:

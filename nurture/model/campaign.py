@@ -244,6 +244,8 @@ class Campaign:
     timezone: str | None = None
     digest: str = ""
     """Content address of the file as applied."""
+    former: tuple[tuple[str, str], ...] = ()
+    """(a name a step once had, its name now), of every rename that was ever applied: the store knows, no file does."""
     place: Place = Place()
 
     def walk(self) -> Iterator[Step]:

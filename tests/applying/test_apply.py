@@ -169,6 +169,33 @@ def test_a_click_on_a_mail_counts_under_the_new_name_of_its_step(world: World) -
     assert [content for _, _, content in world.sent()] == ["s1", "s5"]
 
 
+def test_leave_rules_and_goals_know_every_name_a_step_ever_had(world: World) -> None:
+    """Clicked as `s1`; then the step was called `r1`, then `r2`, and the files no longer say so."""
+    world.people([("s2", 1), ("s2", 2)], purposes=[Purpose.NURTURE_EMAIL, Purpose.CLICK_TRACKING])
+    click = NewEvent(EventKind.CLICK, world.now, 2, key="c", campaign="drip", step="s1", link="read")
+    with world.store.begin() as conn:
+        events.record(conn, [click], now=world.now)
+
+    def file(name: str, was: str | None, rules: str = "") -> Draft:
+        return draft(campaign_file([DRIP[0], S(name, 7, was=was, template="s1"), *DRIP[2:]], extra=rules))
+
+    world.apply(file("r1", "s1"))
+    world.apply(file("r2", "r1"))
+    world.apply(file("r2", None))
+    rules = "goal: { reached_when: { clicked: r2 }, within: 30 days }\nleave_when:\n  - { clicked: r2 }"
+    last = file("r2", None, rules)
+    assert world.plan(last).campaigns[0].leaving == (2,), "a plan counts what apply will do"
+    world.apply(last)
+    world.run("rebase", "advance")
+    with world.store.read() as conn:
+        rows = conn.execute(text("select lead_id, state, goal_at from enrollment order by id")).all()
+    assert [(row.lead_id, row.state, row.goal_at is not None) for row in rows] == [
+        (1, "active", False), (2, "left", True),
+    ]  # fmt: skip
+    world.rollback(1)
+    assert world.parts.library.campaigns["drip"].former == (("r1", "s1"), ("r2", "s1")), "and back"
+
+
 def test_a_mail_planned_for_a_step_that_was_taken_out_does_not_leave(world: World) -> None:
     world.people([("s1", 8)])
     world.run("plan")

@@ -168,6 +168,15 @@ def redirects(conn: Connection, campaign: str) -> dict[str, Redirect]:
     return {row.step: Redirect(*row) for row in conn.execute(query)}
 
 
+def renames(conn: Connection) -> dict[str, list[Redirect]]:
+    """Campaign -> the renames of its steps that were ever applied, each to the name of today."""
+    query = select(_redirect.c.campaign, _redirect.c.step, _redirect.c.to_step, _redirect.c.renamed)
+    found: dict[str, list[Redirect]] = {}
+    for row in conn.execute(query.where(_redirect.c.renamed)):
+        found.setdefault(row.campaign, []).append(Redirect(row.step, row.to_step, row.renamed))
+    return found
+
+
 def applied_digest(conn: Connection) -> str:
     """What is applied, in one word; whoever holds a library compares it and loads again when it differs."""
     value = conn.execute(select(_note.c.value).where(_note.c.key == APPLIED)).scalar()
