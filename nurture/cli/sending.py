@@ -84,10 +84,10 @@ def _known(store: Store, campaign: str | None) -> None:
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    why = row["reason_text"] or row["reply"] or ""
+    said = (row["reply"], row["reason_text"]) if row["state"] == "sent" else (row["reason_text"], row["reply"])
     return {
         "message": row["id"], "lead": row["email"] or row["lead_id"], "campaign": row["campaign"],
-        "step": row["step_id"], "state": row["state"], "why": why,
+        "step": row["step_id"], "state": row["state"], "why": said[0] or said[1] or "",
         "at": f"{row['at']:%Y-%m-%d %H:%M}" if row["at"] else "",
     }  # fmt: skip
 

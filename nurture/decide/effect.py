@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from nurture.decide.flow import flow_of
-from nurture.decide.walk import deadline_of, due_at
+from nurture.decide.moment import due_at
+from nurture.decide.walk import deadline_of
 from nurture.model.campaign import Campaign, HandOff
 from nurture.model.change import Ask, Change, Effect, Redirect, Standing, StepEffect
 from nurture.model.company import Company

@@ -40,6 +40,14 @@ def first_step(campaign: Campaign) -> str | None:
     return campaign.steps[0].id if campaign.steps else None
 
 
+def led_from(campaign: Campaign, step_id: str) -> list[str]:
+    """The steps from which a lead may come to this one, in reading order."""
+    return [
+        name for name, node in flow_of(campaign).items()
+        if node.next_id == step_id or any(branch and branch[0].id == step_id for branch in branches(node.step))
+    ]
+
+
 def branches(step: Step) -> tuple[tuple[Step, ...], ...]:
     """The lists of steps that stand inside a step."""
     match step.action:

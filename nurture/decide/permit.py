@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from nurture.decide.caps import next_free
 from nurture.decide.consent import permits
@@ -41,6 +42,9 @@ LOW_TOUCH: Final = Cap(1, "month")
 
 COUNTED: Final = frozenset({MessageState.SENT, MessageState.UNKNOWN, MessageState.STARTED})
 """Messages that a cap counts: those that reached the person, or may have."""
+
+_SPANS: Final = {"day": "24 hours", "week": "7 days", "month": "30 days"}
+"""Periods of `caps`, in words."""
 
 _HOLDS_CONTENT: Final = COUNTED | {MessageState.CLAIMED, MessageState.PLANNED, MessageState.DEFERRED}
 _ASKED_FOR: Final = frozenset({ContentKind.OPERATIONAL, ContentKind.SALES_ASSIST})
@@ -183,24 +187,42 @@ def _moment(snapshot: Snapshot, ask: Ask, limits: Limits, now: datetime) -> Answ
     """The first moment that cool-off, the person's own wishes, caps, window and quiet hours all allow."""
     if ask.kind is ContentKind.OPERATIONAL:
         return _PERMIT
-    lead, until, code, text = snapshot.lead, now, "", ""
+    lead, until, code = snapshot.lead, now, ""
+    said: list[str] = []
     for at, why, words in _waits(lead, now):
         if at > until:
-            until, code, text = at, code or why, text or words
+            until, code = at, code or why
+            said.append(words)
     for name, caps, history in _caps(snapshot, ask, limits, until):
         free = next_free(history, caps, at=until)
         if free > until:
-            until, code, text = free, code or RefusalCode.CAP, text or f"enough mails for now ({name})"
+            said.append(f"{_at_most(caps, history, until)} ({name})")
+            until, code = free, code or RefusalCode.CAP
     zone = zone_of(lead, limits.campaign, limits.company)
     inside = slot(until, limits.window, limits.quiet, zone)
     if inside > until:
-        until, code = inside, code or RefusalCode.OUTSIDE_WINDOW
-        text = text or f"outside the sending hours in {zone.key}"
+        code = code or RefusalCode.OUTSIDE_WINDOW
+        said.append(f"{_shut(until, limits, zone)} ({zone.key} time)")
+        until = inside
     if not code:
         return _PERMIT
+    text = ", then ".join(said)
     if code == RefusalCode.CAP and until - ask.planned_at > LONGEST_CAP_WAIT:
         return Refusal(RefusalCode.TOO_OLD, f"held back for more than {LONGEST_CAP_WAIT.days} days: {text}")
     return Postpone(code, text, until)
+
+
+def _at_most(caps: Sequence[Cap], history: Sequence[datetime], at: datetime) -> str:
+    """The cap that holds back longest, in words."""
+    cap = max(caps, key=lambda one: next_free(history, (one,), at=at))
+    return f"at most {cap.count} mail{'' if cap.count == 1 else 's'} in {_SPANS[cap.per]}"
+
+
+def _shut(at: datetime, limits: Limits, zone: ZoneInfo) -> str:
+    """Which of the two does not let a mail out at this moment."""
+    if slot(at, limits.window, None, zone) > at:
+        return "the campaign's window is shut"
+    return "the company's quiet hours"
 
 
 def _waits(lead: Lead, now: datetime) -> Iterator[tuple[datetime, str, str]]:
@@ -224,9 +246,9 @@ def _caps(
     if lead.cool_off_mode == "low_touch" and lead.cool_off_until is not None and at < lead.cool_off_until:
         yield "low touch after sales", (LOW_TOUCH,), everything
     if limits.caps:
-        yield "the company's cap", limits.caps, everything
+        yield "the company's limit", limits.caps, everything
     if limits.track_cap is not None:
-        yield f"the cap of track {ask.track}", (limits.track_cap,), [s.at for s in counted if s.track == ask.track]
+        yield f"the limit of track {ask.track}", (limits.track_cap,), [s.at for s in counted if s.track == ask.track]
     if limits.campaign_cap is not None:
         here = [s.at for s in counted if s.campaign == ask.campaign]
-        yield f"the cap of {ask.campaign}", (limits.campaign_cap,), here
+        yield f"the limit of {ask.campaign}", (limits.campaign_cap,), here

@@ -10,19 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from nurture.decide import condition as conditions
-from nurture.decide.calendar import add, closed_days, resolve
-from nurture.decide.flow import flow_of
+from nurture.decide.flow import flow_of, led_from
+from nurture.decide.moment import due_at, later, why_due, why_late
 from nurture.decide.variant import drawn_or_draw
 from nurture.decide.window import slot, zone_of
 from nurture.model.campaign import (
     Campaign,
     Choose,
     Condition,
-    Duration,
     End,
     HandOff,
     IfUnknown,
@@ -66,7 +65,8 @@ def advance(
     drawn), `sends` the messages this run already has by step, `done` the steps it has passed. A step in `done` is
     never repeated. After a SendIntent the walk stops; the end of that message wakes it.
     """
-    walk = _Walk(campaign, snapshot, entered_at, drawn, sends, company, now, zone_of(snapshot.lead, campaign, company))
+    zone = zone_of(snapshot.lead, campaign, company)
+    walk = _Walk(campaign, snapshot, entered_at, drawn, sends, company, now, zone, done)
     flow = flow_of(campaign)
     while position.step_id is not None:
         node = flow.get(position.step_id)
@@ -82,20 +82,6 @@ def advance(
     return walk.rest(None, None, "reached the end of the campaign")
 
 
-def due_at(
-    campaign: Campaign, step: Step, anchor_at: datetime, lead: Lead, company: Company
-) -> datetime:
-    """When `step` is due for a lead whose step before was done at `anchor_at`: `slot(anchor + wait)`.
-
-    A date that lies in the past is due at once. A mail waits for the sending window and the company's quiet hours.
-    """
-    zone = zone_of(lead, campaign, company)
-    at = _waited(step, anchor_at, lead, company, zone)
-    if isinstance(step.action, Send):
-        at = slot(at, campaign.sending.window, company.quiet, zone)
-    return at
-
-
 def deadline_of(
     campaign: Campaign, step: Step, waiting_since: datetime, lead: Lead, company: Company
 ) -> datetime | None:
@@ -109,40 +95,7 @@ def deadline_of(
             return waiting_since + _GATE_ANSWERS_IN
         case _:
             return None
-    return _on(waiting_since, duration, lead, company, zone_of(lead, campaign, company))
-
-
-def _on(at: datetime, duration: Duration, lead: Lead, company: Company, zone: ZoneInfo) -> datetime:
-    """`duration` later, by the calendar of the lead's country."""
-    if duration.unit != "business_days":
-        return add(at, duration, zone)
-    country = lead.country or company.country
-    return add(at, duration, zone, closed=closed_days(country, company.holidays.get(country, ())))
-
-
-def _waited(step: Step, anchor_at: datetime, lead: Lead, company: Company, zone: ZoneInfo) -> datetime:
-    at = anchor_at.astimezone(UTC)
-    if step.after is not None:
-        at = _on(anchor_at, step.after, lead, company, zone)
-    if step.until is not None:
-        latest = _on(anchor_at, step.until.or_after, lead, company, zone)
-        day = _day(lead.get(step.until.field))
-        at = max(at, latest if day is None else min(latest, resolve(day, 0, zone)))
-    if step.send_on is not None:
-        wall = datetime.fromisoformat(step.send_on)
-        at = max(at, resolve(wall.date(), wall.hour * 60 + wall.minute, zone))
-    return at
-
-
-def _day(value: object) -> date | None:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(str(value)[:10])
-    except ValueError:
-        return None
+    return later(waiting_since, duration, lead, company, zone_of(lead, campaign, company))
 
 
 @dataclass(slots=True)
@@ -157,6 +110,7 @@ class _Walk:
     company: Company
     now: datetime
     zone: ZoneInfo
+    done: frozenset[str]
     passed: list[Done] = field(default_factory=list)
     intents: list[Intent] = field(default_factory=list)
 
@@ -176,7 +130,7 @@ class _Walk:
         due = due_at(self.campaign, step, position.anchor_at, self.snapshot.lead, self.company)
         opens = due if due > self.now else self._opens(step)
         if opens > self.now:
-            return self.rest(Position(step.id, position.anchor_at), opens, self._why(step, opens))
+            return self.rest(Position(step.id, position.anchor_at), opens, self._waits(step, position, due, opens))
         if step.condition is not None:
             verdict = self._truth(step.condition)
             if verdict is Truth.UNKNOWN:
@@ -227,7 +181,7 @@ class _Walk:
             variant = drawn_or_draw(self.snapshot.lead.id, send.test, self.drawn)
         self.intents.append(SendIntent(step.id, send, variant, due))
         stay = Position(step.id, position.anchor_at, position.waiting_since or due)
-        return self.rest(stay, None, f"`{step.id}` ({send.template}) is on its way")
+        return self.rest(stay, None, f"`{step.id}` is on its way: {self._why(step, position)}")
 
     def _message(self, step: Step, sent: StepSend, next_id: str | None, position: Position) -> Position | Outcome:
         uncertain = sent.state is MessageState.UNKNOWN
@@ -235,9 +189,16 @@ class _Walk:
             note = "the server never answered; taken as sent, so that nobody gets it twice"
             return self.go(step, "unknown", next_id, sent.at or self.now, note)
         if sent.state in MESSAGE_FINAL:
-            return self.go(step, sent.state.value, next_id, sent.at or self.now)
+            return self.go(step, sent.state.value, next_id, sent.at or self.now, self._why_then(step, sent, position))
         stay = Position(step.id, position.anchor_at, position.waiting_since or self.now)
-        return self.rest(stay, None, f"`{step.id}` is on its way ({sent.state})")
+        return self.rest(stay, None, f"`{step.id}` is on its way: {self._why(step, position)}")
+
+    def _why_then(self, step: Step, sent: StepSend, position: Position) -> str:
+        """Why a mail left when it did. What was not sent has a reason of its own, and it stands with the message."""
+        if sent.state is not MessageState.SENT or sent.at is None:
+            return ""
+        due = due_at(self.campaign, step, position.anchor_at, self.snapshot.lead, self.company)
+        return self._why(step, position) + why_late(max(due, position.waiting_since or due), sent.at, sent.why)
 
     def _wait_for(
         self, step: Step, wait: WaitFor, next_id: str | None, position: Position, since: datetime
@@ -325,19 +286,21 @@ class _Walk:
     def _say(self, at: datetime) -> str:
         return f"{at.astimezone(self.zone):%a %d %b %Y %H:%M} ({self.zone.key})"
 
-    def _why(self, step: Step, due: datetime) -> str:
-        reasons = []
-        if step.after is not None:
-            reasons.append(f"{step.after} after the step before")
-        if step.until is not None:
-            reasons.append(f"until `{step.until.field}`, at the latest {step.until.or_after}")
-        if step.send_on is not None:
-            reasons.append(f"on {step.send_on.replace('T', ' ')}, or the next sending window after it")
-        if isinstance(step.action, Send) and not is_waited(step):
-            reasons.append("the next sending window")
-        return f"`{step.id}` is due {self._say(due)}: {', '.join(reasons)}"
+    def _waits(self, step: Step, position: Position, due: datetime, opens: datetime) -> str:
+        said = f"`{step.id}` is due {self._say(opens)}: {self._why(step, position)}"
+        return said if opens == due else f"{said}; that has passed, and the next sending window opens then"
 
+    def _why(self, step: Step, position: Position) -> str:
+        """The wait and what moved it."""
+        return why_due(
+            self.campaign, step, position.anchor_at, self.snapshot.lead, self.company, before=self._before(step.id)
+        )
 
-def is_waited(step: Step) -> bool:
-    """Whether the step has a wait of its own before it."""
-    return step.after is not None or step.until is not None or step.send_on is not None
+    def _before(self, step_id: str) -> str:
+        """What the waits of this step count from: the step that led here, or the way in."""
+        if self.passed:
+            return self.passed[-1].step_id
+        led = [name for name in led_from(self.campaign, step_id) if name in self.done]
+        if led:
+            return led[-1]
+        return "the step before" if self.done else "entering the campaign"

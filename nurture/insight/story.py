@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,10 +11,10 @@ from nurture.decide import gate
 from nurture.decide.consent import may_score
 from nurture.decide.recycle import recycle_reasons
 from nurture.decide.scored import Scored, holding, scored, scores, shadows
-from nurture.insight.tellers import TELLERS, Entry
+from nurture.insight.tellers import TELLERS, Entry, whys
 from nurture.model.agreement import Agreement
 from nurture.model.facts import Snapshot
-from nurture.model.words import Stage
+from nurture.model.words import MESSAGE_WAITING, Stage
 from nurture.parts import Parts
 from nurture.stages import hand_off
 from nurture.store.audience import snapshots
@@ -94,7 +94,6 @@ def tell(
     result = scores(profiled, library.scoring, now=moment, holds=holds)
     beside = shadows(profiled, library.scoring, now=moment, holds=holds)
     entries = tuple(sorted(_entries(logs, campaign), key=lambda e: e.at))
-    whys = {row["id"]: row["why"] for row in logs["enrollment"]}
     return Story(
         lead_id=lead_id,
         who=_who(head),
@@ -105,7 +104,7 @@ def tell(
         score=result,
         # Of now with all that the hand-off stage sees: room, colleagues, recycles of this period.
         gate=asked or gate.evaluate(snapshot, library.agreement, result, now=moment),
-        standing=tuple(Now(e.campaign, e.step_id, e.state, e.due_at, whys.get(e.id, "")) for e in inside),
+        standing=_standing(inside, logs),
         consents=tuple(
             f"{p.value}/{c.value}: {s.status.value}" + (f" since {s.since:%Y-%m-%d}" if s.since else "")
             for (p, c), s in sorted(snapshot.consents.items())
@@ -115,6 +114,20 @@ def tell(
         handoff=trip.id if trip is not None else None,
         owner=trip.owner if trip is not None else None,
     )
+
+
+def _standing(inside: Sequence[enrollments.Enrolled], logs: dict[str, list[dict[str, Any]]]) -> tuple[Now, ...]:
+    """Where each run stands. A mail that waits is the next thing there: when, and what put it off."""
+    said = {row["id"]: row["why"] for row in logs["enrollment"]}
+    waits = {(row["enrollment_id"], row["step_id"]): row for row in logs["message"] if row["state"] in MESSAGE_WAITING}
+    found = []
+    for run in inside:
+        why, due, mail = said.get(run.id, ""), run.due_at, waits.get((run.id, run.step_id))
+        if mail is not None:
+            due = mail["due_at"]
+            why += f"; put off: {mail['reason_text']}" if mail["reason_text"] else ""
+        found.append(Now(run.campaign, run.step_id, run.state, due, why))
+    return tuple(found)
 
 
 def _stored(kept: list[dict[str, Any]]) -> Stored | None:
@@ -167,6 +180,10 @@ def _who(head: dict[str, Any]) -> str:
 
 
 def _entries(logs: dict[str, list[dict[str, Any]]], campaign: str | None) -> Iterator[Entry]:
+    why = whys(logs["journal"])
+    logs = {**logs, "message": [
+        {**row, "when": why.get((row["enrollment_id"], row["step_id"]))} for row in logs["message"]
+    ]}  # fmt: skip
     for kind, rows in logs.items():
         wanted = [row for row in rows if campaign is None or row.get("campaign") in (None, campaign)]
         if kind in TELLERS:

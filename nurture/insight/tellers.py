@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -90,11 +90,19 @@ def _transition(row: Row) -> Iterator[Entry]:
 
 _MAIL_TELLS: Final = {"sent", "refused", "failed"}
 """Ends of a step that the line of its mail tells already, with the reason."""
+
+
+def whys(journal: Iterable[Row]) -> dict[tuple[int, str], str]:
+    """(enrollment, step) -> why its mail left when it did, as it was written down when the step was passed."""
+    told = ((row, row["text"].partition(": ")) for row in journal if row["kind"] == "step")
+    return {(row["enrollment_id"], row["step"]): why for row, (end, _, why) in told if end == "sent" and why}
+
+
 _ENTRY: Final = {"not_entered": "did not enter", "entered": "entered", "left": "left", "finished": "finished"}
 
 
 def _journal(row: Row) -> Iterator[Entry]:
-    if row["kind"] == "step" and row["text"] in _MAIL_TELLS:
+    if row["kind"] == "step" and row["text"].partition(":")[0] in _MAIL_TELLS:
         return
     text = f"{_ENTRY[row['kind']]} {row['campaign']}: {row['text']}" if row["kind"] in _ENTRY else row["text"]
     yield Entry(row["at"], row["kind"], text, row["campaign"], row["step"])
@@ -105,7 +113,9 @@ def _message(row: Row) -> Iterator[Entry]:
     why = row["reason_text"] or row["reason"] or ""
     match row["state"]:
         case MessageState.SENT:
-            yield Entry(row["sent_at"], "sent", f"SENT {row['template']}{variant}", row["campaign"], row["step_id"])
+            then = f": {row['when']}" if row.get("when") else ""
+            text = f"SENT {row['template']}{variant}{then}"
+            yield Entry(row["sent_at"], "sent", text, row["campaign"], row["step_id"])
         case MessageState.REFUSED | MessageState.FAILED as state:
             yield Entry(
                 row["ended_at"] or row["planned_at"],

@@ -37,6 +37,8 @@ class StepSend:
     at: datetime | None
     content: str
     step: str | None = None
+    why: str | None = None
+    """What was last written down about it: why it was held back, refused or tried again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,16 +29,7 @@ def ahead(
     try:
         with parts.store.read() as source, world.store.begin() as copy:
             rehearsals.copy_of(source, copy, lead_id, keys=parts.keys)
-        whys: dict[str, str] = {}
-
-        def look() -> None:
-            with world.store.read() as conn:
-                for wait in rehearsals.waits(conn, lead_id):
-                    if wait.step_id and wait.why:
-                        whys.setdefault(wait.step_id, wait.why)
-
-        look()
-        world.run_until(until, seen=look)
+        world.run_until(until)
         with world.store.read() as conn:
             lead = snapshots.load(conn, [lead_id], now=now, with_events=False)[lead_id].lead
             runs = enrollments.all_of(conn, [lead_id]).get(lead_id, [])
@@ -47,7 +38,7 @@ def ahead(
         found = {
             moment
             for name in names
-            for moment in timeline.of(world, lead_id, name, zone=zone, since=now, whys=whys)
+            for moment in timeline.of(world, lead_id, name, since=now)
             if moment.at > now
         }
         return sorted(found, key=lambda m: (m.at, m.who)), zone

@@ -106,7 +106,6 @@ class _Telling:
         self.world, self.story, self.campaign, self.zone, self.start = world, story, campaign, zone, start
         self.failures: list[str] = []
         self.extra: list[Moment] = []
-        self.whys: dict[str, str] = {}
         self.lead_id = 0
         self.best = 0
 
@@ -116,9 +115,7 @@ class _Telling:
             self._let_happen()
         came = self._came()
         self.failures += judge(self.story, came, start=self.start, zone=self.zone)
-        moments = timeline.of(
-            self.world, self.lead_id, self.campaign.id, zone=self.zone, since=self.start, whys=self.whys
-        )
+        moments = timeline.of(self.world, self.lead_id, self.campaign.id, since=self.start)
         return Told(
             self.story,
             tuple(self.failures),
@@ -194,11 +191,8 @@ class _Telling:
         self.world.run_until(self.start + LONGEST, stop=self._over, seen=self._look)
 
     def _look(self) -> None:
-        """Keep why the lead waits where it stands; the reason stands beside the mail that came of it."""
+        """Points fade; what a story asks for is the best there was."""
         with self.world.store.read() as conn:
-            for stand in rehearsals.waits(conn, self.lead_id):
-                if stand.step_id and stand.why:
-                    self.whys[stand.step_id] = stand.why
             self.best = max(self.best, rehearsals.engagement(conn, self.lead_id))
 
     def _over(self) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from nurture.insight.tellers import whys
 from nurture.rehearse.world import World
 from nurture.store.facts import stories
 from nurture.store.running import rehearsals
@@ -24,16 +25,15 @@ class Moment:
     why: str = ""
 
 
-def of(
-    world: World, lead_id: int, campaign: str, *, zone: ZoneInfo, since: datetime, whys: Mapping[str, str]
-) -> list[Moment]:
+def of(world: World, lead_id: int, campaign: str, *, since: datetime) -> list[Moment]:
     """What the program did with this lead in this campaign: sends, refusals, steps, moves, hand-offs."""
     with world.store.read() as conn:
         logs = stories.read(conn, lead_id, until=world.clock.now())
         done = rehearsals.steps_passed(conn, lead_id, campaign)
         trips = handoffs.of_lead(conn, lead_id)
     sends = {row["step_id"] for row in logs["message"] if row["campaign"] == campaign}
-    found = [m for row in logs["message"] if row["campaign"] == campaign for m in _message(row, whys)]
+    why = whys(logs["journal"])
+    found = [m for row in logs["message"] if row["campaign"] == campaign for m in _message(row, why)]
     found += [Moment(at, step, said, _refusal(logs["gate"], said, at)) for step, at, said in done if step not in sends]
     found += [
         Moment(row["at"], row["kind"], row["text"])
@@ -58,12 +58,12 @@ def _refusal(gates: Sequence[Mapping[str, Any]], said: str, at: datetime) -> str
     return "the gate wants: " + "; ".join(f"{r['id']} {r['missing'] or r['text']}" for r in open_[:3])
 
 
-def _message(row: Mapping[str, object], whys: Mapping[str, str]) -> Iterable[Moment]:
+def _message(row: Mapping[str, Any], why: Mapping[tuple[int, str], str]) -> Iterable[Moment]:
     step, variant = str(row["step_id"]), f" [{row['variant']}]" if row["variant"] else ""
     at = row["sent_at"] or row["ended_at"] or row["planned_at"]
     assert isinstance(at, datetime)
     if row["state"] == "sent":
-        yield Moment(at, step, f"SEND {row['template']}{variant}", whys.get(step, ""))
+        yield Moment(at, step, f"SEND {row['template']}{variant}", why.get((row["enrollment_id"], step), ""))
     else:
         yield Moment(
             at, step, f"{row['state']} {row['template']}{variant}", str(row["reason_text"] or row["reason"] or "")

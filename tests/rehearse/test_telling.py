@@ -32,7 +32,7 @@ def test_the_story_of_the_design_comes_out_at_the_designs_moments() -> None:
 
     said = lines(told.moments, ZoneInfo("Europe/Berlin"))
     assert said[0].startswith("Mon 08 Jun 09:00  case-study         SEND consideration/case-study")
-    assert "sending window" in said[0], "Friday 17:00 is outside the window, and the line says so"
+    assert "by the campaign's window" in said[0], "Friday 17:00 is outside the window, and the line says so"
     assert any(line.startswith("Tue 09 Jun 17:00  read-it            wait_for: yes") for line in said)
     assert any(line.startswith("Thu 11 Jun 09:00  numbers            SEND consideration/numbers") for line in said)
 

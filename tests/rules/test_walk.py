@@ -72,7 +72,10 @@ def test_a_first_mail_waits_for_the_window_and_says_why() -> None:
     assert outcome.intents == ()
     assert outcome.due_at == at("2026-06-08T09:00", "Europe/Berlin")
     assert outcome.position == Position("guide", START)
-    assert outcome.why == "`guide` is due Mon 08 Jun 2026 09:00 (Europe/Berlin): the next sending window"
+    assert outcome.why == (
+        "`guide` is due Mon 08 Jun 2026 09:00 (Europe/Berlin): right after entering the campaign, moved from "
+        "Fri 05 Jun 17:00 to Mon 08 Jun 09:00 by the campaign's window"
+    )
     outcome = look(plan, Position("guide", START), outcome.due_at)
     assert [type(i) for i in outcome.intents] == [SendIntent]
     assert outcome.due_at is None, "the message's own end wakes it"
@@ -318,7 +321,7 @@ def test_a_fixed_date_outside_the_window_waits_for_it_and_says_so() -> None:
     plan = campaign(send("fair", send_on="2027-03-06T10:00"), window=OFFICE)
     outcome = look(plan, Position("fair", START), START)
     assert outcome.due_at == at("2027-03-08T09:00", "Europe/Berlin"), "a Saturday"
-    assert "on 2027-03-06 10:00" in outcome.why
+    assert "on Sat 06 Mar 2027 10:00, as the file says" in outcome.why
 
 
 def test_business_days_know_the_holidays_of_the_leads_country() -> None:

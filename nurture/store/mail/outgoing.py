@@ -161,8 +161,8 @@ def fly(conn: Connection, key: str, ids: Collection[int], *, now: datetime, owne
 
 
 _END = """
-UPDATE message AS m SET state = {1}, reply = {2}, reason = {3}, reason_text = {4}, route = {5}, sent_at = {6},
-  ended_at = {7}, due_at = coalesce({8}, m.due_at), owner = NULL, lease_until = NULL{started}
+UPDATE message AS m SET state = {1}, reply = {2}, reason = {3}, reason_text = coalesce({4}, m.reason_text), route = {5},
+  sent_at = {6}, ended_at = {7}, due_at = coalesce({8}, m.due_at), owner = NULL, lease_until = NULL{started}
 {source} WHERE m.id = {0} AND m.owner = {owner} AND m.state = 'claimed'
 """
 _STARTED = """, started_at = {9}, first_tried_at = coalesce(m.first_tried_at, {9}), attempt = m.attempt + 1,

@@ -165,11 +165,12 @@ def sends(conn: Connection, enrollment_ids: Iterable[int]) -> dict[int, dict[str
         _message.c.sent_at,
         _message.c.ended_at,
         _message.c.content,
+        _message.c.reason_text,
     ).where(_message.c.enrollment_id.in_(list(enrollment_ids)))
     found: dict[int, dict[str, StepSend]] = {}
     for m in conn.execute(query):
         found.setdefault(m.enrollment_id, {})[m.step_id] = StepSend(
-            MessageState(m.state), m.sent_at or m.ended_at, m.content, m.step_id
+            MessageState(m.state), m.sent_at or m.ended_at, m.content, m.step_id, m.reason_text
         )
     for enrollment, old, new in _renames(conn, found):
         if old in found[enrollment]:

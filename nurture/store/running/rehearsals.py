@@ -8,7 +8,6 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, exists, func, insert, select, update
 
 from nurture.model.tokens import Keys, address_hash
-from nurture.model.words import ENROLLMENT_OPEN
 from nurture.store.facts import wakeups
 from nurture.store.programs import enrollments
 from nurture.store.tables import (
@@ -34,12 +33,6 @@ _handoff = core(HandoffRow)
 _suppressed = core(SuppressionRow)
 
 
-class Wait(NamedTuple):
-    step_id: str | None
-    due_at: datetime | None
-    why: str
-
-
 def place(
     conn: Connection, lead_id: int, *, stage: str | None, track: str | None, recycle_reason: str | None, now: datetime
 ) -> None:
@@ -54,13 +47,6 @@ def place(
     if track is not None:
         enrollments.change_track(conn, lead_id, track, now=now, reason="as the story says")
     wakeups.wake(conn, [lead_id], now=now)
-
-
-def waits(conn: Connection, lead_id: int) -> list[Wait]:
-    query = select(_enrollment.c.step_id, _enrollment.c.due_at, _enrollment.c.why).where(
-        _enrollment.c.lead_id == lead_id, _enrollment.c.state.in_(sorted(ENROLLMENT_OPEN))
-    )
-    return [Wait(*row) for row in conn.execute(query)]
 
 
 def engagement(conn: Connection, lead_id: int) -> int:
