@@ -167,13 +167,9 @@ def named(block: Block, key: str) -> list[tuple[str, Node]]:
 
 def _topic(name: str, node: Node, desk: Desk) -> Topic:
     block = Block(node, desk, TOPIC)
-    names = {
-        language: said
-        for _, key, value in block.pairs("names")
-        if (language := v.language(key, desk)) is not None and (said := v.line(value, desk)) is not None
-    }
     return Topic(
-        name, block.get("name", v.line, ""), block.get("purpose", v.one_of(Purpose), Purpose.NURTURE_EMAIL), names
+        name, block.get("name", v.line, ""), block.get("purpose", v.one_of(Purpose), Purpose.NURTURE_EMAIL),
+        block.get("names", v.by_language(v.line), {}),
     )
 
 

@@ -8,7 +8,7 @@ from nurture.authoring import addresses
 from nurture.authoring import values as v
 from nurture.authoring.block import Block, Word, Words
 from nurture.authoring.desk import Desk
-from nurture.authoring.shapes import SLUG, TEXT, URL, YES_NO, array, choice, ref, whole
+from nurture.authoring.shapes import SLUG, TEXT, URL, YES_NO, array, choice, ref, table, whole
 from nurture.authoring.tree import Node, read_tree
 from nurture.model.company import Form, FormConsent, FormField, Wording
 from nurture.model.problem import Place
@@ -19,20 +19,26 @@ KINDS: Final = ("email", "text", "number", "date", "choice", "phone", "long_text
 FORM: Final[Words] = {
     "form": Word("Its id, equal to the file's name; campaigns and pages name it.", SLUG, True, ("buyers-guide",)),
     "title": Word("The heading of the page.", TEXT, True, ("The buyer's guide",)),
+    "titles": Word("The same in other languages: language -> title.", table(TEXT), False, ({"pl": "Poradnik"},)),
     "fields": Word("What is asked, in this order.", array(ref("form_field"), 1), True),
     "consents": Word("Tick boxes, never ticked beforehand.", array(ref("form_consent"))),
     "asset": Word("What the person asked for.", URL, False, ("https://www.example.com/guide.pdf",)),
+    "assets": Word("The same in other languages.", table(URL)),
     "content": Word("The content it counts as.", SLUG), "topic": Word("What it is about.", SLUG),
     "depth": Word("How far along the buying way it is.", choice(Depth)),
     "thank_you": Word("What the page says afterwards.", TEXT),
+    "thanks": Word("The same in other languages: language -> text.", table(TEXT), False, ({"pl": "Dziękujemy."},)),
     "hand_raise": Word("A request to be called by sales.", YES_NO),
     "double_opt_in": Word("Consents count once the address has been confirmed.", YES_NO),
 }
 FORM_FIELD: Final[Words] = {
     "field": Word("The lead's field it fills.", SLUG, True, ("email",)),
     "label": Word("What the person reads.", TEXT, True, ("Work e-mail",)),
+    "labels": Word("The same in other languages.", table(TEXT)),
     "type": Word("What it takes.", choice(KINDS)), "required": Word("Must be filled in.", YES_NO),
     "choices": Word("With type choice.", array({"type": ["string", "number"]}, 1)),
+    "choices_in": Word("As people of other languages read them, in the same order; what is kept stays the same.",
+                       table(array({"type": ["string", "number"]}, 1))),
     "progressive": Word("Asked only once the ones before it are known.", YES_NO),
 }
 FORM_CONSENT: Final[Words] = {
@@ -68,6 +74,9 @@ def read_form(root: Node, desk: Desk) -> Form:
         thank_you=block.get("thank_you", v.text, ""),
         hand_raise=block.get("hand_raise", v.yes_no, False),
         double_opt_in=block.get("double_opt_in", v.yes_no, True),
+        titles=block.get("titles", v.by_language(v.line), {}),
+        thanks=block.get("thanks", v.by_language(v.text), {}),
+        assets=block.get("assets", v.by_language(addresses.web_address), {}),
         place=block.place("form"),
     )
 
@@ -83,7 +92,21 @@ def _field(node: Node, desk: Desk) -> FormField:
                   "write `type: choice, choices: [small, big]`")
     desk.spots["field", name] = block.place("field")
     return FormField(name, block.get("label", v.line, name), kind, block.get("required", v.yes_no, False), choices,
-                     block.get("progressive", v.yes_no, False))
+                     block.get("progressive", v.yes_no, False), block.get("labels", v.by_language(v.line), {}),
+                     _choices_in(block, len(choices)))
+
+
+def _choices_in(block: Block, count: int) -> dict[str, tuple[str, ...]]:
+    """Translated choices; a list of another length belongs to other choices and is left out."""
+    made = {}
+    for language, said in block.get("choices_in", v.by_language(v.many(v.scalar)), {}).items():
+        if len(said) == count:
+            made[language] = tuple(str(word) for word in said)
+        else:
+            block.desk.find("bad-form", block.place("choices_in"),
+                            f"there are {count} choices, and {len(said)} in `{language}`",
+                            "translate each, in the order of `choices`")
+    return made
 
 
 def _consent(node: Node, desk: Desk) -> FormConsent | None:

@@ -251,6 +251,19 @@ def language(node: Node, desk: Desk) -> str | None:
     return node.text
 
 
+def by_language(reader: Reader[T]) -> Reader[dict[str, T]]:
+    """`{ pl: ..., cs: ... }`: the same in other languages."""
+    def read(node: Node, desk: Desk) -> dict[str, T] | None:
+        if node.kind != "map":
+            not_like(node, desk, "a block with a language a line, as `pl: ...`")
+            return None
+        return {
+            name: value for key, said in node.pairs.values()
+            if (name := language(key, desk)) is not None and (value := reader(said, desk)) is not None
+        }
+    return read
+
+
 def day(node: Node, desk: Desk) -> date | None:
     """`2026-11-01`."""
     try:

@@ -11,6 +11,11 @@ from nurture.model.campaign import Cap, Window
 from nurture.model.problem import Place
 from nurture.model.words import ContentKind, Purpose
 
+PAGE_LANGUAGES: Mapping[str, str] = {
+    "en": "English", "pl": "Polski", "cs": "Čeština", "de": "Deutsch", "ru": "Русский",
+}
+"""The languages our own pages speak, each under its own name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -146,8 +151,17 @@ class Sales:
     """Content sellers may send themselves: `{content, title, url, when}`."""
 
 
+USUAL_LABELS: frozenset[str] = frozenset({
+    "Work e-mail", "E-mail", "First name", "Last name", "Company", "Your role", "Role", "Phone", "Country",
+    "Employees (roughly)", "Industry",
+})
+"""What most forms ask for: under these English labels our pages ask it in every language they speak."""
+
+
 @dataclass(frozen=True, slots=True)
 class FormField:
+    """One question. What is kept of a choice is the word in `choices`, whatever the visitor read for it."""
+
     name: str
     label: str
     kind: Literal["email", "text", "number", "date", "choice", "phone", "long_text"] = "text"
@@ -155,6 +169,17 @@ class FormField:
     choices: tuple[str, ...] = ()
     progressive: bool = False
     """Asked only once the fields before it are known."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The label by language."""
+    choices_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The choices by language, in the order of `choices`."""
+
+    def labelled(self, language: str) -> str:
+        return self.labels.get(language) or self.label or self.name
+
+    def options(self, language: str) -> tuple[tuple[str, str], ...]:
+        """(what is kept, what is read) of each choice."""
+        return tuple(zip(self.choices, self.choices_in.get(language, self.choices), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +211,8 @@ class FormConsent:
 
 @dataclass(frozen=True, slots=True)
 class Form:
+    """`title`, `thank_you`, labels, choices and the asset are in the company's language; beside each stand others."""
+
     id: str
     title: str
     fields: tuple[FormField, ...]
@@ -198,7 +225,20 @@ class Form:
     thank_you: str = ""
     hand_raise: bool = False
     double_opt_in: bool = True
+    titles: Mapping[str, str] = field(default_factory=dict)
+    thanks: Mapping[str, str] = field(default_factory=dict)
+    """The thank-you text by language."""
+    assets: Mapping[str, str] = field(default_factory=dict)
     place: Place = Place()
+
+    def titled(self, language: str) -> str:
+        return self.titles.get(language, self.title)
+
+    def thanked(self, language: str) -> str:
+        return self.thanks.get(language, self.thank_you)
+
+    def asset_in(self, language: str) -> str | None:
+        return self.assets.get(language, self.asset)
 
 
 BUILT_IN_FIELDS: Mapping[str, LeadField] = {

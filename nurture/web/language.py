@@ -13,8 +13,10 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
+from nurture.model.company import PAGE_LANGUAGES
+
 FOLDER: Final = Path(__file__).parent / "locales"
-NAMES: Final = {"en": "English", "pl": "Polski", "cs": "Čeština", "de": "Deutsch", "ru": "Русский"}
+NAMES: Final = PAGE_LANGUAGES
 _ACCEPTED: Final = re.compile(r"([a-z]{2})(?:-[a-z]+)?\s*(?:;\s*q=([0-9.]+))?", re.IGNORECASE)
 
 

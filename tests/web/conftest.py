@@ -95,12 +95,19 @@ FORMS = {
         fields=(
             FormField("email", "E-mail", "email", required=True),
             FormField("phone", "Phone", "phone", required=True),
-            FormField("call_time", "When?", "choice", required=True, choices=("mornings", "afternoons")),
+            FormField(
+                "call_time", "When?", "choice", required=True, choices=("mornings", "afternoons"),
+                labels={"pl": "Kiedy?"}, choices_in={"pl": ("rano", "po południu")},
+            ),
         ),
         consents=(FormConsent(Purpose.SALES_CONTACT, "call", required=True, channel="phone"),),
         hand_raise=True,
         double_opt_in=False,
         thank_you="We will call.",
+        titles={"pl": "Czy możemy zadzwonić?", "de": "Dürfen wir anrufen?"},
+        thanks={"pl": "Zadzwonimy."},
+        asset="https://example.com/call.pdf",
+        assets={"pl": "https://example.com/pl/call.pdf"},
     ),
 }
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from nurture.acts import privacy
 from nurture.model.words import Channel, ConsentStatus, Purpose
+from nurture.store.privacy import rights
 from tests.web.conftest import PHONE, World
 
 NURTURE = Purpose.NURTURE_EMAIL
@@ -28,6 +29,35 @@ def test_a_form_page_shows_boxes_that_nobody_ticked_beforehand(world: World) -> 
     assert "checked" not in answer.text
     assert "Acme may send me guides by e-mail." in answer.text
     assert "Employees" not in answer.text
+
+
+def test_a_form_speaks_the_visitors_language_and_keeps_the_companys_words(world: World) -> None:
+    polish = {"accept-language": "pl"}
+    shown = world.client.get("/forms/call", headers=polish).text
+    assert '<h1 lang="pl">Czy możemy zadzwonić?</h1>' in shown and "<title>Czy możemy zadzwonić?" in shown
+    assert "Kiedy?" in shown and '<option value="mornings" lang="pl">rano</option>' in shown
+    typed = {"email": "ada@example.com", "phone": "+48 22 555 01 00", "agree-sales_contact-phone": "yes"}
+    wrong = world.client.post("/forms/call", data={**typed, "call_time": "rano"}, headers=polish)
+    assert wrong.status_code == 422
+    thanked = world.client.post("/forms/call", data={**typed, "call_time": "afternoons"}, headers=polish).text
+    assert "Zadzwonimy." in thanked and 'href="https://example.com/pl/call.pdf"' in thanked
+    lead = world.one("select id from lead")
+    with world.store.read() as conn:
+        person = rights.person(conn, lead)
+    assert person is not None and person.fields["call_time"] == "afternoons"
+
+
+def test_what_a_form_does_not_say_in_a_language_is_marked_as_the_companys(world: World) -> None:
+    """Screen readers have to know that the title is German and the choices are not."""
+    german = world.client.get("/forms/call", headers={"accept-language": "de"}).text
+    assert '<html lang="de">' in german and '<h1 lang="de">Dürfen wir anrufen?</h1>' in german
+    assert '<span lang="en">When?</span>' in german and '<option value="mornings" lang="en">mornings</option>' in german
+    assert "Telefon" in german, "what most forms ask for is asked in every language"
+    thanked = world.client.post("/forms/call?lang=de", data={
+        "email": "ada@example.com", "phone": "+49 30 555 01 00", "agree-sales_contact-phone": "yes",
+        "call_time": "mornings",
+    }).text
+    assert '<p class="lead" lang="en">We will call.</p>' in thanked
 
 
 def test_c6_double_opt_in_one_mail_one_reminder_and_a_grant_only_by_post(world_everywhere: World) -> None:

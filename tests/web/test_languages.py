@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 
 import nurture.web
 from nurture.mail import reason
+from nurture.model.company import USUAL_LABELS
 from nurture.model.words import Purpose
 from nurture.web.language import NAMES, catalogue, choose, locale
 from nurture.web.shown import day, linked
@@ -69,6 +70,13 @@ def test_every_text_of_the_public_pages_goes_through_the_catalogue() -> None:
         words = set(re.findall(r"[^\W\d_]{3,}", left)) - {"JSON", "CSV"}
         said = re.findall(r'(?:aria-label|placeholder|title|alt)="([^"]*)', source)
         assert not words and all(text.startswith("{{") for text in said if text), (path.name, words, said)
+
+
+def test_the_labels_that_check_lets_pass_are_asked_in_every_language() -> None:
+    page = (WEB / "pages" / "form.html").read_text()
+    assert set(re.findall(r'"([^"]+)": _\("\1"\)', page)) == USUAL_LABELS
+    for language in FOREIGN:
+        assert all(catalogue(language).gettext(label) for label in USUAL_LABELS)
 
 
 MAILS = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from nurture.authoring.desk import did_you_mean, problem
+from nurture.authoring.desk import did_you_mean, listing, problem
 from nurture.authoring.lint.folder import Folder, facts, tracks_named, unknown
 from nurture.authoring.reading import COMPANY_FILES, File
-from nurture.model.company import Form
+from nurture.authoring.template import CopyFile
+from nurture.model.company import PAGE_LANGUAGES, USUAL_LABELS, Form
 from nurture.model.problem import Place, Problem
 from nurture.model.words import MAIL_PURPOSES, Purpose
 
@@ -130,6 +131,7 @@ def _sales(folder: Folder) -> Iterator[Problem]:
 
 
 def _forms(folder: Folder) -> Iterator[Problem]:
+    wanted = _spoken(folder)
     for file in folder.reading.of("form"):
         form = file.noun
         if not isinstance(form, Form):
@@ -150,6 +152,47 @@ def _forms(folder: Folder) -> Iterator[Problem]:
         if form.topic and "company" in folder.has and form.topic not in folder.library.company.topics:
             yield unknown("unknown-topic", "topic", form.topic, file.spot("topic"), folder.library.company.topics)
         yield from _consents(folder, file, form)
+        yield from _languages(file, form, wanted)
+
+
+def _spoken(folder: Folder) -> frozenset[str]:
+    """Languages of readers: of mails, consent texts and forms, as far as our pages speak them, and not the company's.
+
+    Nothing where the company's own language is unknown.
+    """
+    if "company" not in folder.has:
+        return frozenset()
+    said = {copy.language for f in folder.reading.of("copy") if isinstance(copy := f.noun, CopyFile)}
+    said |= {text.language for text in folder.library.wordings.values()}
+    for form in folder.library.forms.values():
+        said |= {language for _, texts in _texts(form) for language in texts}
+    return frozenset(PAGE_LANGUAGES) & said - {folder.library.company.language}
+
+
+def _texts(form: Form) -> Iterator[tuple[str, Collection[str]]]:
+    """What a visitor reads of a form, and in which other languages it is there."""
+    yield "title", form.titles
+    if form.thank_you:
+        yield "thank_you", form.thanks
+    for asked in form.fields:
+        if asked.label not in USUAL_LABELS:
+            yield f"the label of {asked.name}", asked.labels
+        if asked.choices:
+            yield f"the choices of {asked.name}", asked.choices_in
+
+
+def _languages(file: File, form: Form, wanted: frozenset[str]) -> Iterator[Problem]:
+    lacks = {what: tuple(sorted(wanted - set(texts))) for what, texts in _texts(form)}
+    for missing in sorted({m for m in lacks.values() if m}):
+        what = [name for name, without in lacks.items() if without == missing]
+        yield problem("form-language", file.spot("title"),
+                      f"`{form.id}` does not say {listing(what, 6)} in {', '.join(missing)}",
+                      "write it under `titles`, `thanks`, `labels` and `choices_in`")
+    unheard = sorted({language for _, texts in _texts(form) for language in texts} - set(PAGE_LANGUAGES))
+    if unheard:
+        yield problem("form-language", file.spot("title"),
+                      f"`{form.id}` has words in {', '.join(unheard)}, and no page speaks that",
+                      f"pages speak {', '.join(sorted(PAGE_LANGUAGES))}")
 
 
 def _consents(folder: Folder, file: File, form: Form) -> Iterator[Problem]:
