@@ -18,7 +18,6 @@ from prefect.tasks import Task, exponential_backoff
 from flows import plain
 from flows.plain import RunFailed
 from flows.work import current
-from nurture.model.intents import Tally
 
 
 async def _may_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -44,14 +43,5 @@ def chunk(stage: str, number: int, funnel_stage: str | None) -> dict[str, int]:
 def run(job: str, stages: Sequence[str], funnel_stage: str | None = None) -> dict[str, dict[str, int]]:
     """Work off what is due for `stages`, then leave the tally as an artifact. Returns the books by stage."""
     books = plain.work_off(current(), stages, funnel_stage, chunk)
-    create_table_artifact(key=f"tally-{job}", table=rows(books), description=f"What {job} did in this run")
+    create_table_artifact(key=f"tally-{job}", table=plain.rows(books), description=f"What {job} did in this run")
     return {stage: tally.as_dict() for stage, tally in books.items()}
-
-
-def rows(books: dict[str, Tally]) -> list[dict[str, str | int]]:
-    """The tally as a table: what was due, what became of it, and whether that adds up."""
-    table: list[dict[str, str | int]] = []
-    for stage, tally in books.items():
-        told = {what: n for what, n in tally.as_dict().items() if n}
-        table.append({"stage": stage, "adds up": "yes" if tally.balanced() else "NO", **told})
-    return table or [{"stage": "nothing was due", "adds up": "yes"}]

@@ -63,3 +63,16 @@ def work_off(
         if not moved:
             break  # nothing is due, or others have claimed it
     return books
+
+
+def rows(books: dict[str, Tally]) -> list[dict[str, str | int]]:
+    """The tally as a table: a row for each thing that was counted, and whether the stage's numbers add up.
+
+    Stages count different things, and Prefect's page shows the columns of the first row only.
+    """
+    table: list[dict[str, str | int]] = []
+    for stage, tally in books.items():
+        told = {what.replace("_", " "): n for what, n in tally.as_dict().items() if n} or {"nothing to do": 0}
+        adds_up = "yes" if tally.balanced() else "NO"
+        table += [{"stage": stage, "what": what, "number": n, "adds up": adds_up} for what, n in told.items()]
+    return table or [{"stage": "none", "what": "nothing was due", "number": 0, "adds up": "yes"}]

@@ -13,9 +13,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from nurture.cli.listing import Listing
 from nurture.errors import NurtureError, Refused, Unavailable, UsageError
 
 if TYPE_CHECKING:
@@ -80,17 +80,13 @@ def _jsonable(value: Any) -> Any:
     return str(value)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[int] = ()) -> Table:
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[int] = ()
+) -> Listing:
     """A quiet table; cells are text from the world and shown as such. `right` lists columns of numbers."""
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim",
-        min_width=len(title) or None,  # a title folds at the width of its table
-    )  # fmt: skip
-    for i, name in enumerate(columns):
-        made.add_column(name, justify="right" if i in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text("" if cell is None else plain(cell)) for cell in row))
-    return made
+    cells = [[cell if isinstance(cell, Text) else Text("" if cell is None else plain(cell)) for cell in row]
+             for row in rows]  # fmt: skip
+    return Listing(title, columns, cells, right=right)
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "", right: Sequence[int] = ()) -> None:

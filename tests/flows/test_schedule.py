@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from flows import deploy
+from flows import deploy, plain
 from flows.schedule import SCHEDULE
+from nurture.model.intents import Tally
 from nurture.model.words import FunnelStage
 from nurture.pipeline import STAGES
 
@@ -57,3 +58,14 @@ def test_every_flow_can_be_found_and_takes_its_parameters() -> None:
 def test_the_schedule_itself_knows_no_prefect() -> None:
     program = "import sys, flows.schedule, flows.clockwork, flows.installation; assert 'prefect' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=120)
+
+
+def test_every_count_of_a_run_stands_in_a_column_of_the_first_row() -> None:
+    """Prefect's page shows no other columns."""
+    score, send = Tally(due=5), Tally(due=3)
+    score.add(Tally.from_dict({"scored": 20, "tracked": 1}))
+    send.add(Tally.from_dict({"sent": 3}))
+    told = plain.rows({"score": score, "send": send, "advance": Tally()})
+    assert {tuple(row) for row in told} == {tuple(told[0])}
+    assert [row["number"] for row in told if (row["stage"], row["what"]) == ("score", "scored")] == [20]
+    assert {row["stage"] for row in told} == {"score", "send", "advance"}

@@ -1,0 +1,28 @@
+"""Tables on screens of any width: no word is broken for want of room, and nothing is left out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from rich.console import Console
+
+from nurture.cli.common import table
+
+ROWS = (
+    ("awareness-buyers-guide", "live", 12, "", "works council; \u202eno", "identified -> early: accepted the notice"),
+    ("win-back", "not applied", 3_400, "", "", "ola@example.com"),
+    ("\u65e5\u672c\u8a9e", "live", 1, "", "", "Q" * 64),
+)
+
+
+@pytest.mark.parametrize("width", [24, 40, 60, 80, 120, 200])
+def test_a_word_is_broken_only_where_it_is_longer_than_a_third_of_the_screen(width: int) -> None:
+    screen = Console(width=width, record=True, force_terminal=False)
+    screen.print(table("What runs", ("campaign", "state", "people", "due next", "where", "what"), ROWS, right=(2,)))
+    lines = screen.export_text().splitlines()
+    told = re.split(r"[\s;]+|: ", " ".join(lines))
+    for word in ("What", "awareness-buyers-guide", "council", "identified", "applied", "ola@example.com", "3400"):
+        assert word in told or len(word) > max(20, width // 3), word
+    assert sum(word.count("Q") for word in told) == 64 and "\u202e" not in "".join(lines)
+    assert all(len(line) <= width for line in lines)
