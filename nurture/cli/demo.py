@@ -106,7 +106,7 @@ def prepare(command: Callable[..., tuple[int, str]], leads: Path, map_path: Path
         )
         failed = code not in (FINE, FINDINGS) or (code == FINDINGS and argv[0] != "import")
         for line in printed.splitlines() if failed else _gist(printed, argv[0]):
-            out.print(Text("  " + plain(line)))
+            out.print(Text.from_ansi(line))
         if failed:
             raise UsageError(
                 f"`nurture {shown}` did not succeed; the lines above say why.",

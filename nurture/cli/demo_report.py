@@ -25,7 +25,7 @@ def report(running: Demo, command: Command, took: float) -> None:
     out.print(Text(_counts(running.seller.done, {})))
     _heading("The funnel")
     _, funnel = command("report", "funnel")
-    out.print(Text(funnel.split("By month")[0].rstrip()))
+    out.print(Text.from_ansi(funnel.split("By month")[0].rstrip()))
     _heading("Campaigns, step by step")
     _steps(running)
     _heading("Hand-offs to sales")
@@ -33,7 +33,7 @@ def report(running: Demo, command: Command, took: float) -> None:
     if chosen is not None:
         _heading(f"One lead explained: nurture explain {chosen}")
         _, story = command("explain", str(chosen))
-        out.print(Text(story.rstrip()))
+        out.print(Text.from_ansi(story.rstrip()))
     _books(running, took)
     _addresses(running)
 
@@ -142,11 +142,20 @@ def _addresses(running: Demo) -> None:
     from nurture.web.staff.signin import demo_link
 
     _heading("Where to look")
-    out.print(Text(plain(f"  mails:     {running.mail.folder}/ (one folder per recipient, each mail an .eml file)")))
-    out.print(Text(plain(f"  database:  {running.installation.parts.store.place}")))
-    out.print(Text(f"  ask it:    . {plain(running.way_in())}    (in a shell of its own; then nurture status, ...)"))
-    out.print(Text(f"  web app:   {running.installation.url}"), soft_wrap=True)
     link = demo_link(running.installation.parts, now=running.clock.now())
-    out.print(Text(f"  signed in: {link} (works once)"), soft_wrap=True)
+    places = [
+        ("mails", f"{running.mail.folder}/", "one folder per recipient, each mail an .eml file"),
+        ("database", running.installation.parts.store.place, ""),
+        ("ask it", f". {running.way_in()}", "in a shell of its own; then nurture status, ..."),
+        ("web app", running.installation.url, ""),
+        ("signed in", link, "works once"),
+    ]
     if running.installation.prefect is not None:
-        out.print(Text(f"  Prefect:   {running.installation.prefect.url}/runs (each run with its tally)"))
+        places.append(("Prefect", f"{running.installation.prefect.url}/runs", "each run with its tally"))
+    for name, place, about in places:
+        line = f"  {name + ':':<11}{plain(place)}"
+        told = f"  ({about})" if about else ""
+        # An address is never folded: it is there to be clicked or copied.
+        if len(line + told) > out.width:
+            told = f"\n{'':13}({about})" if about else ""
+        out.print(Text(line + told), soft_wrap=True)

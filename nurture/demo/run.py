@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import fcntl
+import itertools
+import os
 import shlex
 import shutil
 from collections import Counter
@@ -50,8 +53,7 @@ class Demo:
         self.books: dict[str, Tally] = {}
         self.runs: Counter[str] = Counter()
         self.ticks = 0
-        self.home = settings.var_dir / "demo"
-        _empty(self.home)
+        self.home, self._held = own_folder(settings.var_dir)
         unknown = _refused(leads)
         self.mail = MailFolder(self.home / "mail", refuse=unknown)
         self._base = settings
@@ -69,12 +71,14 @@ class Demo:
             self._be_alone()
         except BaseException:
             self.mail.__exit__()
+            os.close(self._held)
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.installation.close()
         self.mail.__exit__()
+        os.close(self._held)
 
     def _be_alone(self) -> None:
         with self.installation.parts.store.read() as conn:
@@ -213,11 +217,36 @@ def _refused(path: Path) -> frozenset[str]:
     return frozenset(random.Random(len(known)).sample(known, len(known) // 50)) if known else frozenset()
 
 
+def own_folder(var: Path) -> tuple[Path, int]:
+    """An empty folder that no other demo runs in, and what holds it until it is closed (or the process ends).
+
+    Only what an earlier demo left is removed; the pages of one that still runs are somebody's.
+    """
+    names = itertools.chain(["demo"], (f"demo-{number}" for number in itertools.count(2)))
+    while True:
+        home = var / next(names)
+        home.mkdir(parents=True, exist_ok=True)
+        held = os.open(home, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _empty(home)
+        except BlockingIOError:
+            os.close(held)
+            continue
+        except BaseException:
+            os.close(held)
+            raise
+        return home, held
+
+
 def _empty(home: Path) -> None:
-    """A fresh folder for this demo; only what an earlier demo left is removed."""
     mark = home / "made-by-nurture-demo"
-    if home.exists() and any(home.iterdir()) and not mark.exists():
+    there = list(home.iterdir())
+    if there and mark not in there:
         raise UsageError(f"{home} holds something that is not a demo.", fix="Move it away, or set NURTURE_VAR_DIR.")
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
     mark.touch()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from nurture.cli import main
+from nurture.cli.demo import prepare
+from nurture.demo.run import own_folder
 from nurture.demo.sample import COUNT, SHIPPED, SHIPPED_MAP, as_csv, generate
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +130,24 @@ def test_leads_or_a_map_that_cannot_be_used_are_one_message(
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert told in said and "fix:" in said and "Traceback" not in said
+
+
+def test_a_second_demo_leaves_the_first_one_its_folder(tmp_path: Path) -> None:
+    first, held = own_folder(tmp_path)
+    (first / "nurture.db").touch()
+    second, beside = own_folder(tmp_path)
+    assert second != first and (first / "nurture.db").exists()
+    os.close(held)
+    again, held = own_folder(tmp_path)
+    assert again == first and not (first / "nurture.db").exists(), "what an ended demo left is nobody's"
+    os.close(held)
+    os.close(beside)
+
+
+def test_what_commands_print_in_colour_is_shown_as_colour(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(lambda *argv: (0, f"\x1b[1mleads.csv: \x1b[0m{argv[0]}"), tmp_path / "leads.csv", tmp_path / "map")
+    said = capsys.readouterr().out
+    assert "leads.csv: import" in said and "\ufffd" not in said and "\x1b" not in said
 
 
 def test_the_shipped_leads_are_what_the_generator_makes() -> None:
