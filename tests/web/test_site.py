@@ -22,7 +22,7 @@ from nurture.model.tokens import TokenPurpose, sign
 from nurture.model.words import Purpose
 from nurture.web.tracking.site import bare
 from tests.attack.house import open_house
-from tests.web.browser import open_browser, program
+from tests.web.browser import Browser, open_browser, program
 from tests.web.conftest import World
 
 ANN = "a" * 32
@@ -77,6 +77,37 @@ def test_a_lead_who_does_not_agree_stays_apart_from_its_visits(world: World) -> 
     send_form(world)
     assert world.rows(VIEWS)[0][1] is None
     assert world.one("select lead_id from visitor") is None
+
+
+def test_a_link_of_the_website_leads_to_a_form_with_a_ticket_that_joins_once(world_everywhere: World) -> None:
+    world, one, other = world_everywhere, "1" * 32, "2" * 32
+    tracking_form(world)
+    view(world, "/pricing")
+    for ticket in (one, one, other):
+        assert view(world, "/ignored", ticket=ticket) == 204
+    view(world, "/", visitor="b" * 32, ticket=one)
+    assert len(world.rows(VIEWS)) == 1, "a ticket is no page view, and nobody counted is nobody with a ticket"
+    assert one not in str(world.rows("select * from token")), "of a ticket only a hash is kept"
+
+    def send(ticket: str, email: str, *boxes: str) -> None:
+        page = world.client.get(f"/forms/guide?visit={ticket}")
+        assert page.status_code == 200 and "set-cookie" not in page.headers
+        ticked = {f"agree-{box}-email": "y" for box in ("privacy_notice", *boxes)}
+        assert world.client.post(f"/forms/guide?visit={ticket}", data={"email": email, **ticked}).status_code == 200
+
+    send("3" * 32, "made@example.com", "click_tracking")
+    send("x", "up@example.com", "click_tracking")
+    send(other, "silent@example.com")
+    assert world.rows(VIEWS)[0][1] is None, "made up, or without a yes"
+    send(one, "ann@example.com", "click_tracking")
+    ann = world.one("select id from lead where email = 'ann@example.com'")
+    assert world.rows(VIEWS)[0][1] == ann
+    send(one, "friend@example.com", "click_tracking")
+    assert world.one("select lead_id from visitor") == ann, "an address that was passed on joins nobody"
+    view(world, "/ignored", visitor=ANN, ticket="4" * 32)
+    world.after(hours=3)
+    send("4" * 32, "late@example.com", "click_tracking")
+    assert world.one("select lead_id from visitor") == ann
 
 
 def test_what_has_yet_to_be_confirmed_joins_on_the_confirmation_and_ends_with_a_withdrawal(world: World) -> None:
@@ -168,6 +199,7 @@ def test_a_path_names_a_page_and_nobody(path: str, kept: str) -> None:
 PAGE = """<!doctype html><title>x</title><link rel=icon href=data:,>
 <script>window.nurture = { q: [], consent: function () { this.q.push(arguments) } }</script>
 <script src="%s/site.js"></script>
+<a href="%s/forms/guide?lang=en">the guide</a>
 <form action="%s/forms/guide" method="post"><input name="email" value="b@example.com">
 <input type="hidden" name="agree-privacy_notice-email" value="y">
 <input type="hidden" name="agree-click_tracking-email" value="y"><button>send</button></form>"""
@@ -180,7 +212,7 @@ def website(home: str) -> Iterator[str]:
             self.send_response(200)
             self.send_header("content-type", "text/html")
             self.end_headers()
-            self.wfile.write((PAGE % (home, home)).encode())
+            self.wfile.write((PAGE % (home, home, home)).encode())
 
         def log_message(self, *_: Any) -> None:
             """Quiet."""
@@ -197,6 +229,15 @@ def soon(world: World, sql: str, wanted: int) -> bool:
     until = time.monotonic() + 10
     while time.monotonic() < until:
         if world.one(sql) == wanted:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def arrives(browser: Browser, search: str) -> bool:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if str(browser.evaluate("document.readyState + location.search")).startswith(f"complete{search}"):
             return True
         time.sleep(0.05)
     return False
@@ -221,13 +262,26 @@ def test_a_real_browser_sends_nothing_before_the_yes_and_joins_by_form() -> None
         assert soon(world, views, 1)
         assert world.rows("select path, lead_id from event where kind = 'page_view'") == [("/pricing", None)]
         assert world.one("select consent_wording from visitor") == "banner-2"
+        browser.evaluate("document.querySelector('a').click()")
+        assert arrives(browser, "?lang=en&visit=")
+        browser.evaluate("document.querySelector('[type=email]').value = 'a@example.com'")
+        browser.evaluate("document.querySelectorAll('[type=checkbox]').forEach(function (box) { box.checked = true })")
+        browser.evaluate("document.querySelector('form').submit()")
+        nobody = f"{views} and lead_id is null"
+        assert soon(world, nobody, 0), "by a plain link, with a ticket"
+        browser.go(f"{site}/other")
+        browser.evaluate("var link = document.querySelector('a'); link.onclick = function () { return false }")
+        browser.evaluate("link.click()")
+        assert browser.evaluate("link.search") == "?lang=en", "what stands in the page stays as it was"
+        browser.evaluate("nurture.consent(false)")
+        assert soon(world, "select count(*) from visitor", 0)
+        browser.evaluate("nurture.consent(true, 'banner-2')")
         browser.go(f"{site}/contact#nurture=abc")
         assert browser.evaluate("location.hash") == "", "the token leaves the address bar at once"
-        assert soon(world, views, 2)
+        assert soon(world, nobody, 2)
         browser.loaded = False
         browser.evaluate("document.querySelector('button').click()")
-        joined = "select count(*) from event where kind = 'page_view' and lead_id is not null"
-        assert soon(world, joined, 2)
+        assert soon(world, nobody, 0), "by a form that stands in the page"
         browser.go(f"{site}/back")
         browser.evaluate("nurture.consent(false)")
         assert soon(world, "select count(*) from visitor", 0)

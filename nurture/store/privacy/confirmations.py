@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from nurture.store.tables import OutboxRow, TokenRow
 from nurture.store.tables.columns import core
@@ -48,6 +49,17 @@ def issue(
             created_at=now, expires_at=expires_at,
         )
     )
+
+
+def offer(
+    conn: Connection, token: str, *, purpose: str, now: datetime, expires_at: datetime, data: Mapping[str, Any]
+) -> None:
+    """As `issue`, for a token that somebody else thought of: one that is there already stays what it is."""
+    lite = conn.dialect.name == "sqlite"
+    statement = (sqlite.insert if lite else postgresql.insert)(_token).values(
+        token_hash=token_hash(token), purpose=purpose, data=dict(data), created_at=now, expires_at=expires_at
+    )
+    conn.execute(statement.on_conflict_do_nothing())
 
 
 def look(conn: Connection, token: str, *, purpose: str, now: datetime) -> Single | None:

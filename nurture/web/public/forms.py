@@ -55,7 +55,7 @@ def routes(house: House) -> APIRouter:
         return _page(request, house, form, shown, person, {}, {}, t)
 
     @router.post("/forms/{form_id}")
-    async def submit(request: Request, form_id: str, t: str = "") -> Response:
+    async def submit(request: Request, form_id: str, t: str = "", visit: str = "") -> Response:
         form = house.parts.library.forms.get(form_id)
         if form is None:
             return gone(request, house)
@@ -63,7 +63,7 @@ def routes(house: House) -> APIRouter:
         if key is not None and not house.limits.form.take(key, house.now()):
             return too_many(request, house)
         typed = {k: v for k, v in (await read_form(request)).items() if isinstance(v, str)}
-        return await run_in_threadpool(_submitted, request, house, form, typed, t or typed.get("t", ""))
+        return await run_in_threadpool(_submitted, request, house, form, typed, t or typed.get("t", ""), visit)
 
     return router
 
@@ -77,7 +77,9 @@ def _visitor(house: House, token: str) -> rights.Person | None:
         return rights.person(conn, ids[0])
 
 
-def _submitted(request: Request, house: House, form: Form, typed: Mapping[str, str], token: str) -> Response:
+def _submitted(
+    request: Request, house: House, form: Form, typed: Mapping[str, str], token: str, ticket: str
+) -> Response:
     person = _visitor(house, token)
     if typed.get(TRAP):
         return page(request, house, "thanks.html", form=form, waits=False, asset=None)
@@ -102,7 +104,7 @@ def _submitted(request: Request, house: House, form: Form, typed: Mapping[str, s
             # What a stranger is told hangs on what they ticked, and never on whom we know.
             waits = form.double_opt_in and any(b.consent.purpose in MAIL_PURPOSES for b in ticked)
         asked = any(b.consent.purpose is Purpose.CLICK_TRACKING for b in ticked)
-        site.identify(conn, house, typed.get(site.FIELD, ""), someone.id, asked=asked, now=now)
+        site.identify(conn, house, typed.get(site.FIELD, ""), ticket, someone.id, asked=asked, now=now)
         _tell(conn, form, someone.id, values, now)
     known = person.language if person else None
     return page(request, house, "thanks.html", known=known, form=form, waits=waits, asset=form.asset)

@@ -59,6 +59,20 @@
     form.appendChild(field);
   }, true);
 
+  /* A plain link to a form of ours carries a ticket: a number of its own, good for one form and a short while, so that
+     the address says nothing about the visitor. What stands in the page stays as it was. */
+  function handOver(event) {
+    var link = event.target && event.target.closest ? event.target.closest("a[href]") : null;
+    if (!get(SAID) || !get(KEY) || !link || link.href.indexOf(home + "/forms/") !== 0) { return; }
+    var before = link.getAttribute("href"), to = new URL(link.href), ticket = fresh();
+    send({ id: get(KEY), ticket: ticket });
+    to.searchParams.set("visit", ticket);
+    link.href = to.href;
+    setTimeout(function () { link.setAttribute("href", before); }, 0);
+  }
+  document.addEventListener("click", handOver);
+  document.addEventListener("auxclick", handOver);
+
   var early = window.nurture && window.nurture.q || [];
   window.nurture = { ready: true, consent: consent, page: page, agreed: function () { return !!get(SAID); } };
   if (early.length) { early.forEach(function (args) { consent.apply(null, args); }); } else { page(); }

@@ -2,7 +2,7 @@
 
 `/site.js` does nothing until the site's banner calls `nurture.consent(true)`. Page views then come to `POST /v` under
 a random number that the browser keeps; we keep its keyed hash. They become a lead's when the person sends a form of
-ours from that page, or arrives by a tracked click, and agrees to click tracking.
+ours, from that page or one that a link there led to, or arrives by a tracked click, and agrees to click tracking.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nurture.store import Connection
 from nurture.store.audience import visitors
 from nurture.store.facts import events
 from nurture.store.facts.events import NewEvent
-from nurture.store.privacy import consent
+from nurture.store.privacy import confirmations, consent
 from nurture.web.answers import STATIC
 from nurture.web.house import House
 from nurture.web.limits import client_key
@@ -34,6 +34,10 @@ FIELD: Final = "nurture_visitor"
 """The form field by which a page of the company's says which visitor fills it in."""
 KEY: Final = re.compile(r"[0-9a-f]{32}")
 CLICK_HOLDS: Final = timedelta(minutes=10)
+TICKET: Final = "visit"
+"""What the address of a form says about who came by a link of the website, and the purpose of such tokens."""
+TICKET_HOLDS: Final = timedelta(hours=2)
+"""As long as somebody may take to fill in a form. An address that is passed on later joins nobody."""
 BODY_MOST: Final = 2048
 PATH_MOST: Final = 200
 _PERSONAL: Final = re.compile(r"@|[0-9]{7,}|[0-9a-f]{16,}|(?=[^/]*[0-9])(?=[^/]*[A-Z])[A-Za-z0-9_-]{20,}")
@@ -42,7 +46,7 @@ _OPEN: Final = {"cross-origin-resource-policy": "cross-origin"}
 
 
 class Visit(BaseModel):
-    """What the script says: one page view, or that the choice was taken back."""
+    """What the script says: one page view, a way to a form of ours, or that the choice was taken back."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -50,6 +54,7 @@ class Visit(BaseModel):
     path: str | None = Field(default=None, max_length=2000)
     wording: str | None = Field(default=None, max_length=100)
     click: str | None = Field(default=None, max_length=200)
+    ticket: str | None = Field(default=None, pattern=f"^{KEY.pattern}$")
     forget: bool = False
 
 
@@ -103,16 +108,25 @@ def _take(house: House, told: Visit, agent: str, now: datetime) -> None:
         if told.forget:
             visitors.forget(conn, hashed)
             return
+        if told.ticket is not None:
+            if visitors.known(conn, hashed) is not None:
+                until = now + TICKET_HOLDS
+                confirmations.offer(
+                    conn, told.ticket, purpose=TICKET, now=now, expires_at=until, data={"visitor": hashed}
+                )
+            return
         visitor = visitors.seen(conn, hashed, wording=told.wording, now=now)
         _greet(conn, house, visitor, told.click, now)
         visitor = visitors.known(conn, hashed) or visitor
         lead_id = visitor.lead_id if visitor.joined else None
         if lead_id is not None and not _agrees(conn, lead_id, now):
             return
+        path = bare(told.path or "/")
+        # Not by the number of the row: after somebody was forgotten, SQLite gives theirs to the next.
+        once = ledger_hash(house.parts.keys, "view", f"{told.id}:{path}:{now:%Y-%m-%dT%H:%M}")
         view = NewEvent(
-            EventKind.PAGE_VIEW, now, lead_id, visitor_id=visitor.id, channel=Channel.WEB.value,
-            path=bare(told.path or "/"), machine=agent_kind(agent) not in ("browser", "client"),
-            key=f"view:{visitor.id}:{bare(told.path or '/')}:{now:%Y-%m-%dT%H:%M}",
+            EventKind.PAGE_VIEW, now, lead_id, visitor_id=visitor.id, channel=Channel.WEB.value, path=path,
+            machine=agent_kind(agent) not in ("browser", "client"), key=f"view:{once}",
         )
         events.record(conn, [view], now=now)
 
@@ -144,9 +158,18 @@ def bare(path: str) -> str:
     return "/" + "/".join(parts).lstrip("/")[: PATH_MOST - 1]
 
 
-def identify(conn: Connection, house: House, visitor: str, lead_id: int, *, asked: bool, now: datetime) -> None:
-    """A form came from a page with this visitor. `asked`: it asked for click tracking, perhaps yet to be confirmed."""
-    found = visitors.known(conn, hash_of(house.parts.keys, visitor)) if KEY.fullmatch(visitor) else None
+def identify(
+    conn: Connection, house: House, visitor: str, ticket: str, lead_id: int, *, asked: bool, now: datetime
+) -> None:
+    """A form came from a page with this visitor, or from somebody whom a link with this ticket led to it.
+
+    `asked`: it asked for click tracking, perhaps yet to be confirmed.
+    """
+    hashed = hash_of(house.parts.keys, visitor) if KEY.fullmatch(visitor) else None
+    if hashed is None and KEY.fullmatch(ticket):
+        single = confirmations.use(conn, ticket, purpose=TICKET, now=now)
+        hashed = single.data["visitor"] if single is not None else None
+    found = visitors.known(conn, hashed) if hashed is not None else None
     if found is None:
         return
     if _agrees(conn, lead_id, now):
