@@ -15,7 +15,7 @@ from typing import Final, cast
 import aiosmtplib
 
 from nurture.mail.mime import stuffed
-from nurture.mail.session import OUT_OF_TURN, Answer, More
+from nurture.mail.session import OUT_OF_TURN, Answer, May, More, largest, unfit
 from nurture.mail.transport import Route
 from nurture.model.delivery import Outgoing, Phase, Reply
 
@@ -131,7 +131,7 @@ class PipelinedSession:
         self.route = route
         self._command, self._patience = route.timeouts.command, route.timeouts.body
         self._count = 0
-        self._utf8 = client.supports_extension("smtputf8")
+        self._utf8, self._largest = client.supports_extension("smtputf8"), largest(client)
         self._transport = cast(asyncio.Transport, client.protocol.transport if client.protocol else None)
         self._replies = _Replies(self._transport, self._broken)
         self._transport.set_protocol(self._replies)
@@ -147,8 +147,8 @@ class PipelinedSession:
     def alive(self) -> bool:
         return self._usable and self._replies.lost is None
 
-    async def run(self, first: Outgoing, more: More, answer: Answer) -> None:
-        self._more, self._answer = more, answer
+    async def run(self, first: Outgoing, more: More, answer: Answer, may: May) -> None:
+        self._more, self._answer, self._may = more, answer, may
         message = self._sendable(first)
         if message is not None and not self.alive:
             answer(message, Reply(Phase.MAIL, None, self._replies.lost or OUT_OF_TURN))
@@ -179,8 +179,8 @@ class PipelinedSession:
     def _sendable(self, message: Outgoing) -> Outgoing | None:
         """Skips what this server cannot take."""
         found: Outgoing | None = message
-        while found is not None and found.smtputf8 and not self._utf8:
-            self._answer(found, Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8"))
+        while found is not None and (cannot := unfit(found, utf8=self._utf8, largest=self._largest)):
+            self._answer(found, cannot)
             found = self._more()
         return found
 
@@ -252,6 +252,9 @@ class PipelinedSession:
             self._usable = False
             self._refused(Reply(Phase.DATA, None, OUT_OF_TURN))
             return
+        if not self._may(message):
+            self._withhold()
+            return
         following = self._following = self._next()
         if not message.dotless:
             body = stuffed(message.raw)
@@ -261,6 +264,14 @@ class PipelinedSession:
         else:
             self._write(message.raw + b".\r\n")
         self._replies.expect(self._body_said, self._patience)
+
+    def _withhold(self) -> None:
+        """The server waits for a message that must not go: only without a connection does it get none."""
+        self._usable = False
+        self._replies.rest()
+        self._transport.abort()
+        if not self._over.done():
+            self._over.set_result(None)
 
     def _body_said(self, code: int | None, text: bytes) -> None:
         following, self._following = self._following, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nurture.mail.transport import Done, Take
+from nurture.mail.transport import Again, Done, Take
 from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
 
 
@@ -25,8 +25,9 @@ class MemoryTransport:
     per_group: float | None = None
     sent: list[Outgoing] = field(default_factory=list)
     stopping: bool = False
+    elapsed: float = 0.0
 
-    def pump(self, take: Take, done: Done) -> None:
+    def pump(self, take: Take, done: Done, again: Again | None = None) -> None:
         while not self.stopping and (batch := take(self.capacity)):
             for message in batch:
                 reply = self.answer(message)

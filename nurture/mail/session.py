@@ -19,6 +19,9 @@ from nurture.model.delivery import Outgoing, Phase, Reply
 
 More = Callable[[], Outgoing | None]
 Answer = Callable[[Outgoing, Reply], None]
+May = Callable[[Outgoing], bool]
+"""Asked when the server waits for the bytes of a message. No: none of them leaves, the connection is dropped, and the
+message is answered for no more."""
 
 _LOST = (SMTPException, OSError, TimeoutError, RuntimeError)
 """aiosmtplib says RuntimeError where a transport is already closing."""
@@ -36,12 +39,15 @@ class ConnectFailed(Exception):
 
 
 class Session(Protocol):
-    """Sends `first`, then whatever `more` gives, and answers each exactly once. Dead once `alive` is False."""
+    """Sends `first`, then whatever `more` gives, and answers each exactly once. Dead once `alive` is False.
+
+    The one that `may` says no to is not answered.
+    """
 
     @property
     def alive(self) -> bool: ...
 
-    async def run(self, first: Outgoing, more: More, answer: Answer) -> None: ...
+    async def run(self, first: Outgoing, more: More, answer: Answer, may: May) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -75,8 +81,17 @@ async def connect(route: Route, *, helo: str, tls: ssl.SSLContext | None = None)
         raise ConnectFailed(_said(greeted, said)) from None
     except (*_LOST, ValueError) as away:
         _drop(client)
-        raise ConnectFailed(Reply(phase, None, str(away) or type(away).__name__)) from None
+        raise ConnectFailed(Reply(phase, None, _why(away))) from None
     return client
+
+
+def _why(away: BaseException) -> str:
+    """In the words of somebody who has to mend it."""
+    for error in (away, away.__cause__, away.__context__):
+        if isinstance(error, ssl.SSLCertVerificationError):
+            trust = "`verify=no` in the route's address trusts a relay of one's own"
+            return f"its certificate is not to be trusted: {error.verify_message}; {trust}"
+    return str(away) or type(away).__name__
 
 
 async def _hello(client: aiosmtplib.SMTP) -> None:
@@ -115,6 +130,22 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def largest(client: aiosmtplib.SMTP) -> int:
+    """The most bytes this server takes in one message (RFC 1870); 0: it names no limit."""
+    said = client.esmtp_extensions.get("size", "").strip()
+    return int(said) if said.isascii() and said.isdigit() else 0
+
+
+def unfit(message: Outgoing, *, utf8: bool, largest: int) -> Reply | None:
+    """What the server would say to this message, by what it told of itself; None: it may be asked."""
+    if message.smtputf8 and not utf8:
+        return Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8")
+    if largest and len(message.raw) > largest:
+        size = len(message.raw)
+        return Reply(Phase.DATA, 552, f"5.3.4 the mail has {size:,} bytes, the server takes {largest:,} (SIZE)")
+    return None
+
+
 class PlainSession:
     """MAIL, RCPT, DATA, message: each waits for its answer. Works with every server."""
 
@@ -125,29 +156,33 @@ class PlainSession:
         self._count = 0
         self._deaf = False
         """Nothing sensible can be read from it any more: no goodbye."""
-        self._utf8 = client.supports_extension("smtputf8")
+        self._utf8, self._largest = client.supports_extension("smtputf8"), largest(client)
 
-    async def run(self, first: Outgoing, more: More, answer: Answer) -> None:
+    async def run(self, first: Outgoing, more: More, answer: Answer, may: May) -> None:
         message: Outgoing | None = first
         while message is not None:
-            reply = await self._send(message)
+            reply = await self._send(message, may)
             self._count += 1
             if self._count >= self.route.per_connection:
                 self.alive = False
-            answer(message, reply)
+            if reply is not None:
+                answer(message, reply)
             message = more() if self.alive else None
         if not self.alive:
             await self.close()
 
-    async def _send(self, message: Outgoing) -> Reply:
-        if message.smtputf8 and not self._utf8:
-            return Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8")
+    async def _send(self, message: Outgoing, may: May) -> Reply | None:
+        if cannot := unfit(message, utf8=self._utf8, largest=self._largest):
+            return cannot
         for phase, command in envelope(message):
             reply = await self._command(phase, command)
             wanted = reply.code == 354 if phase is Phase.DATA else reply.code in (250, 251, 252)
             if not wanted:
                 await self._clear(reply)
                 return reply
+        if not may(message):
+            self._give_up()
+            return None
         return await self._body(message)
 
     async def _command(self, phase: Phase, command: bytes) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import math
 import socket
 import ssl
 import threading
@@ -15,7 +16,7 @@ from functools import partial
 from nurture.mail.dkim import Signer, signed_for
 from nurture.mail.fastwire import PipelinedSession, fits
 from nurture.mail.session import ConnectFailed, PlainSession, Session, connect
-from nurture.mail.transport import Done, Route, Take, parse_routes, routes_for
+from nurture.mail.transport import Again, Done, Route, Take, parse_routes, routes_for
 from nurture.model.delivery import Delivery, Outgoing, Phase, Reply
 
 GIVE_UP_CONNECTING = 2
@@ -24,7 +25,11 @@ DEPTH = 8
 SOON, LATE = 0.25, 0.5
 """Seconds. Messages wait with the guard's yes: no longer than this, so that it stays fresh, and no more of them than
 are answered in that time."""
+FRESH = 1.0
+"""Seconds. No message begins to leave on an older yes: the guard is asked anew."""
 _EARLY = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA})
+_NOT_LET_IN = frozenset({530, 535, 538})
+"""To MAIL: log in, or encrypt, first (RFC 4954, 3207). Said of us, whoever the message is for."""
 AGAIN = 2
 """How often a message is put back when a connection dies before its first byte."""
 
@@ -60,12 +65,18 @@ class SmtpTransport:
         self._lock = threading.Lock()
         self._idle: dict[str, list[Session]] = {r.name: [] for r in routes}
         self._stopping = False
+        self._began = 0.0
 
-    def pump(self, take: Take, done: Done) -> None:
+    def pump(self, take: Take, done: Done, again: Again | None = None) -> None:
         with self._lock:
             if self._loop is None:
                 self._loop = self._new_loop()
-            self._loop.run_until_complete(_Run(self, take, done).run())
+            self._began = self._loop.time()
+            self._loop.run_until_complete(_Run(self, take, done, again, self._loop.time).run())
+
+    @property
+    def elapsed(self) -> float:
+        return self._loop.time() - self._began if self._loop is not None else 0.0
 
     def stop(self) -> None:
         self._stopping = True
@@ -122,8 +133,13 @@ async def _close_all(sessions: Sequence[Session]) -> None:
 class _Run:
     """One `pump`: a lane of messages per route, connections that empty them, and one place that asks for more."""
 
-    def __init__(self, transport: SmtpTransport, take: Take, done: Done) -> None:
-        self.transport, self._take, self._done = transport, take, done
+    def __init__(
+        self, transport: SmtpTransport, take: Take, done: Done, again: Again | None, clock: Callable[[], float]
+    ) -> None:
+        self.transport, self._take, self._done, self._again, self._clock = transport, take, done, again, clock
+        self._fresh = FRESH if again is not None else math.inf
+        self.asked: dict[int, float] = {}
+        """When the guard said yes to each message that is out."""
         self.lanes = {r.name: deque[Outgoing]() for r in transport.routes}
         self.down: dict[str, Reply] = {}
         self.ways: dict[tuple[str | None, str], str | None] = {}
@@ -135,6 +151,8 @@ class _Run:
         self.live: dict[str, int] = dict.fromkeys(self.lanes, 0)
         self.connecting: dict[str, int] = dict.fromkeys(self.lanes, 0)
         self.refused: dict[str, int] = dict.fromkeys(self.lanes, 0)
+        self.most = {r.name: r.connections for r in transport.routes}
+        """Connections a route gives us: fewer than we may have, where the server has turned one away."""
         self.failure: BaseException | None = None
 
     async def run(self) -> None:
@@ -167,7 +185,7 @@ class _Run:
         """As many connections as there are messages for, at most what the route allows."""
         for route in self.transport.routes:
             name, group = route.name, self.workers[route.name]
-            wanted = min(route.connections, len(self.lanes[name]) + self.live[name])
+            wanted = min(self.most[name], len(self.lanes[name]) + self.live[name])
             while name not in self.down and len(group) < wanted:
                 group.add(asyncio.ensure_future(self._work(route)))
 
@@ -183,18 +201,20 @@ class _Run:
         if self.transport.stopping or len(self.down) == len(self.lanes):
             self.exhausted = True
             return
+        pace, at = self._keep_pace(), self._clock()
         try:
-            given = self._take(max(self._keep_pace() - self.outstanding, 1))
+            given = self._take(max(pace - self.outstanding, 1))
         except Exception as error:
             # The source broke (the database is away): what is on the wire is finished first, then it is said.
             self.failure, self.exhausted = error, True
             return
         if not given:
             self.exhausted = True
-        self.taken_at = asyncio.get_running_loop().time()
+        self.taken_at = self._clock()
         sign = self.transport.sign
         for message in given:
             self.outstanding += 1
+            self.asked[message.id] = at
             self.assign(message if sign is None else message._replace(raw=sign(message)))
         self._hire()
 
@@ -202,7 +222,7 @@ class _Run:
         """How many messages to have out: twice as many as before if those were answered soon, half if late."""
         transport = self.transport
         if self.taken_at is not None:
-            took = asyncio.get_running_loop().time() - self.taken_at
+            took = self._clock() - self.taken_at
             if took < SOON:
                 transport.pace = min(transport.pace * 2, transport.capacity)
             elif took > LATE:
@@ -232,15 +252,47 @@ class _Run:
 
     def finish(self, delivery: Delivery) -> None:
         self.outstanding -= 1
+        del self.asked[delivery.id]
         self._done(delivery)
 
     def next(self, route: Route) -> Outgoing | None:
         lane = self.lanes[route.name]
-        if not lane:
-            self.refill()
-        if self.transport.stopping:
-            self._give_back(lane)
-        return lane.popleft() if lane else None
+        while True:
+            if not lane:
+                self.refill()
+            if self.transport.stopping:
+                self._give_back(lane)
+            if not lane:
+                return None
+            message = lane.popleft()
+            if self.may(message):
+                return message
+
+    def may(self, message: Outgoing) -> bool:
+        """Is the guard's yes fresh? An older one is asked for again, together with all that wait as long."""
+        return self._clock() - self.asked[message.id] < self._fresh or self._ask_again(message)
+
+    def _ask_again(self, message: Outgoing) -> bool:
+        at, lanes = self._clock(), self.lanes.values()
+        stale = {m.id for lane in lanes for m in lane if at - self.asked[m.id] >= self._fresh} | {message.id}
+        try:
+            going = frozenset(self._again(stale) if self._again is not None else stale)
+        except Exception as error:
+            # The guard cannot be asked (the database is away): nothing goes.
+            self.failure, self.exhausted, going = self.failure or error, True, frozenset()
+            unasked = Reply(Phase.CONNECT, None, "whether it may go could not be asked")
+            for id_ in stale:
+                self.finish(Delivery(id_, unasked, untried=True, stopped=True))
+        else:
+            for id_ in stale - going:
+                self.outstanding -= 1
+                del self.asked[id_]
+        for lane in lanes:
+            kept = [m for m in lane if m.id in going or m.id not in stale]
+            lane.clear()
+            lane.extend(kept)
+        self.asked.update(dict.fromkeys(going, at))
+        return message.id in going
 
     def _give_back(self, lane: deque[Outgoing]) -> None:
         while lane:
@@ -253,6 +305,7 @@ class _Run:
             return
         self.live[route.name] += 1
         held: dict[int, Outgoing] = {}
+        carried = 0
 
         def more() -> Outgoing | None:
             message = self.next(route)
@@ -261,23 +314,38 @@ class _Run:
             return message
 
         def answer(message: Outgoing, reply: Reply) -> None:
+            nonlocal carried
             del held[message.id]
-            self._answered(route, message, reply)
+            self._answered(route, message, reply, behind=carried > 0)
+            carried += 1
+
+        def may(message: Outgoing) -> bool:
+            if not self.may(message):
+                del held[message.id]
+            return message.id in held
 
         try:
             first = more()
             if first is not None:
-                await session.run(first, more, answer)
+                await session.run(first, more, answer, may)
         finally:
             self.live[route.name] -= 1
             for message in held.values():
                 self.finish(Delivery(message.id, Reply(Phase.BODY, None, "the session broke"), route.name))
             self.transport.put_back(route, session)
 
-    def _answered(self, route: Route, message: Outgoing, reply: Reply) -> None:
-        """A connection that died before the message began says nothing about it: put it back, but not for ever."""
-        early = reply.phase is not Phase.BODY and reply.code in (None, 421) and reply.phase in _EARLY
-        if early and self.tries.get(message.id, 0) < AGAIN:
+    def _answered(self, route: Route, message: Outgoing, reply: Reply, *, behind: bool) -> None:
+        """A connection that died before the message began says nothing about it: put it back, but not for ever.
+
+        Some servers close after a few messages: who came `behind` others and was not even heard has not been tried.
+        """
+        early = reply.code in (None, 421) and reply.phase in _EARLY
+        if reply.phase is Phase.MAIL and reply.code in _NOT_LET_IN:
+            self._down(route, reply._replace(phase=Phase.AUTH))
+            self.assign(message)
+        elif early and behind and reply.phase is Phase.MAIL:
+            self.assign(message)
+        elif early and self.tries.get(message.id, 0) < AGAIN:
             self.tries[message.id] = self.tries.get(message.id, 0) + 1
             self.assign(message)
         else:
@@ -288,13 +356,17 @@ class _Run:
         while True:
             self.connecting[route.name] += 1
             try:
-                return await self.transport.session(route)
+                made = await self.transport.session(route)
+                self.refused[route.name] = 0
+                return made
             except ConnectFailed as no:
                 reply = no.reply
             finally:
                 self.connecting[route.name] -= 1
             self.refused[route.name] += 1
-            if self.live[route.name] or self.connecting[route.name]:
+            others = self.live[route.name] + self.connecting[route.name]
+            if others:
+                self.most[route.name] = min(self.most[route.name], others)
                 return None
             if self.refused[route.name] >= GIVE_UP_CONNECTING:
                 self._down(route, reply)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal, Protocol
@@ -14,13 +14,17 @@ from nurture.model.delivery import Delivery, Outgoing
 Take = Callable[[int], Sequence[Outgoing]]
 """`take(n)` gives at most n messages, each durably marked as started; nothing means: no more in this run."""
 Done = Callable[[Delivery], None]
+Again = Callable[[Collection[int]], Collection[int]]
+"""`again(ids)` asks the guard anew about messages that were given and have not begun to leave: which may still go. The
+others are taken back, and are answered for no more."""
 
 
 class Transport(Protocol):
     """Sends messages and says how each ended.
 
     `capacity` is the most messages that are ever between `take` and `done`: after a kill no more than these are
-    unknown. `pump` calls `take` until it gives nothing or `stop` was called, and `done` exactly once per message.
+    unknown. `pump` calls `take` until it gives nothing or `stop` was called, and `done` exactly once per message that
+    was not taken back. A message that has waited begins to leave only after `again`, if that is given.
     """
 
     capacity: int
@@ -37,7 +41,11 @@ class Transport(Protocol):
     def stopping(self) -> bool:
         """Was `stop` called?"""
 
-    def pump(self, take: Take, done: Done) -> None: ...
+    @property
+    def elapsed(self) -> float:
+        """Seconds since `pump` was called; 0 where nothing is waited for."""
+
+    def pump(self, take: Take, done: Done, again: Again | None = None) -> None: ...
 
     def stop(self) -> None:
         """Finish what is on the wire, give back the rest untried (SIGTERM)."""
@@ -90,6 +98,11 @@ def parse_route(name: str, url: str) -> Route:
     """
     parts = urlsplit(url)
     scheme = _SCHEMES.get(parts.scheme)
+    if parts.scheme == "lmtp":
+        raise UsageError(
+            f"The mail route `{name}` is LMTP, which ends in mailboxes: nothing is passed on to others.",
+            fix="Write the SMTP address of a server that passes mail on, e.g. smtp+starttls://user:password@host:587.",
+        )
     if scheme is None or not parts.hostname:
         raise UsageError(
             f"The mail route `{name}` is not an SMTP address.",

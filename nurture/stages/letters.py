@@ -113,6 +113,12 @@ class Letters:
         self.fresh: dict[str, CompiledMail] = {}
         """Compiled in this run, by template digest: their links have to be in the store before the mail leaves."""
 
+    def move_on(self, now: datetime) -> None:
+        """It is later: what the guard said may hold no more."""
+        self.now = now
+        for kind in self._kinds.values():
+            kind.cases.clear()
+
     def campaign(self, message: Claimed) -> Campaign | None:
         if message.campaign is None or message.version is None:
             return None

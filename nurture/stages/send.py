@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,11 +20,11 @@ from nurture.decide.reply import SENT, Attempt, judge, took
 from nurture.errors import NurtureError, Unavailable
 from nurture.mail.headers import BadAddress, clean
 from nurture.model.delivery import OF_THE_ROUTE, Delivery, Fate, Judgement, Outgoing
-from nurture.model.intents import Permit, Postpone, Refusal, Tally
+from nurture.model.intents import Answer, Permit, Postpone, Refusal, Tally
 from nurture.model.sandbox import CopyError
 from nurture.model.words import EventKind, MessageState, RefusalCode
 from nurture.parts import Parts
-from nurture.stages import reputation
+from nurture.stages import lost, reputation
 from nurture.stages.letters import Case, Kind, Letters, Ready
 from nurture.store import Connection
 from nurture.store.audience import imports
@@ -34,20 +34,19 @@ from nurture.store.mail.guard import Fresh
 from nurture.store.mail.outgoing import Claimed, Ending, Start
 
 ENROLLMENT_PAUSED_FOR: Final = timedelta(hours=1)
-RESEND_AFTER: Final = timedelta(hours=4)
-"""`resend_same_id`: how long an unknown message waits for a sign (bounce, click, reply) before it is sent again."""
 PATIENCE: Final = (0.1, 0.3, 1.0, 3.0)
 """Seconds between attempts to write down what a server has answered."""
 LONG_PATIENCE: Final = (5.0, 10.0, 15.0, 30.0)
 """And after those, unless the worker was told to stop."""
-_SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.REPLY, EventKind.COMPLAINT)
+LAG: Final = timedelta(seconds=30)
+"""A batch over a slow server takes minutes: its clock moves on by at least so much at a time."""
 
 
 def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[str] | None = None) -> Tally:
     """Send up to `limit` due messages (of the campaigns in `only`). The tally balances."""
     tally = Tally()
     with parts.store.begin() as conn:
-        _recover(parts, conn, now)
+        lost.recover(parts, conn, now=now)
         reputation.watch(parts, conn, now=now)
         halt, stopped, _ = outgoing.halts(conn, now=now)
         stopped |= reputation.held(parts, halt)
@@ -62,7 +61,7 @@ def run(parts: Parts, *, now: datetime, limit: int, owner: str, only: frozenset[
     parts.transport.resting = resting
     try:
         with _few_collections():
-            parts.transport.pump(job.take, job.done)
+            parts.transport.pump(job.take, job.done, job.again)
     finally:
         job.finish()
     return tally
@@ -79,24 +78,8 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _recover(parts: Parts, conn: Connection, now: datetime) -> None:
-    """Rows of workers that ended in the middle: claimed ones go back, started ones are unknown."""
-    lost = messages.lost(conn, now=now)
-    messages.release_expired(conn, now=now)
-    if lost:
-        letters = Letters(parts, now=now)
-        messages.name(conn, {m.id: letters.message_id(m) for m in lost if m.message_id is None})
-    again = {m.id for m in lost if _resends(parts, m.campaign)}
-    messages.resend_later(conn, sorted(again), at=now + RESEND_AFTER)
-    outgoing.wake(
-        conn, {m.enrollment_id: 0 for m in lost if m.enrollment_id is not None and m.id not in again}, now=now
-    )
-    outgoing.wake(conn, dict.fromkeys(messages.resend_silent(conn, signs=_SIGNS, now=now), 0), now=now)
-
-
-def _resends(parts: Parts, campaign: str | None) -> bool:
-    found = parts.library.campaigns.get(campaign or "")
-    return found is not None and found.sending.if_unknown_delivery == "resend_same_id"
+_Asked = tuple[Claimed, Answer | None, tuple[Kind, Case, Fresh] | None]
+"""A message, what the guard says (None: it is ours no more), and what its mail is made of, where it can be."""
 
 
 class _Job:
@@ -104,6 +87,7 @@ class _Job:
 
     def __init__(self, parts: Parts, claimed: Sequence[Claimed], *, now: datetime, owner: str, tally: Tally) -> None:
         self.parts, self.now, self.owner, self.tally = parts, now, owner, tally
+        self.began = now
         self.letters = Letters(parts, now=now)
         self.waiting = deque(claimed)
         self.started: dict[int, tuple[Claimed, Start]] = {}
@@ -117,6 +101,7 @@ class _Job:
 
     def take(self, n: int) -> list[Outgoing]:
         """Up to n messages that the guard has just permitted, durably marked as started."""
+        self._move_on()
         while self.waiting:
             batch = self._next(n)
             written = len(self.endings)
@@ -137,6 +122,34 @@ class _Job:
             if ready:
                 return [made.outgoing for _, made in ready]
         return []
+
+    def again(self, ids: Collection[int]) -> list[int]:
+        """Which of these, started and not yet begun, may still go. The others never leave; their start is undone."""
+        self._move_on()
+        written = len(self.endings)
+        with self.parts.store.begin() as conn:
+            self._write(conn)
+            halt, paused, _ = self._halts(conn)
+            batch = [self.started[i][0] for i in ids]
+            no: dict[int, Answer | None] = {}
+            for message, answer, _ in self._ask(conn, batch, halt, paused):
+                still = self._braked(self.started[message.id][1], halt) or answer
+                if not isinstance(still, Permit):
+                    no[message.id] = still
+            outgoing.fly(conn, self.flight, self.started.keys() - no.keys(), now=self.now, owner=self.owner)
+        self._written(written)
+        for id_, answer in no.items():
+            message, _ = self.started.pop(id_)
+            if answer is not None:
+                self.tally.in_flight -= 1
+                self._withhold(message, answer)
+        return [i for i in ids if i not in no]
+
+    def _move_on(self) -> None:
+        now = self.began + timedelta(seconds=self.parts.transport.elapsed)
+        if now - self.now >= LAG:
+            self.now = now
+            self.letters.move_on(now)
 
     def done(self, delivery: Delivery) -> None:
         """Note how one message ended; written with the next group, or at the end."""
@@ -177,42 +190,45 @@ class _Job:
                 time.sleep(wait)
 
     def _group(self, conn: Connection, batch: Sequence[Claimed]) -> list[tuple[Claimed, Ready]]:
-        """Which of these may go, the guard asked on rows of this very transaction."""
-        leads, ours, states = guard.fresh(
-            conn, batch, now=self.now, owner=self.owner, flying=self.started, apart=self.letters.apart
-        )
-        halt, paused, rationed = outgoing.halts(conn, now=self.now)
-        paused |= reputation.held(self.parts, halt)
-        self._look_behind(conn, leads)
+        """Those of these that may go, as bytes."""
+        halt, paused, rationed = self._halts(conn)
         ready: list[tuple[Claimed, Ready]] = []
-        for message in batch:
-            lead = leads.get(message.lead_id)
-            if lead is None:
-                self._refuse(message, Refusal(RefusalCode.ERASED, "the lead is no longer there"))
-                continue
-            if message.id not in ours:
+        for message, answer, of in self._ask(conn, batch, halt, paused):
+            if answer is None:
                 # Our lease ran out and somebody else has it: theirs to count and to send.
                 self.tally.in_flight += 1
-                continue
-            state = states.get(message.enrollment_id) if message.enrollment_id is not None else "active"
-            kind = self.letters.kind(message)
-            answer, case = self.letters.answer(message, kind, lead)
-            no = self._halted(message, halt, paused) or self._left(kind, state)
-            if no is not None:
-                answer = no
-            if isinstance(answer, Permit):
-                made = self._make(message, kind, case, lead, halt)
-                if made is not None:
-                    ready.append((message, made))
-            elif isinstance(answer, Refusal):
-                self._refuse(message, answer)
-            else:
-                self._postpone(message, answer)
+            elif of is None or not isinstance(answer, Permit):
+                self._withhold(message, answer)
+            elif (made := self._make(message, *of, halt)) is not None:
+                ready.append((message, made))
         ready = self._rationed(conn, ready, rationed)
         for digest, mail in self.letters.fresh.items():
             messages.keep_links(conn, digest, [(link.index, link.name, link.url) for link in mail.links])
         self.letters.fresh.clear()
         return ready
+
+    def _halts(self, conn: Connection) -> outgoing.Halts:
+        halt, paused, rationed = outgoing.halts(conn, now=self.now)
+        return outgoing.Halts(halt, paused | reputation.held(self.parts, halt), rationed)
+
+    def _ask(
+        self, conn: Connection, batch: Sequence[Claimed], halt: Mapping[str, datetime | None], paused: frozenset[str]
+    ) -> Iterator[_Asked]:
+        """What the guard says to each of these, on rows of this very transaction."""
+        leads, ours, states = guard.fresh(
+            conn, batch, now=self.now, owner=self.owner, flying=self.started, apart=self.letters.apart
+        )
+        self._look_behind(conn, leads)
+        for message in batch:
+            lead = leads.get(message.lead_id)
+            if lead is None or message.id not in ours:
+                gone = Refusal(RefusalCode.ERASED, "the lead is no longer there") if lead is None else None
+                yield message, gone, None
+                continue
+            state = states.get(message.enrollment_id) if message.enrollment_id is not None else "active"
+            kind = self.letters.kind(message)
+            answer, case = self.letters.answer(message, kind, lead)
+            yield message, self._halted(message, halt, paused) or self._left(kind, state) or answer, (kind, case, lead)
 
     def _look_behind(self, conn: Connection, leads: Mapping[int, Fresh]) -> None:
         """Whose servers take these domains' mail, as far as that was looked up; new domains are noted for it."""
@@ -283,15 +299,27 @@ class _Job:
             text = f"this mail cannot be made: {type(fault).__name__}: {fault}"
             self._postpone(message, Postpone(RefusalCode.GUARD_BLIND, text, self.now + ENROLLMENT_PAUSED_FOR))
             return None
-        if halt and (key := brakes.group_key(made.start.domain_group)) in halt:
-            until = halt[key] or self.now + ENROLLMENT_PAUSED_FOR
-            self._postpone(message, Postpone(RefusalCode.DOMAIN_PAUSED, "the receiving side wants a pause", until))
+        if halt and (wait := self._braked(made.start, halt)) is not None:
+            self._withhold(message, wait)
             return None
         if kind.rehearses:
             self._end(message, MessageState.REHEARSED, "sent", reason="rehearsal", text="written and shown, not sent")
             self.tally.count("rehearsed")
             return None
         return made
+
+    def _braked(self, start: Start, halt: Mapping[str, datetime | None]) -> Postpone | None:
+        key = brakes.group_key(start.domain_group)
+        if key not in halt:
+            return None
+        until = halt[key] or self.now + ENROLLMENT_PAUSED_FOR
+        return Postpone(RefusalCode.DOMAIN_PAUSED, "the receiving side wants a pause", until)
+
+    def _withhold(self, message: Claimed, answer: Answer) -> None:
+        if isinstance(answer, Refusal):
+            self._refuse(message, answer)
+        elif isinstance(answer, Postpone):
+            self._postpone(message, answer)
 
     def _refuse(self, message: Claimed, no: Refusal) -> None:
         self._end(message, MessageState.REFUSED, "refused", reason=no.code, text=no.text)
@@ -330,8 +358,8 @@ class _Job:
         setattr(self.tally, book, getattr(self.tally, book) + 1)
         due_at = None if delivery.stopped else verdict.retry_at
         reason = str(verdict.blame)
-        if state is MessageState.UNKNOWN and _resends(self.parts, message.campaign):
-            due_at, reason = self.now + RESEND_AFTER, messages.RESENDS
+        if state is MessageState.UNKNOWN and lost.resends(self.parts, message.campaign):
+            due_at, reason = self.now + lost.RESEND_AFTER, messages.RESENDS
         return Ending(
             message.id, state, self.now, message.enrollment_id, reply=said, due_at=due_at, route=delivery.route,
             reason=reason, start=start if tried else None, text=clean(verdict.why),

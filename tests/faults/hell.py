@@ -12,6 +12,7 @@ import ssl
 import threading
 from base64 import b64decode, b64encode
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,6 +42,8 @@ class Fault:
     after: int = 0
     """Let so many occurrences of the step pass first."""
     wait: float = 1.2
+    meanwhile: Callable[[], None] | None = None
+    """Happens before the act, while the client waits."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,14 @@ class HellServer:
     tls: ssl.SSLContext | None = None
     implicit_tls: bool = False
     delay: float = 0.0
+    helo_only: bool = False
+    """From before 1995: EHLO is no command."""
+    says: tuple[str, ...] = ()
+    """Further lines of its EHLO."""
+    at_once: int | None = None
+    """So many connections; who comes on top gets a 421."""
+    each: int | None = None
+    """So many mails per connection; then it is closed without a word."""
     accepted: list[Accepted] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     connections: int = 0
@@ -134,6 +145,10 @@ class HellServer:
         self._open.add(writer)
         self.most_at_once = max(self.most_at_once, len(self._open))
         try:
+            if self.at_once is not None and len(self._open) > self.at_once:
+                writer.write(b"421 4.7.0 too many connections from you\r\n")
+                await writer.drain()
+                return
             await _Talk(self, reader, writer).run()
         except (Gone, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, TimeoutError, asyncio.CancelledError):
             pass
@@ -148,6 +163,7 @@ class _Talk:
         self.sender: str | None = None
         self.recipient: str | None = None
         self.authed = server.auth is None
+        self.carried = 0
 
     async def run(self) -> None:
         await self.answer("greeting", "220 hell ESMTP")
@@ -169,6 +185,8 @@ class _Talk:
         return fault.act in STILL_GOOD
 
     async def act(self, fault: Fault, good: str) -> None:
+        if fault.meanwhile is not None:
+            fault.meanwhile()
         match fault.act:
             case "say":
                 await self.say(fault.text)
@@ -232,7 +250,10 @@ class _Talk:
                 await self.say("500 5.5.2 what?")
 
     async def ehlo(self) -> None:
-        words = ["hell"]
+        if self.server.helo_only:
+            await self.say("502 Command not implemented")
+            return
+        words = ["hell", *self.server.says]
         words += ["PIPELINING"] if self.server.pipelining else []
         words += ["SMTPUTF8", "8BITMIME"] if self.server.smtputf8 else []
         words += [f"AUTH {self.server.mechanisms}"] if self.server.auth else []
@@ -312,7 +333,10 @@ class _Talk:
         fault = self.server._fault("dot", recipient)
         if fault is None or fault.accept or fault.act in STILL_GOOD:
             self.server.accepted.append(taken)
+        self.carried += 1
         if fault is None:
             await self.say("250 2.0.0 taken")
+            if self.carried == self.server.each:
+                raise Gone
         else:
             await self.act(fault, "250 2.0.0 taken")

@@ -16,7 +16,7 @@ from typing import Any
 
 from nurture.errors import Unavailable
 from nurture.mail.smtp import SmtpTransport
-from nurture.mail.transport import Done, Route, Take, Timeouts
+from nurture.mail.transport import Again, Done, Route, Take, Timeouts
 from nurture.parts import Parts
 from nurture.stages import send
 from nurture.store import open_store
@@ -47,7 +47,7 @@ class Watched(SmtpTransport):
 
     at: Callable[[str], None] = staticmethod(lambda name: None)
 
-    def pump(self, take: Take, done: Done) -> None:
+    def pump(self, take: Take, done: Done, again: Again | None = None) -> None:
         def watched_take(n: int) -> Any:
             self.at("before-take")
             given = take(n)
@@ -59,7 +59,7 @@ class Watched(SmtpTransport):
             done(delivery)
             self.at("noted")
 
-        super().pump(watched_take, watched_done)
+        super().pump(watched_take, watched_done, again)
 
 
 def watch(at: Callable[[str], None]) -> None:
