@@ -19,7 +19,8 @@ NO_SUCH_ADDRESS: Final = frozenset({"1.1", "1.2", "1.3", "1.6", "1.10"})
 """5.1.x codes that say the address will never work (RFC 3463, RFC 7505). 5.1.8 and 5.1.7 blame the sender."""
 SENDERS_ADDRESS: Final = frozenset({"1.7", "1.8", "1.9"})
 MAILBOX_TROUBLE: Final = frozenset({"2.2", "2.3", "2.4", "3.1"})
-TOO_BIG: Final = "3.4"
+TOO_BIG: Final = frozenset({"2.3", "3.4"})
+"""Too big for the mailbox's rules, or for the server's: it will not fit tomorrow either."""
 DISABLED: Final = "2.1"
 NEEDS_UTF8: Final = "6.7"
 
@@ -52,6 +53,14 @@ _FULL_WORDS: Final = re.compile(
     r"|out of (storage )?space",
     re.IGNORECASE,
 )
+_TOO_BIG_WORDS: Final = re.compile(
+    r"\b(message|mail|e-?mail|data)\b[^.\n]{0,40}\btoo (big|large|long)\b|\btoo much (mail |message )?data\b"
+    r"|\b(message|mail|data)( file)? (size|length)\b[^.\n]{0,40}exceed|exceed[^.\n]{0,40}\b(message|mail) (size|length)"
+    r"|size limit for (a |one )?(message|mail)",
+    re.IGNORECASE,
+)
+_ROOM_WORDS: Final = re.compile(r"quota|mailbox|storage|space", re.IGNORECASE)
+"""552 is both: a mail too big for the server, and a mailbox without room, which may be emptied."""
 _MANY_WORDS: Final = re.compile(r"too many (\w+ ){0,3}(recipients|users|addresses|messages|mails)", re.IGNORECASE)
 """Said of what we did before, also where it speaks of unknown recipients."""
 _RATE_WORDS: Final = re.compile(r"rate|too many|throttl", re.IGNORECASE)
@@ -71,6 +80,12 @@ class Patience:
     disabled_twice: int = 2
 
 
+_OURS: Final = {
+    Phase.GREETING: "the mail server turns us away",
+    Phase.HELLO: "the mail server and we do not agree on a greeting or on encryption",
+    Phase.AUTH: "the mail server does not let us in",
+}
+"""What an operator reads whose route is out."""
 PATIENCE: Final = Patience()
 SENT: Final = Judgement(Fate.SENT, "the server took it")
 
@@ -105,6 +120,8 @@ def judge(reply: Reply, *, attempt: Attempt, now: datetime, patience: Patience =
         return SENT
     if reply.code is None:
         verdict = Judgement(Fate.RETRY, _said(reply))
+    elif _never_fits(reply):
+        verdict = Judgement(Fate.FAILED, _said(reply), Blame.MAILBOX)
     elif reply.code >= 500 and reply.code != 552:
         verdict = _permanent(reply, attempt.number, patience)
     else:
@@ -116,7 +133,20 @@ def _of_the_route(reply: Reply, *, now: datetime, patience: Patience) -> Judgeme
     """Before MAIL nothing was said about any lead: the message waits, the route rests. Never counts as an attempt."""
     permanent = reply.code is not None and reply.code >= 500
     pause = patience.route_pause * (15 if permanent else 1)
-    return Judgement(Fate.RETRY, _said(reply), Blame.SENDER, retry_at=now + pause, pause_route=pause)
+    said = _said(reply)
+    why = f"{_OURS[reply.phase]}: {said.partition(': ')[2]}" if reply.phase in _OURS else said
+    return Judgement(Fate.RETRY, why, Blame.SENDER, retry_at=now + pause, pause_route=pause)
+
+
+def _never_fits(reply: Reply) -> bool:
+    """Is the mail too big for good? The enhanced code says it, or without one the words, if none speak of room."""
+    if reply.code is None or reply.code < 500 or _FULL_WORDS.search(reply.text):
+        return False
+    subject = _subject(reply.text)
+    if subject in TOO_BIG:
+        return True
+    told = subject in MAILBOX_TROUBLE or subject.startswith("7.") or _ROOM_WORDS.search(reply.text)
+    return reply.code == 552 and not told and _TOO_BIG_WORDS.search(reply.text) is not None
 
 
 def _permanent(reply: Reply, attempt: int, patience: Patience) -> Judgement:
@@ -131,8 +161,6 @@ def _permanent(reply: Reply, attempt: int, patience: Patience) -> Judgement:
         return Judgement(Fate.FAILED, why, Blame.ADDRESS, suppress="hard_bounce")
     if subject == DISABLED:
         return _disabled(reply, attempt, patience)
-    if subject == TOO_BIG:
-        return Judgement(Fate.FAILED, why, Blame.MAILBOX)
     if subject in MAILBOX_TROUBLE:
         return Judgement(Fate.RETRY, why, Blame.MAILBOX)
     if subject == NEEDS_UTF8:

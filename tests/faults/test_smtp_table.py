@@ -95,7 +95,8 @@ CODES = [421, 450, 451, 452, 500, 501, 503, 530, 535, 550, 551, 552, 553, 554, 5
 @pytest.mark.parametrize("step", ["mail", "rcpt", "data", "dot"])
 def test_every_code_at_every_step(step: str, way: str) -> None:
     """One message per code gets it; the others arrive. A 421 before the message began is tried again elsewhere."""
-    given = dict(enumerate(CODES, 1))
+    # To MAIL these two are about our login, whoever the mail is for: see the odd servers.
+    given = dict(enumerate([c for c in CODES if step != "mail" or c not in (530, 535)], 1))
     faults = [Fault(step, "say", f"{code} {code // 100}.0.0 no", to=f"lead{i}@") for i, code in given.items()]
     with HellServer(faults=faults) as server:
         ended = send(server, way, [mail(i) for i in range(1, 31)])
@@ -103,7 +104,7 @@ def test_every_code_at_every_step(step: str, way: str) -> None:
     for i, delivery in ended.items():
         arrives = i not in given or (given[i] == 421 and step != "dot")
         assert (delivery.reply.phase, delivery.reply.code) == (("body", 250) if arrives else (phase, given[i]))
-    assert not server.violations and len(server.accepted) == 30 - len(CODES) + (step != "dot")
+    assert not server.violations and len(server.accepted) == 30 - len(given) + (step != "dot")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -29,7 +29,7 @@ TABLE = [
     ("rcpt", 550, "5.1.8 bad sender", R, Blame.SENDER), ("rcpt", 554, "5.7.1 Relay access denied", R, Blame.SENDER),
     ("rcpt", 550, "5.7.1 blocked by policy", R, Blame.POLICY), ("rcpt", 450, "4.2.1 rate", R, Blame.POLICY),
     ("rcpt", 421, "4.7.28 unusual rate", R, Blame.POLICY), ("rcpt", 550, "nobody home", F, Blame.ADDRESS),
-    ("rcpt", 553, "5.6.7 needs SMTPUTF8", F, Blame.ADDRESS), ("data", 552, "5.3.4 too big", R, Blame.MAILBOX),
+    ("rcpt", 553, "5.6.7 needs SMTPUTF8", F, Blame.ADDRESS), ("data", 552, "5.3.4 too big", F, Blame.MAILBOX),
     ("data", 554, "5.3.4 too big", F, Blame.MAILBOX), ("data", 550, "5.7.26 unauthenticated", R, Blame.POLICY),
     ("data", 250, "ok?", R, Blame.NOBODY), ("body", 250, "2.0.0 queued as 1", S, Blame.NOBODY),
     ("body", 421, "4.7.0 closing", R, Blame.POLICY), ("body", 451, "4.3.0 later", R, Blame.NOBODY),
@@ -49,6 +49,31 @@ def test_the_table(phase: str, code: int | None, text: str, fate: Fate, blame: B
     assert (verdict.retry_at is not None) == (fate is Fate.RETRY)
     assert (verdict.pause_group is not None) == (blame is Blame.POLICY)
     assert (verdict.pause_route is not None) == (blame is Blame.SENDER)
+
+
+TOO_BIG = [
+    "552 5.3.4 Message size exceeds fixed limit", "552 5.3.4 Error: message file too big",
+    "552 5.2.3 Message is too large; 1000 bytes max", "552 Message size exceeds maximum permitted",
+    "552 sorry, that message size exceeds my databytes limit (#5.3.4)", "552 Error: Too much mail data",
+    "552 5.3.4 Your message exceeded our message size limits", "552 Message too large", "554 5.3.4 too big: policy",
+    "552 5.0.0 The mail is too large for us", "523 5.2.3 the message length exceeds the administrative limit",
+]  # fmt: skip
+NO_ROOM = [
+    "552 5.2.2 Over quota", "552 Requested mail action aborted: exceeded storage allocation", "552 mailbox full",
+    "552 5.3.4 the mailbox is full", "552 5.2.2 Message size exceeds the quota", "552 Too many recipients",
+    "552 mailbox size limit exceeded", "552 Message too large for the space left in this mailbox", "552 5.3.1 later",
+    "452 4.3.4 Message too big for system", "452 message size exceeds what is free now", "552",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", ["rcpt", "data", "body"])
+def test_a_mail_that_never_fits_fails_at_once_and_a_full_mailbox_is_waited_for(phase: str) -> None:
+    for said in TOO_BIG:
+        verdict = read(phase, int(said[:3]), said[4:])
+        assert (verdict.fate, verdict.blame, verdict.suppress) == (F, Blame.MAILBOX, None), said
+    for said in NO_ROOM:
+        verdict = read(phase, int(said[:3]), said[4:])
+        assert (verdict.fate, verdict.suppress) == (R, None), said
 
 
 DEAD = ["5.1.1 x", "5.1.2 x", "5.1.3 x", "5.1.6 x", "5.1.10 x", "no such user here", "User unknown"]
