@@ -1,8 +1,7 @@
-"""The send stage before servers as there are some: old, small, strict, tired. Real talks; the books add up each time."""
+"""The send stage before servers as there are some: old, small, strict, tired. The books add up each time."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
