@@ -128,7 +128,7 @@ class _Reader:
             confidence=self.number(data, "confidence"),
             encoding=self.encoding(data),
             delimiter=self.delimiter(data),
-            decimal=self.choice(data, "decimal", (".", ","), "."),
+            decimal=self.choice(data, "decimal", (".", ","), ".") if "decimal" in data else "",
             zone=self.zone(data),
             unknown=frozenset({""} | set(self.texts(data, "unknown"))),
             fields=self.fields(data),

@@ -125,7 +125,8 @@ class ImportMap:
     confidence: float = 1.0
     encoding: str = "auto"
     delimiter: str = "auto"
-    decimal: str = "."
+    decimal: str = ""
+    """What opens decimals; nothing: the map does not say, and a point is taken for it."""
     zone: str = "UTC"
     unknown: frozenset[str] = frozenset({""})
     email: Take | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from nurture.errors import UsageError
 from nurture.intake.countries import country_of
 from nurture.intake.mapping import ConsentLine, EventLine, ImportMap, Take, Wording
-from nurture.intake.values import Cell, applies, cell, means_no, person_address, shown
+from nurture.intake.values import Cell, applies, cell, may_be_thousands, means_no, person_address, shown
 from nurture.model.address import Address
 from nurture.model.tokens import Keys, address_hash
 from nurture.store.audience.leads import Person
@@ -20,6 +20,7 @@ from nurture.store.audience.leads import Person
 MOST_MINUTES: Final = 7 * 24 * 60
 MOST_STRAY: Final = 12
 """Different values of one column that are remembered because no line of the map names them."""
+_POINT: Final = "a point was read as opening decimals; if it groups thousands, say `decimal: \",\"` in the map"
 MOST_WARNINGS: Final = 5
 """Per row; a row that is all warnings is not worth a page."""
 
@@ -85,6 +86,11 @@ class Rows:
         self._timezone = self._cell(rules.timezone)
         self._acquired = self._cell(rules.acquired)
         self._fields = [(name, cell(take, header, rules)) for name, take in rules.fields.items()]
+        self._points = [
+            (name, header.index(take.column))
+            for name, take in rules.fields.items()
+            if take.kind == "number" and take.column is not None and not rules.decimal
+        ]
         self._consents = [self._consent(number, line) for number, line in enumerate(rules.consents)]
         self._blocks = [(line.reason, applies(line.when, header)) for line in rules.blocks]
         self._deciding = _deciding(rules, header)
@@ -106,6 +112,7 @@ class Rows:
         except ValueError as wrong:
             raise BadRow(str(wrong)) from None
         self._count_strays(values)
+        warnings += [f"{name}: {_POINT}" for name, at in self._points if may_be_thousands(values[at])]
         said = _Said(values, warnings)
         country = country_code(said(self._country, "country"), warnings)
         source = said(self._source, "source")
@@ -124,7 +131,7 @@ class Rows:
             country=country,
             timezone=_timezone(said(self._timezone, "time zone"), warnings),
             source=source,
-            acquired_at=said(self._acquired, "acquired"),
+            acquired_at=self._past(said(self._acquired, "acquired"), warnings),
             tags=self.rules.tags,
             lists=self.rules.lists,
             origin=self.rules.origin,
@@ -194,7 +201,12 @@ class Rows:
 
             def by_declaration(values: Sequence[str], said: _Said) -> Proof | None:
                 at = said(collected, "consent") if holds(values) else None
-                return None if at is None else Proof(line, number, at, declared.source, declared.wording)
+                if at is None:
+                    return None
+                if doubt := self._doubt(at, declared.signed_on):
+                    said.warnings.append(f"consent to {', '.join(line.purposes)} not taken: {doubt}")
+                    return None
+                return Proof(line, number, at, declared.source, declared.wording)
 
             return by_declaration
         cells = [self._cell(take) for take in (line.at, line.source, line.wording)]
@@ -210,6 +222,20 @@ class Rows:
             return Proof(line, number, at, source, wording)
 
         return by_row
+
+    def _past(self, acquired: datetime | None, warnings: list[str]) -> datetime | None:
+        if acquired is None or acquired <= self.now:
+            return acquired
+        warnings.append("acquired: lies in the future; left empty")
+        return None
+
+    def _doubt(self, at: datetime, signed_on: date) -> str:
+        """Why a declaration cannot vouch for a consent of that moment, or nothing."""
+        if at > self.now:
+            return "its time lies in the future"
+        if at.astimezone(ZoneInfo(self.rules.zone)).date() > signed_on:
+            return f"its time is later than the declaration, signed on {signed_on}"
+        return ""
 
     def _lacking(self, line: ConsentLine, at: datetime | None, source: str | None, wording: str | None) -> str:
         """What a row's consent lacks to be believed (C5), or nothing."""

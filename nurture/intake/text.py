@@ -97,6 +97,8 @@ def open_table(
     header = tuple(name.strip().strip("\ufeff") for name in _split(first[1], chosen) or [])
     if not any(header):
         raise empty
+    if "\0" in first[1]:
+        raise UsageError("this is no text: its first line has NUL characters", fix="save the table as CSV UTF-8")
     return Table(name, guessed, chosen, header), _records(lines, chosen, len(header))
 
 

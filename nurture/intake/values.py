@@ -99,12 +99,13 @@ def _tidy(raw: str) -> str:
 
 
 _SPACES: Final = re.compile("(?<=[0-9])['\u2019](?=[0-9]{3})|[ \u00a0\u202f]")
+_EITHER: Final = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 _GROUPED: Final = {mark: re.compile(rf"[+-]?[0-9]{{1,3}}(\{mark}[0-9]{{3}})+(?![0-9{mark}])") for mark in ".,"}
 
 
 def _converter(take: Take, rules: ImportMap) -> Callable[[str], Any]:
     if take.kind == "number":
-        return lambda text: number(text, decimal=rules.decimal)
+        return lambda text: number(text, decimal=rules.decimal or ".")
     if take.kind == "date":
         zone = ZoneInfo(rules.zone)
         return lambda text: moment(text, zone=zone, format=take.format)
@@ -133,6 +134,11 @@ def number(text: str, *, decimal: str = ".") -> int | float:
     if found != found or found in (float("inf"), float("-inf")):
         raise ValueError(f"`{shown(text)}` is not a number")
     return int(found) if found == int(found) and abs(found) < 2**53 else found
+
+
+def may_be_thousands(text: str) -> bool:
+    """Whether a point in a number may as well group thousands: `1.250`, but not `12.5`, `0.125` or `1.2345`."""
+    return _EITHER.fullmatch(text.strip()) is not None
 
 
 def moment(text: str, *, zone: ZoneInfo, format: str | None = None) -> datetime:

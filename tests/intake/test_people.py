@@ -164,6 +164,30 @@ consent:
     assert (entry.actor, entry.wording, entry.action) == ("import 1", "w.v1.en", ConsentAction.IMPORT)
 
 
+@pytest.mark.parametrize(
+    ("day", "why"),
+    [("2027-03-01", "lies in the future"), ("2026-10-02", "later than the declaration"), ("2026-10-01", "")],
+)
+def test_nobody_vouches_for_a_consent_of_later(store: Store, now: datetime, day: str, why: str) -> None:
+    rules = PLAIN + b"""
+acquired: when
+consent:
+  - purposes: [nurture_email]
+    declaration: {wording: w.v1.en, text: I agree., evidence: archive 12, source: fair, collected: {column: when},
+                  signed_by: Ines Marketer, signed_on: 2026-10-01}
+"""
+    forecast, report = run(store, rows(f"ann@example.org,7,,Ann,,,yes,form,{day},"), now, rules)
+    assert (forecast.mailable, report.consents) == ((0, 0) if why else (1, 1))
+    assert why in " ".join(text for _, text in report.warnings.lines)
+    assert ("acquired: lies in the future" in str(report.warnings.lines)) is (day > "2027")
+
+
+def test_a_point_that_may_group_thousands_is_told_unless_the_map_says_what_it_is(store: Store, now: datetime) -> None:
+    for said, told in ((b"", True), (b'\ndecimal: "."\n', False), (b'\ndecimal: ","\n', False)):
+        _, report = run(store, rows("ann@example.org,7,,Ann,,1.250,,,,"), now, PLAIN + said)
+        assert ("groups thousands" in str(report.warnings.lines)) is told
+
+
 def test_a_known_wording_with_another_text_stops_the_import(store: Store, now: datetime) -> None:
     run(store, rows(ANN), now)
     with pytest.raises(UsageError, match=r"newsletter\.v1\.en"):
