@@ -27,6 +27,7 @@ from nurture.stages import (
     rebase,
     record,
     recycle,
+    rescore,
     score,
     send,
     sweep,
@@ -99,6 +100,7 @@ def due_now(parts: Parts, *, now: datetime, funnel_stage: str | None = None) -> 
     """Stage -> how much waits for it at `now`; a stage with nothing is left out. `funnel_stage` as for `run_due`."""
     with parts.store.read() as conn:
         found = backlog.due(conn, now=now, only=_campaigns_of(parts, funnel_stage))
+        found["score"] += rescore.waiting(parts, conn)
         found["recycle"] += len(recycle.waiting_with_room(parts, conn, now=now))
     return {stage: n for stage, n in found.items() if n}
 

@@ -23,7 +23,7 @@ from nurture.model.library import Library
 from nurture.model.scoring import Model
 from nurture.model.words import ENGAGED, EventKind, Stage
 from nurture.parts import Parts
-from nurture.store import Store, open_store
+from nurture.store import Connection, Store, open_store
 from nurture.store.audience import snapshots
 from nurture.store.facts import wakeups
 from nurture.store.sales import rescoring, scores
@@ -93,18 +93,38 @@ def after_a_change(parts: Parts, *, now: datetime) -> int:
 
     Two workers at once do the same slice twice, which changes nothing; none is left out when one of them dies.
     """
-    rules = f"{parts.library.config_sha}/{score.EDITION}"
+    rules = _rules(parts.library)
     with parts.store.read() as conn:
         before = rescoring.position(conn)
-        first, last = rescoring.span(conn)
+        start, last = _span_left(conn, before, rules)
     if before == (rules, -1):
         return 0
-    start = before[1] if before[0] == rules else first
     end = start + SLICE - 1
     done = _slice(parts, start, end, now)
     with parts.store.begin() as conn:
         rescoring.advance(conn, before=before, rules=rules, upto=-1 if end >= last else end + 1, now=now)
     return done
+
+
+def waiting(parts: Parts, conn: Connection) -> int:
+    """How many leads wait to be scored again by the rules now in force (by id, so an upper bound).
+
+    0 before anything was scored at all: whoever comes in is woken, and the first of them starts the count.
+    """
+    before = rescoring.position(conn)
+    start, last = _span_left(conn, before, _rules(parts.library)) if before[0] else (0, -1)
+    return max(0, last - start + 1)
+
+
+def _rules(library: Library) -> str:
+    return f"{library.config_sha}/{score.EDITION}"
+
+
+def _span_left(conn: Connection, before: tuple[str, int], rules: str) -> tuple[int, int]:
+    if before == (rules, -1):
+        return 0, -1
+    first, last = rescoring.span(conn)
+    return (before[1] if before[0] == rules else first), last
 
 
 def _slice(parts: Parts, first: int, last: int, now: datetime) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from nurture import pipeline
 from nurture.cli.explain import as_document
 from nurture.decide import score as rules
 from nurture.insight import reports, story
@@ -102,8 +103,12 @@ def test_another_way_to_count_scores_everybody_again(store: Store, monkeypatch: 
     world = parts(store)
     tick(world, now=NOW)
     assert rescore.after_a_change(world, now=NOW) == 0
+    assert "score" not in pipeline.due_now(world, now=NOW)
     monkeypatch.setattr(rules, "EDITION", rules.EDITION + 1)
+    # Nobody did anything: the change alone is a reason to score.
+    assert pipeline.due_now(world, now=NOW)["score"] == 3
     assert [rescore.after_a_change(world, now=NOW) for _ in range(2)] == [3, 0]
+    assert "score" not in pipeline.due_now(world, now=NOW)
 
 
 def test_a_shadow_model_is_kept_beside_and_decides_nothing(store: Store) -> None:
