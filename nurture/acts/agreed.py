@@ -14,7 +14,8 @@ from nurture.store import Connection
 from nurture.store.sales import handoffs
 
 UNSIGNED: Final = frozenset({
-    "agreement-unsigned", "agreement-old-signature", "agreement-same-version", "agreement-older", "scoring-not-signed",
+    "agreement-missing", "agreement-unsigned", "agreement-old-signature", "agreement-same-version", "agreement-older",
+    "scoring-not-signed",
 })
 """Remarks on rules that somebody has not agreed to."""
 

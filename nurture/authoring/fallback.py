@@ -69,5 +69,5 @@ def scoring() -> Scoring:
 def agreement() -> Agreement:
     """An agreement nobody signed: the gate says so at every hand-off."""
     return Agreement(
-        version=1, effective_from=date(2000, 1, 1), next_review=date(2199, 1, 1),
+        version=0, effective_from=date(2000, 1, 1), next_review=date(2199, 1, 1),
     )

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -53,6 +54,8 @@ _TASKS = {
     "Understand": ("explain", "report", "rescore", "calibrate", "score-file"),
     "Protect people": ("consent", "privacy"),
 }
+ROOM_FOR_PANELS = 60
+"""Columns; on a narrower screen panels would cut the names of options in the middle."""
 PANELS = {command: panel for panel, commands in _TASKS.items() for command in commands}
 """Where a command stands on the help page; what is not named keeps the system running."""
 
@@ -60,13 +63,15 @@ PANELS = {command: panel for panel, commands in _TASKS.items() for command in co
 @cache
 def build() -> typer.Typer:
     """The whole command line, one per process. Modules of a family import what is heavy only when a command runs."""
+    columns = shutil.get_terminal_size().columns
+    narrow = columns < ROOM_FOR_PANELS
     app = typer.Typer(
         name="nurture",
         no_args_is_help=True,
-        rich_markup_mode="rich",
+        rich_markup_mode=None if narrow else "rich",
         pretty_exceptions_enable=False,
         help="Lead nurturing that your company runs itself: campaigns as files, consent at every send, all explained.",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "terminal_width": columns if narrow else None},
     )
 
     @app.callback(invoke_without_command=True)
@@ -90,7 +95,17 @@ def build() -> typer.Typer:
 @cache
 def command() -> Callable[..., Any]:
     """What `build` describes, ready to be called (by a demo or a test many times)."""
-    return typer.main.get_command(build())
+    whole = typer.main.get_command(build())
+    if shutil.get_terminal_size().columns < ROOM_FOR_PANELS:
+        _say_whole(whole)
+    return whole
+
+
+def _say_whole(command: Any) -> None:
+    """Lists without panels cut what a command does after some words; a whole sentence is folded instead."""
+    for one in getattr(command, "commands", {}).values():
+        one.short_help = one.short_help or " ".join((one.help or "").split("\n\n")[0].split())
+        _say_whole(one)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -299,8 +299,10 @@ def _stage(said: str | None) -> FunnelStage:
 
     words = [s.value for s in FunnelStage]
     if said not in words:
-        hint = did_you_mean(said or "", words)
-        raise UsageError(f"`{said or ''}` is no stage.{hint}", fix=f"take one of {', '.join(words)}")
+        takes = f"{', '.join(words)}; or `nurture new company` for the first files of a company"
+        if not said:
+            raise UsageError("which stage of the funnel is the campaign for?", fix=f"nurture new STAGE ID: {takes}")
+        raise UsageError(f"`{said}` is no stage.{did_you_mean(said, words)}", fix=f"take one of {takes}")
     return FunnelStage(said)
 
 

@@ -169,7 +169,8 @@ def _refuse_findings(reading: Reading) -> None:
     errors = [p for p in check(reading) if p.severity is Severity.ERROR]
     errors.sort(key=lambda p: p.place.file.endswith(".test.yaml"))  # a story's errors follow from its campaign's
     for problem in errors[:5]:
-        err.print(Text(plain(problem)))
+        for line in str(problem).splitlines():
+            err.print(Text(plain(line)))
     if errors:
         many = f"{len(errors)} errors in the files" if len(errors) > 1 else "an error in the files"
         raise Refused(f"{many}: nothing was applied", code="check", fix="run `nurture check` and mend them")

@@ -14,6 +14,7 @@ from nurture.model.agreement import Agreement
 from nurture.model.scoring import Scoring
 
 PERIOD_DAYS: Final = {"monthly": 31, "quarterly": 92}
+LONGEST_VALUE: Final = 160
 _UNSIGNED: Final = frozenset({"sha", "signed", "place"})
 
 
@@ -27,10 +28,10 @@ class Change:
 
     def __str__(self) -> str:
         if self.before is None:
-            return f"{self.path}: new, {_say(self.after)}"
+            return f"{self.path}: new, {_brief(self.after)}"
         if self.after is None:
-            return f"{self.path}: gone (was {_say(self.before)})"
-        return f"{self.path}: {_say(self.before)} -> {_say(self.after)}"
+            return f"{self.path}: gone (was {_brief(self.before)})"
+        return f"{self.path}: {_brief(self.before)} -> {_brief(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,11 @@ def remarks(
     applied_scoring: Scoring | None = None,
 ) -> list[Remark]:
     """Everything to say about the file as it is, against what is applied; with both scorings about those too."""
-    found = [*_force(agreement, today), *_period(agreement)]
+    if not agreement.version:
+        text = "there is no agreement of marketing and sales; defaults stand in, and nobody signed them"
+        found = [Remark("warning", "agreement-missing", text, "`nurture new company` writes a first agreement.yaml")]
+    else:
+        found = [*_force(agreement, today), *_period(agreement)]
     if applied is not None and applied.version:
         found += _against(agreement, applied)
         if scoring is not None and applied_scoring is not None:
@@ -157,6 +162,10 @@ def _against(agreement: Agreement, applied: Agreement) -> Iterator[Remark]:
                              f"nurture agreement sign --role {signature.role} --name {signature.name!r}")
 
 
+
+def _brief(value: Any) -> str:
+    said = _say(value)
+    return said if len(said) <= LONGEST_VALUE else said[:LONGEST_VALUE].rstrip() + " ..."
 
 
 def _say(value: Any) -> str:

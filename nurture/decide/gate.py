@@ -197,6 +197,9 @@ def in_force(agreement: Agreement, *, on_day: date) -> Finding:
         "next_review": agreement.next_review.isoformat(),
     }
     unsigned = [role for role in agreement.signatories if role not in signed]
+    if unsigned and not agreement.version:
+        return Finding("fail", "there is no agreement of marketing and sales", evidence | {"unsigned": unsigned},
+                       "an agreement, written and signed")
     if unsigned:
         return Finding("fail", f"agreement {agreement.version} is not signed by {', '.join(unsigned)}",
                        evidence | {"unsigned": unsigned}, f"the signature of {unsigned[0]}")

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from nurture.authoring import fallback
 from nurture.authoring.sign import add_signature
 from nurture.decide import agreement as rules
 from nurture.errors import UsageError
@@ -43,12 +44,19 @@ def test_each_trouble_has_its_code() -> None:
     assert codes(in_period(), today=DAY, applied=raised)[0] == "agreement-older"
 
 
+def test_a_company_without_an_agreement_hears_that_and_nothing_about_versions() -> None:
+    none = fallback.agreement()
+    assert codes(none, today=DAY) == codes(none, today=DAY, applied=in_period())[:1] == ["agreement-missing"]
+    assert codes(in_period(version=1), today=DAY, applied=none) == []
+
+
 def test_a_difference_names_the_path_and_both_values() -> None:
     sla = replace(AGREEMENT.sla, decision_minutes={**AGREEMENT.sla.decision_minutes, "A1": 120})
     changed = replace(AGREEMENT, max_recycles=2, sla=sla, signed=())
     assert [str(c) for c in rules.differences(AGREEMENT, changed)] == [
         "max_recycles: 3 -> 2", "sla.decision_minutes.A1: 240 -> 120",
     ]
+    assert all(len(str(c)) < 400 for c in rules.differences(Scoring((MODEL,)), fallback.scoring()))
     cheaper = replace(MODEL, rules=(replace(MODEL.rules[0], points=3), *MODEL.rules[1:]))
     assert [str(c) for c in rules.differences(Scoring((MODEL,)), Scoring((cheaper,)))] == [
         "models.default.rules.visits.points: 2 -> 3"
