@@ -135,7 +135,8 @@ SENDING: Final[Words] = {
     "reply_to": Word("Where answers go, when not to the sender.", _ADDRESS, False, ("ines@example.com",)),
     "window": Word("When mails may leave. Outside it they wait for the next opening.", ref("window")),
     "at_most": Word("How many mails of this campaign a lead may get.", ref("cap"), False, ("2 emails per week",)),
-    "if_unknown_delivery": Word("The server fell silent after taking the mail: count it as sent, or send once more.",
+    "if_unknown_delivery": Word("The mail may have left and nobody heard the answer: count it as sent, or send it once "
+                                "more after four hours without a sign.",
                                 choice(("assume_sent", "resend_same_id"))),
     "route": Word("The mail route to use, when not the default.", SLUG),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -64,10 +65,13 @@ def sends(
     states = {*state, *(("failed",) if failed else ())}
     with store.read() as conn:
         found = rows.listing(conn, campaign=campaign, states=states, lead_id=lead_id, step=step, limit=limit)
+        signs = rows.signs(conn, [row["id"] for row in found if row["state"] == "unknown"])
     if as_json:
-        emit_json(found)
+        emit_json([{**row, "sign": signs.get(row["id"])} for row in found])
         return
-    show([_short(row) for row in found], as_json=False, title="Messages")
+    show([_short(row, signs) for row in found], as_json=False, title="Messages")
+    if signs:
+        out.print(_UNKNOWN)
 
 
 def _known(store: Store, campaign: str | None) -> None:
@@ -83,11 +87,22 @@ def _known(store: Store, campaign: str | None) -> None:
         raise UsageError(f"no campaign `{plain(campaign)}` is applied", fix=fix)
 
 
-def _short(row: dict[str, Any]) -> dict[str, Any]:
+_UNKNOWN = (
+    "unknown: the server may have taken the mail, and nobody heard its answer. It counts as sent, so that nobody gets "
+    "it twice; a click, a reply or a bounce will show that it arrived. A campaign that says `if_unknown_delivery: "
+    "resend_same_id` sends it once more after four hours without a sign. If the mail server's log says that it never "
+    "came: `nurture resend NUMBER --unknown`."
+)
+
+
+def _short(row: dict[str, Any], signs: Mapping[int, str | None]) -> dict[str, Any]:
     said = (row["reply"], row["reason_text"]) if row["state"] == "sent" else (row["reason_text"], row["reply"])
+    why = said[0] or said[1] or ""
+    if sign := signs.get(row["id"]):
+        why = f"{why}; it arrived: {sign.replace('_', ' ')}"
     return {
         "message": row["id"], "lead": row["email"] or row["lead_id"], "campaign": row["campaign"],
-        "step": row["step_id"], "state": row["state"], "why": said[0] or said[1] or "",
+        "step": row["step_id"], "state": row["state"], "why": why,
         "at": f"{row['at']:%Y-%m-%d %H:%M}" if row["at"] else "",
     }  # fmt: skip
 
@@ -95,6 +110,9 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
 def resend(
     message: list[int] = typer.Argument(None, help="Numbers of messages, as `nurture sends --failed` lists them."),
     campaign: str | None = typer.Option(None, "--campaign", help="Every failed message of this campaign."),
+    unknown: bool = typer.Option(
+        False, "--unknown", help="Also those nobody knows the end of: whoever has one of them gets it twice."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Send failed messages again, under the same Message-ID and with the guard asked anew."""
@@ -108,16 +126,28 @@ def resend(
     with store.begin() as conn:
         ids = set(message or ())
         if campaign is not None:
-            ids |= {row["id"] for row in rows.listing(conn, campaign=campaign, states=["failed"], limit=100_000)}
-        going = rows.resend(conn, ids, now=now)
+            states = ["failed", "unknown"] if unknown else ["failed"]
+            ids |= {row["id"] for row in rows.listing(conn, campaign=campaign, states=states, limit=100_000)}
+        going = rows.resend(conn, ids, now=now, unknown=unknown)
+        signs = rows.signs(conn, ids - going)
     left = sorted(ids - going)
     if as_json:
         emit_json({"again": sorted(going), "left": left})
     else:
         out.print(f"{len(going)} will be sent again")
-        if left:
-            out.print(f"{len(left)} left alone: they did not fail, or the lead has had this content otherwise")
+        _tell_left(len(left), {} if unknown else signs)
     raise typer.Exit(FINE if going else FINDINGS)
+
+
+def _tell_left(left: int, signs: Mapping[int, str | None]) -> None:
+    arrived = sum(sign is not None for sign in signs.values())
+    silent, rest = len(signs) - arrived, left - len(signs)
+    if rest:
+        out.print(f"{rest} left alone: they did not fail, they arrived, or the lead has had this content otherwise")
+    if arrived:
+        out.print(f"{arrived} left alone: unknown at first, and a sign came since that they arrived")
+    if silent:
+        out.print(f"{silent} left alone: unknown, the server may have taken them; --unknown sends those as well")
 
 
 def queue(as_json: bool = typer.Option(False, "--json", help="Print one JSON document.")) -> None:
@@ -132,6 +162,8 @@ def queue(as_json: bool = typer.Option(False, "--json", help="Print one JSON doc
         emit_json({"now": now, "waiting": waiting, "halts": halts})
         return
     show([{**row, "next": _moment(row["next"])} for row in waiting], as_json=False, title="Waiting", right=(3, 4))
+    if any(row["state"] == "unknown" for row in waiting):
+        out.print(_UNKNOWN)
     if halts:
         show([{**row, "until": _moment(row["until"])} for row in halts], as_json=False, title="Held back")
 

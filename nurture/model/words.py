@@ -198,6 +198,10 @@ class EventKind(StrEnum):
     IMPORTED = "imported"
 
 
+SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.REPLY, EventKind.COMPLAINT)
+"""What only a mail that reached a server, a machine or a person can bring about."""
+
+
 ENGAGED: Final = frozenset(
     {
         EventKind.FORM,

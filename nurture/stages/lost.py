@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from nurture.model.words import EventKind
+from nurture.model.words import SIGNS
 from nurture.parts import Parts
 from nurture.stages.letters import Letters
 from nurture.store import Connection
@@ -17,7 +17,6 @@ from nurture.store.mail import messages, outgoing
 
 RESEND_AFTER: Final = timedelta(hours=4)
 """`resend_same_id`: how long an unknown message waits for a sign (bounce, click, reply) before it is sent again."""
-_SIGNS: Final = (EventKind.BOUNCE, EventKind.OPEN, EventKind.CLICK, EventKind.REPLY, EventKind.COMPLAINT)
 
 
 def recover(parts: Parts, conn: Connection, *, now: datetime) -> None:
@@ -32,7 +31,7 @@ def recover(parts: Parts, conn: Connection, *, now: datetime) -> None:
     outgoing.wake(
         conn, {m.enrollment_id: 0 for m in lost if m.enrollment_id is not None and m.id not in again}, now=now
     )
-    outgoing.wake(conn, dict.fromkeys(messages.resend_silent(conn, signs=_SIGNS, now=now), 0), now=now)
+    outgoing.wake(conn, dict.fromkeys(messages.resend_silent(conn, signs=SIGNS, now=now), 0), now=now)
 
 
 def resends(parts: Parts, campaign: str | None) -> bool:

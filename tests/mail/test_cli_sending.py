@@ -13,6 +13,7 @@ from nurture.mail.smtp import SmtpTransport
 from nurture.mail.transport import Route
 from nurture.stages import send
 from nurture.store import open_store
+from nurture.store.facts import events
 from nurture.store.mail import brakes
 from nurture.store.schema import ensure
 from tests.command import Run, runner
@@ -68,6 +69,29 @@ def test_sends_resend_and_queue(run: Run, tmp_path: Path) -> None:
     waiting = _json(run("queue", "--json"))["waiting"]
     assert [(w["state"], w["messages"], w["due"]) for w in waiting] == [("planned", 1, 1)]
     assert "planned" in run("queue")[1]
+
+
+def test_what_nobody_knows_the_end_of_is_explained_and_goes_again_only_when_asked_for(run: Run, tmp_path: Path) -> None:
+    """Three mails are unknown, one of them was clicked: never by the number alone, never the one that arrived, and the
+    copy has the same Message-ID."""
+    store = open_store(f"sqlite:///{tmp_path}/n.db")
+    ensure(store)
+    with HellServer([Fault("dot", "drop", times=3, accept=True)]) as server:
+        world = World(store, SmtpTransport([Route("main", "127.0.0.1", server.port, timeouts=QUICK)]))
+        world.add(3)
+        assert send.run(world.parts, now=NOW, limit=10, owner="w").unknown == 3
+        ids = [str(m.id) for m in world.messages()]
+        with store.begin() as conn:
+            events.record(conn, [events.NewEvent("email_click", NOW, 2, message_id=int(ids[1]))], now=NOW)
+        told = " ".join(run("sends", "--state", "unknown")[1].split())
+        assert "It counts as sent" in told and "it arrived: email click" in told and "--unknown" in run("queue")[1]
+        assert [row["sign"] for row in _json(run("sends", "--json"))] == [None, "email_click", None]
+        code, said = run("resend", *ids)
+        assert code == 1 and "2 left alone: unknown, the server may have taken them" in said and "1 left alone" in said
+        again = {"again": [int(ids[0]), int(ids[2])], "left": [int(ids[1])]}
+        assert _json(run("resend", "--campaign", "guide", "--unknown", "--json")) == again
+        assert send.run(world.parts, now=NOW, limit=10, owner="w").sent == 2
+        assert sorted(server.copies().values()) == [1, 2, 2], "under the same Message-IDs"
 
 
 def test_what_is_held_back_is_shown_and_let_go_and_the_books_are_printed(run: Run, tmp_path: Path) -> None:

@@ -10,15 +10,17 @@ from sqlalchemy import Connection, and_, case, false, func, or_, select, update
 from sqlalchemy.orm import aliased
 
 from nurture.model.delivery import Blame
-from nurture.model.words import MESSAGE_WAITING, USES_CONTENT, MessageState, RefusalCode
+from nurture.model.words import MESSAGE_WAITING, SIGNS, USES_CONTENT, MessageState, RefusalCode
 from nurture.store.mail.messages import flying
-from nurture.store.tables import BrakeRow, CampaignRow, LeadRow, MessageRow
+from nurture.store.tables import BrakeRow, CampaignRow, EventRow, LeadRow, MessageRow
 from nurture.store.tables.columns import core
 
 _t = core(MessageRow)
 _lead = core(LeadRow)
 _brake = core(BrakeRow)
 _campaign = core(CampaignRow)
+_event = core(EventRow)
+_sign = (_event.c.lead_id == _t.c.lead_id, _event.c.message_id == _t.c.id, _event.c.kind.in_(SIGNS))
 
 
 def listing(
@@ -54,9 +56,18 @@ def other_campaigns(conn: Connection, name: str) -> list[str] | None:
     return None if name in applied or conn.execute(mailed).first() else applied
 
 
-def resend(conn: Connection, ids: Iterable[int], *, now: datetime) -> set[int]:
-    """Plan failed messages again, under their own Message-ID. Left alone: what did not fail, and what the lead has
-    been given otherwise since. Returns the ids that will go."""
+def signs(conn: Connection, ids: Collection[int]) -> dict[int, str | None]:
+    """Those of these messages that are unknown -> what came of it since (a click, a bounce: it arrived), or None."""
+    first = select(_event.c.kind).where(*_sign).order_by(_event.c.id).limit(1).scalar_subquery()
+    query = select(_t.c.id, first.label("sign")).where(_t.c.id.in_(list(ids)), _t.c.state == MessageState.UNKNOWN)
+    return {row.id: row.sign for row in conn.execute(query)}
+
+
+def resend(conn: Connection, ids: Iterable[int], *, now: datetime, unknown: bool = False) -> set[int]:
+    """Plan failed messages again, under their own Message-ID; with `unknown` also those that may have arrived and of
+    which no sign came. Left alone: all others, and what the lead has been given otherwise since. Returns the ids that
+    will go."""
+    silent = and_(_t.c.state == MessageState.UNKNOWN, ~select(_event.c.id).where(*_sign).exists())
     other = aliased(_t)
     given = (
         select(other.c.id)
@@ -68,7 +79,7 @@ def resend(conn: Connection, ids: Iterable[int], *, now: datetime) -> set[int]:
     )  # fmt: skip
     statement = (
         update(_t)
-        .where(_t.c.id.in_(list(ids)), _t.c.state == MessageState.FAILED, ~given)
+        .where(_t.c.id.in_(list(ids)), or_(_t.c.state == MessageState.FAILED, silent if unknown else false()), ~given)
         .values(
             state=MessageState.PLANNED, due_at=now, planned_at=now, attempt=0, first_tried_at=None, ended_at=None,
             reason="resend", reason_text="sent again by hand",
