@@ -179,7 +179,7 @@ class PipelinedSession:
     def _sendable(self, message: Outgoing) -> Outgoing | None:
         """Skips what this server cannot take."""
         found: Outgoing | None = message
-        while found is not None and (cannot := unfit(found, utf8=self._utf8, largest=self._largest)):
+        while found is not None and (cannot := unfit(found, self._utf8, self._largest)):
             self._answer(found, cannot)
             found = self._more()
         return found

@@ -7,6 +7,7 @@ commands are used: the phase in which silence began decides between "try again" 
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -131,18 +132,18 @@ def _readable(text: str) -> str:
 
 
 def largest(client: aiosmtplib.SMTP) -> int:
-    """The most bytes this server takes in one message (RFC 1870); 0: it names no limit."""
+    """The most bytes this server takes in one message (RFC 1870), as far as it names a limit."""
     said = client.esmtp_extensions.get("size", "").strip()
-    return int(said) if said.isascii() and said.isdigit() else 0
+    return (int(said) if said.isascii() and said.isdigit() else 0) or sys.maxsize
 
 
-def unfit(message: Outgoing, *, utf8: bool, largest: int) -> Reply | None:
+def unfit(message: Outgoing, utf8: bool, largest: int) -> Reply | None:
     """What the server would say to this message, by what it told of itself; None: it may be asked."""
-    if message.smtputf8 and not utf8:
-        return Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8")
-    if largest and len(message.raw) > largest:
+    if len(message.raw) > largest:
         size = len(message.raw)
         return Reply(Phase.DATA, 552, f"5.3.4 the mail has {size:,} bytes, the server takes {largest:,} (SIZE)")
+    if message.smtputf8 and not utf8:
+        return Reply(Phase.RCPT, 553, "5.6.7 the server does not offer SMTPUTF8")
     return None
 
 
@@ -172,7 +173,7 @@ class PlainSession:
             await self.close()
 
     async def _send(self, message: Outgoing, may: May) -> Reply | None:
-        if cannot := unfit(message, utf8=self._utf8, largest=self._largest):
+        if cannot := unfit(message, self._utf8, self._largest):
             return cannot
         for phase, command in envelope(message):
             reply = await self._command(phase, command)

@@ -320,9 +320,10 @@ class _Run:
             carried += 1
 
         def may(message: Outgoing) -> bool:
-            if not self.may(message):
-                del held[message.id]
-            return message.id in held
+            if self.may(message):
+                return True
+            del held[message.id]
+            return False
 
         try:
             first = more()
