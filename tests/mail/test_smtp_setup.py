@@ -6,6 +6,7 @@ import datetime as dt
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -146,8 +147,11 @@ def test_routes_by_sender_and_by_name() -> None:
     assert len(first.accepted) == 1 and len(second.accepted) == 2
 
 
-def test_fail_over_when_a_route_is_out() -> None:
-    always = Fault("greeting", "say", "554 5.3.2 closed", times=None)
+@pytest.mark.parametrize(
+    ("step", "said"), [("greeting", "554 5.3.2 closed"), ("mail", "530 5.7.0 Must issue a STARTTLS command first")]
+)
+def test_fail_over_when_a_route_is_out(step: Any, said: str) -> None:
+    always = Fault(step, "say", said, times=None)
     with HellServer(faults=[always]) as first, HellServer() as second:
         ended = pump(several(first, second), [from_(i, "news.example") for i in range(10)])
     assert {d.route for d in ended.values()} == {"main"} and set(second.copies().values()) == {1}
