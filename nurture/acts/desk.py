@@ -251,8 +251,11 @@ def who(parts: Parts, by: str | None) -> Seller:
     )
     if found is None or found.role == "marketing":
         said = f"`{by}` is not one of the sellers" if by else "Somebody has to decide in their own name"
+        if found is not None:
+            said = f"`{found.id}` is of marketing, which does not decide on leads"
         names = ", ".join(sorted(s.id for s in sellers.values() if s.role != "marketing"))
-        raise Refused(f"{said}.", code="needs_human", fix=f"--as one of: {names}")
+        fix = f"--as one of: {names}" if names else "give somebody in sales.yaml another role, as `role: sdr`"
+        raise Refused(f"{said}.", code="needs_human", fix=fix)
     return found
 
 

@@ -124,10 +124,25 @@ def _sales(folder: Folder) -> Iterator[Problem]:
         if not queue.members:
             yield problem("empty-queue", file.spot("queues", queue.id), f"nobody takes leads from `{queue.id}`",
                           "add a member")
+    yield from _undecided(file)
     for seller in sales.sellers.values():
         if seller.deputy and seller.deputy not in sales.sellers:
             yield unknown("unknown-seller", "seller", seller.deputy, file.spot("seller", seller.id, "deputy"),
                           sales.sellers)
+
+
+def _undecided(file: File) -> Iterator[Problem]:
+    """Leads that would come to somebody who may not decide on them."""
+    sellers = file.noun.sellers
+    for queue in file.noun.queues.values():
+        gets = [(who, ("queue", queue.id, "members")) for who in queue.members]
+        gets += [(who, ("queue", queue.id, "territories")) for who in queue.territories.values()]
+        stand_in = [(sellers[who].deputy or "", ("seller", who, "deputy")) for who, _ in gets if who in sellers]
+        for who, spot in dict(reversed([*gets, *stand_in])).items():
+            if who in sellers and sellers[who].role == "marketing":
+                yield problem("member-cannot-decide", file.spot(*spot),
+                              f"`{who}` gets leads of `{queue.id}`, and marketing does not decide on leads",
+                              "give them `role: sdr`, which may also be who does the marketing")
 
 
 def _forms(folder: Folder) -> Iterator[Problem]:
