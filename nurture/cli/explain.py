@@ -128,14 +128,11 @@ def _show_score(story: Story) -> None:
         for line in since.lines
     ]
     out.print()
-    out.print(
-        table(
-            f"Engagement {since.score / 1000:.3f} (model {story.score.model.id}): these lines sum to it",
-            ("when", "rule", "points", "why"),
-            rows,
-            right=[2],
-        )
-    )
+    title = f"Engagement {since.score / 1000:.3f} (model {story.score.model.id})"
+    if rows:
+        out.print(table(f"{title}: these lines sum to it", ("when", "rule", "points", "why"), rows, right=[2]))
+    else:
+        out.print(f"{title}: nothing that counts yet", highlight=False)
     if story.score.lifetime.score != since.score:
         out.print(
             f"{story.score.lifetime.score / 1000:.1f} lifetime, {since.score / 1000:.1f} since the last recycle",

@@ -24,20 +24,26 @@ class Entry:
     step: str | None = None
 
 
+_DONE: Final = {
+    "webinar_registered": "registered for webinar", "webinar_attended": "attended webinar",
+    "webinar_missed": "did not come to webinar",
+}
+_FLAGS: Final = {"late": "learnt on {:%d %b %Y}", "future": "dated ahead, learnt on {:%d %b %Y}"}
+"""A fact that came long after it happened is no person who was late."""
+
+
 def _event(row: Row) -> Iterator[Entry]:
     what = row["content"] or row["link"] or row["path"] or row["touchpoint"] or ""
-    text = f"{row['kind'].replace('_', ' ')} {what}".strip()
+    text = f"{_DONE.get(row['kind'], row['kind'].replace('_', ' '))} {what}".strip()
     if row["minutes"] is not None:
         text += f", {row['minutes']} minutes"
     if row["kind"] == "auto_reply" and (back := (row["data"] or {}).get("back_on")):
         text += f", away until {back}"
     if row["points"] is not None:
         text = f"{row['points'] / 1000:+g} points: {(row['data'] or {}).get('because', '')}"
-    marks = [
-        mark
-        for mark, on in (("a machine", row["machine"]), ("void", row["void"]), (row["flags"] or "", bool(row["flags"])))
-        if on
-    ]
+    marks = [mark for mark, on in (("a machine", row["machine"]), ("void", row["void"])) if on]
+    if row["flags"]:
+        marks.append(_FLAGS.get(row["flags"], str(row["flags"])).format(row["recorded_at"]))
     yield Entry(
         row["occurred_at"], "event", text + (f" ({', '.join(marks)})" if marks else ""), row["campaign"], row["step"]
     )

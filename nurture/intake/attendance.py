@@ -67,6 +67,7 @@ def record(
                     report.skipped.add(attendee.line, one.refused or "not stored")
             found = [(a, one.lead_id) for a, one in zip(attendees, stored, strict=True) if one.lead_id is not None]
         told = [event for attendee, lead_id in found for event in _events(attendee, lead_id, webinar, now)]
+        told += _missed(found, webinar, now)
         report.events = events.record(conn, told, now=now)
         if report.events or report.created:
             imports.finish(conn, run, {"people": report.people, "events": report.events, "created": report.created})
@@ -84,13 +85,32 @@ def _person(attendee: Attendee, webinar: Webinar, keys: Keys, learnt_from: str) 
     )
 
 
-def _events(attendee: Attendee, lead_id: int, webinar: Webinar, now: datetime) -> Iterator[events.NewEvent]:
-    at = attendee.joined or webinar.at or attendee.registered or now
-    day = f"{at:%Y-%m-%d}" if attendee.joined or webinar.at else "undated"
-    common: dict[str, Any] = {
+def _missed(
+    found: Sequence[tuple[Attendee, int]], webinar: Webinar, now: datetime
+) -> Iterator[events.NewEvent]:
+    """Who registered and did not come. Nobody missed what nobody attended: that is a list of registrations."""
+    joined = [attendee.joined for attendee, _ in found if attendee.joined]
+    held = webinar.at or min(joined, default=None)
+    if held is None or held > now or not any(attendee.attended for attendee, _ in found):
+        return
+    for attendee, lead_id in found:
+        if not attendee.attended:
+            yield events.NewEvent(EventKind.WEBINAR_MISSED, held,
+                                  key=f"webinar:{webinar.content}:{held:%Y-%m-%d}:{lead_id}:missed",
+                                  **_common(lead_id, webinar))
+
+
+def _common(lead_id: int, webinar: Webinar) -> dict[str, Any]:
+    return {
         "lead_id": lead_id, "channel": Channel.EVENT, "touchpoint": "webinar", "content": webinar.content,
         "topic": webinar.topic, "depth": webinar.depth,
     }
+
+
+def _events(attendee: Attendee, lead_id: int, webinar: Webinar, now: datetime) -> Iterator[events.NewEvent]:
+    at = attendee.joined or webinar.at or attendee.registered or now
+    day = f"{at:%Y-%m-%d}" if attendee.joined or webinar.at else "undated"
+    common = _common(lead_id, webinar)
     registered = attendee.registered
     if registered is not None or not attendee.attended:
         yield events.NewEvent(EventKind.WEBINAR_REGISTERED, min(registered or at, now),

@@ -189,6 +189,7 @@ class EventKind(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     WEBINAR_REGISTERED = "webinar_registered"
     WEBINAR_ATTENDED = "webinar_attended"
+    WEBINAR_MISSED = "webinar_missed"
     EVENT_ATTENDED = "event_attended"
     HAND_RAISE = "hand_raise"
     TAG_ADDED = "tag_added"

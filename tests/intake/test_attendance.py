@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -95,15 +97,30 @@ def test_attendance_becomes_events_once(store: Store, now: datetime) -> None:
     webinar = attendance.Webinar("securing-phones", topic="security")
     options = {"keys": KEYS, "file_name": "zoom.csv", "sha256": "0", "by": "ines"}
     report = attendance.record(store, people, webinar, now=now, **options)
-    assert (report.people, report.attended, report.created, report.events) == (2, 1, 2, 3)
+    assert (report.people, report.attended, report.created, report.events) == (2, 1, 2, 4)
     assert stored(store, "event", "kind", "minutes", "content") == [
         ("webinar_attended", 60, "securing-phones"),
+        ("webinar_missed", None, "securing-phones"),
         ("webinar_registered", None, "securing-phones"),
         ("webinar_registered", None, "securing-phones"),
     ]
     again = attendance.record(store, people, webinar, now=now, **options)
     assert (again.created, again.events) == (0, 0)
     assert len(stored(store, "import_run", "id")) == 1
+
+
+def test_a_list_of_registrations_says_nothing_about_who_came(store: Store, now: datetime) -> None:
+    """S0-27: before the webinar nobody missed it; afterwards the report says who did."""
+    people, _ = read_report(report_of("zoom"), "zoom", zone=WARSAW)
+    registered = [replace(one, attended=False, seconds=0, joined=None, left=None) for one in people]
+    options: dict[str, Any] = {"keys": KEYS, "file_name": "zoom.csv", "sha256": "0", "by": "ines"}
+    held = min(one.joined for one in people if one.joined)
+    webinar = attendance.Webinar("securing-phones", at=held)
+    assert attendance.record(store, registered, webinar, now=held - timedelta(hours=1), **options).events == 2
+    assert attendance.record(store, registered, webinar, now=now, **options).events == 0
+    assert attendance.record(store, people, webinar, now=now, **options).events == 2
+    assert [kind for kind, in stored(store, "event", "kind")] == [
+        "webinar_attended", "webinar_missed", "webinar_registered", "webinar_registered"]
 
 
 def test_only_known_people_where_asked(store: Store, now: datetime) -> None:

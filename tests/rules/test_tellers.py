@@ -41,6 +41,17 @@ def test_the_gate_says_what_is_missing_in_words() -> None:
     assert told("gate", {**row, "outcome": "pass"}) == ["ready for sales"]
 
 
+def test_a_webinar_is_told_by_what_the_person_did() -> None:
+    row = dict.fromkeys(("link", "path", "touchpoint", "minutes", "data", "points", "machine", "void", "flags",
+                         "campaign", "step")) | {"content": "phones", "occurred_at": AT, "recorded_at": AT}
+    said = told("event", *(row | more for more in (
+        {"kind": "webinar_registered", "flags": "late"}, {"kind": "webinar_attended", "minutes": 52},
+        {"kind": "webinar_missed"},
+    )))
+    assert said == ["registered for webinar phones (learnt on 23 Nov 2026)", "attended webinar phones, 52 minutes",
+                    "did not come to webinar phones"]
+
+
 def test_what_the_line_of_a_mail_tells_is_not_told_by_its_step_again() -> None:
     step = {"at": AT, "kind": "step", "campaign": "welcome", "step": "hello"}
     said = told("journal", *({**step, "text": t} for t in ("sent", "refused", "failed", "wait_for: yes")))
