@@ -102,6 +102,7 @@ def due_now(parts: Parts, *, now: datetime, funnel_stage: str | None = None) -> 
         found = backlog.due(conn, now=now, only=_campaigns_of(parts, funnel_stage))
         found["score"] += rescore.waiting(parts, conn)
         found["recycle"] += len(recycle.waiting_with_room(parts, conn, now=now))
+        found["recycle"] += recycle.review_unsaid(parts, conn, now=now)
     return {stage: n for stage, n in found.items() if n}
 
 

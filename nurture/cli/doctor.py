@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
@@ -83,6 +84,7 @@ def inside(parts: Parts, clock: Clock) -> Iterator[Finding]:
         yield Finding("campaigns", "good", f"{len(parts.library.campaigns)} applied")
     else:
         yield Finding("campaigns", "bad", "nothing is applied, so nobody gets anything", "nurture check, nurture apply")
+    yield from agreement(parts, now)
     active = [user for user in people if not user.disabled]
     if active:
         yield Finding("sign-in", "good", f"{len(active)} may sign in")
@@ -95,6 +97,26 @@ def inside(parts: Parts, clock: Clock) -> Iterator[Finding]:
         yield Finding("clock", "good", f"runs in {holder.owner}")
     for one in held:
         yield Finding("held back", "look", f"{one['what']}: {one['why']}", "nurture queue")
+
+
+def agreement(parts: Parts, now: datetime) -> Iterator[Finding]:
+    """Whether leads may be handed over by what was signed, and whether its review is due."""
+    from nurture.decide.gate import in_force
+    from nurture.decide.gate_facts import day_of
+    from nurture.stages.recycle import review_text
+
+    if not parts.applied:
+        return
+    signed = parts.library.agreement
+    standing, due = in_force(signed, on_day=day_of(signed, now)), review_text(signed, now)
+    tolerated = standing.evidence.get("overdue") and signed.enforce == "warn"
+    if standing.outcome != "pass" and not tolerated:
+        yield Finding("agreement", "bad", f"{standing.text}: nothing is handed over", "nurture agreement check")
+    elif due is not None:
+        yield Finding("agreement", "look", due[1], "meet, change what has to change, nurture agreement sign")
+    else:
+        says = f"version {signed.version}, next review {signed.next_review}"
+        yield Finding("agreement", "good", says)
 
 
 def _settings(chosen: Settings) -> Iterator[Finding]:

@@ -142,8 +142,8 @@ def _period(agreement: Agreement) -> Iterator[Remark]:
                      f"effective_from {agreement.effective_from}", "bring the review forward")
     early = [s for s in agreement.signed if s.on_date > agreement.next_review]
     for signature in early:
-        yield Remark("error", "agreement-signature-late", f"{signature.name} signed after the next review",
-                     "raise next_review")
+        text = f"{signature.name} signed as {signature.role} after the next review"
+        yield Remark("error", "agreement-signature-late", text, "raise next_review")
 
 
 def _against(agreement: Agreement, applied: Agreement) -> Iterator[Remark]:

@@ -207,13 +207,22 @@ def _fill_room(parts: Parts, conn: Connection, now: datetime) -> int:
 
 def _review(parts: Parts, conn: Connection, now: datetime) -> int:
     """An agreement whose review is due, or soon, is seen by everybody: once per version and kind."""
-    agreement = parts.library.agreement
-    said = review_text(agreement, now)
+    said = review_text(parts.library.agreement, now)
     if said is None:
         return 0
     code, text = said
-    key = f"agreement/{agreement.version}/{agreement.next_review}/{code}"
-    return int(handoffs.alert(conn, key, code, text, for_whom="managers", now=now))
+    return int(handoffs.alert(conn, _review_key(parts, code), code, text, for_whom="managers", now=now))
+
+
+def review_unsaid(parts: Parts, conn: Connection, *, now: datetime) -> bool:
+    """Whether a review is due that nobody was told of: work also where no timer runs."""
+    said = review_text(parts.library.agreement, now)
+    return said is not None and not handoffs.alerted(conn, _review_key(parts, said[0]))
+
+
+def _review_key(parts: Parts, code: str) -> str:
+    agreement = parts.library.agreement
+    return f"agreement/{agreement.version}/{agreement.next_review}/{code}"
 
 
 def review_text(agreement: Agreement, now: datetime) -> tuple[str, str] | None:

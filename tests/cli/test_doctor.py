@@ -6,15 +6,21 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner
 
+from nurture import pipeline
 from nurture.cli import PANELS, build
+from nurture.cli.doctor import agreement as inside_agreement
 from nurture.settings import load_settings
 from nurture.store import open_store
 from nurture.store.running import clock_owner
+from tests.sales.world import AGREEMENT, parts
 
 
 @pytest.fixture
@@ -67,6 +73,30 @@ def test_what_is_missing_on_a_fresh_machine_is_said_with_what_to_do(
     told = CliRunner().invoke(build(), ["doctor"])
     assert "fix: nurture check, nurture apply" in told.stdout
     assert "runs in up@here" in told.stdout
+
+
+@pytest.mark.parametrize(("day", "enforce", "state", "says"), [
+    ("2026-11-23", "warn", "good", "next review 2027-02-01"),
+    ("2027-01-25", "warn", "look", "is due on 2027-02-01"),
+    ("2027-02-02", "block", "look", "was due on 2027-02-01"),
+    ("2027-04-01", "warn", "look", "hand-offs go on"),
+    ("2027-04-01", "block", "bad", "nothing is handed over"),
+])
+def test_the_doctor_sees_an_agreement_that_nobody_reviewed(
+    day: str, enforce: Literal["warn", "block"], state: str, says: str
+) -> None:
+    """An overdue review is seen by whoever looks, before somebody wonders why nothing comes."""
+    store = open_store("sqlite://")
+    world = parts(store, agreement=replace(AGREEMENT, enforce=enforce))
+    world.applied = "x"
+    at = datetime.fromisoformat(f"{day}T09:00+00:00")
+    found = next(inside_agreement(world, at))
+    assert (found.state, found.what) == (state, "agreement") and says in found.says
+    # Managers hear of it on the board, once, also in a week in which no timer runs.
+    assert ("recycle" in pipeline.due_now(world, now=at)) is (state != "good")
+    pipeline.run_stage(world, "recycle", now=at, owner="a")
+    assert "recycle" not in pipeline.due_now(world, now=at)
+    store.close()
 
 
 def test_the_help_page_groups_commands_that_exist() -> None:

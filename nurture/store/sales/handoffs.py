@@ -274,6 +274,11 @@ def alert(conn: Connection, key: str, code: str, text: str, *, for_whom: str | N
     return conn.execute(statement, row).first() is not None
 
 
+def alerted(conn: Connection, key: str) -> bool:
+    """Whether a human was told this already."""
+    return conn.execute(select(_alert.c.id).where(_alert.c.key == key)).first() is not None
+
+
 RECENT = timedelta(hours=24)
 """How long a colleague's fresh hand-off keeps another of the same organisation from the same seller."""
 
