@@ -83,10 +83,10 @@ def test_what_is_missing_on_a_fresh_machine_is_said_with_what_to_do(
     ("2027-04-01", "block", "bad", "nothing is handed over"),
 ])
 def test_the_doctor_sees_an_agreement_that_nobody_reviewed(
-    day: str, enforce: Literal["warn", "block"], state: str, says: str
+    sqlite_url: str, day: str, enforce: Literal["warn", "block"], state: str, says: str
 ) -> None:
     """An overdue review is seen by whoever looks, before somebody wonders why nothing comes."""
-    store = open_store("sqlite://")
+    store = open_store(sqlite_url)
     world = parts(store, agreement=replace(AGREEMENT, enforce=enforce))
     world.applied = "x"
     at = datetime.fromisoformat(f"{day}T09:00+00:00")
