@@ -32,7 +32,9 @@ Words = Mapping[str, Word]
 class Block:
     """A mapping whose keys are known words; unknown and missing ones are noted when it is opened."""
 
-    def __init__(self, node: Node, desk: Desk, words: Words, *, missing: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, node: Node, desk: Desk, words: Words, *, missing: Mapping[str, str] = {}, unknown: str = ""
+    ) -> None:
         self.node = node
         self.desk = desk
         self.words = words
@@ -42,10 +44,11 @@ class Block:
             not_like(node, desk, f"a block with {', '.join(f'`{w}:`' for w in list(words)[:3])}")
             self.node = Node("map", node.at)
             self.guessed.update(words)
-        self._unknown()
+        self._unknown(unknown)
         self._missing(missing)
 
-    def _unknown(self) -> None:
+    def _unknown(self, fix: str) -> None:
+        """`fix`: where a word belongs that is like none of ours."""
         for key, (key_node, value) in self.node.pairs.items():
             if key in self.words:
                 # `when` and `members` have rules of their own that say what an empty one means.
@@ -62,7 +65,7 @@ class Block:
                 self.guessed.add(meant)
             hint = f" Did you mean `{meant}`?" if meant else did_you_mean(key, self.words)
             self.desk.find("unknown-key", key_node.place,
-                           f"`{key[:60]}` is not a word this file knows here.{hint}")
+                           f"`{key[:60]}` is not a word this file knows here.{hint}", "" if hint else fix)
 
     def _missing(self, fixes: Mapping[str, str]) -> None:
         for name, word in self.words.items():

@@ -120,7 +120,7 @@ def _starts(node: Node, desk: Desk) -> datetime | None:
 
 
 def _lead(node: Node, desk: Desk) -> StoryLead:
-    block = Block(node, desk, STORY_LEAD)
+    block = Block(node, desk, STORY_LEAD, unknown="what is known of the lead stands in `fields: { employees: 80 }`")
     purposes = block.get("consents", v.many(v.one_of(Purpose)), ())
     stage = block.get("stage", v.one_of(Stage))
     return StoryLead(

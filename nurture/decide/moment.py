@@ -39,8 +39,8 @@ def later(at: datetime, duration: Duration, lead: Lead, company: Company, zone: 
 def why_due(
     campaign: Campaign, step: Step, anchor_at: datetime, lead: Lead, company: Company, *, before: str
 ) -> str:
-    """Why `due_at` is what it is: `4 days after hello, moved from Sat 06 Jun 10:00 to Mon 08 Jun 09:00 by the
-    campaign's window`. `before` names what happened at `anchor_at`."""
+    """Why `due_at` is what it is: 4 days after `hello`, moved from Sat 06 Jun 10:00 to Mon 08 Jun 09:00 by the
+    campaign's window. `before` names what happened at `anchor_at`."""
     zone = zone_of(lead, campaign, company)
     waited = _waited(step, anchor_at, lead, company, zone)
     said = _wait(step, anchor_at, waited, lead, company, zone, before)
@@ -60,10 +60,11 @@ def why_late(due: datetime, left: datetime, held: str | None) -> str:
     behind = left - due
     if behind <= _LATE:
         return ""
-    return f"; {_length(behind)} later: {held or 'sending had to wait'}"
+    return f"; {length(behind)} later: {held or 'sending had to wait'}"
 
 
-def _length(span: timedelta) -> str:
+def length(span: timedelta) -> str:
+    """About how long: `2 days`, `1 hour`, `a moment`."""
     for name, unit in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
         count = round(span / unit)
         if count >= 1 and span >= unit:

@@ -299,8 +299,8 @@ class _Walk:
     def _before(self, step_id: str) -> str:
         """What the waits of this step count from: the step that led here, or the way in."""
         if self.passed:
-            return self.passed[-1].step_id
+            return f"`{self.passed[-1].step_id}`"
         led = [name for name in led_from(self.campaign, step_id) if name in self.done]
         if led:
-            return led[-1]
+            return f"`{led[-1]}`"
         return "the step before" if self.done else "entering the campaign"

@@ -35,12 +35,8 @@ def ahead(
             runs = enrollments.all_of(conn, [lead_id]).get(lead_id, [])
         zone = named_zone(lead.timezone or parts.library.company.timezone) or ZoneInfo("UTC")
         names = sorted({run.campaign for run in runs if campaign in (None, run.campaign)})
-        found = {
-            moment
-            for name in names
-            for moment in timeline.of(world, lead_id, name, since=now)
-            if moment.at > now
-        }
-        return sorted(found, key=lambda m: (m.at, m.who)), zone
+        told = [moment for name in names for moment in timeline.of(world, lead_id, name, since=now)]
+        # A move or a hand-off is told with every campaign.
+        return sorted(dict.fromkeys(m for m in told if m.at > now), key=lambda m: m.at), zone
     finally:
         world.close()

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from nurture import pipeline
 from nurture.decide import enter
 from nurture.decide.calendar import add
+from nurture.decide.moment import length
 from nurture.decide.window import named_zone
 from nurture.model.campaign import Campaign
 from nurture.model.intents import Tally
@@ -273,7 +274,7 @@ def _in_time(what: str, at: datetime | None, late: datetime | None, within: str)
     if at is None:
         yield f"expected {what}, and it did not come about"
     elif late is not None and at > late:
-        yield f"expected {what} within {within}, it came {at - late} too late"
+        yield f"expected {what} within {within}, it came {length(at - late)} too late"
 
 
 def _forbidden(never: Expectation, came: _Came, zone: ZoneInfo) -> Iterable[str]:

@@ -44,7 +44,9 @@ def of(world: World, lead_id: int, campaign: str, *, since: datetime) -> list[Mo
         Moment(trip.opened_at, trip.step_id or "gate", f"HAND OFF to {trip.queue}", f"cell {trip.cell}, via {trip.via}")
         for trip in trips
     ]
-    return sorted(found, key=lambda m: m.at)
+    # What happened at one moment stands in the order in which it was passed.
+    order = {step: place for place, (step, _, _) in enumerate(done)}
+    return sorted(found, key=lambda m: (m.at, order.get(m.who, len(order))))
 
 
 def _refusal(gates: Sequence[Mapping[str, Any]], said: str, at: datetime) -> str:

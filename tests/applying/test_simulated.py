@@ -17,9 +17,11 @@ from nurture import pipeline
 from nurture.acts import apply as applying
 from nurture.assembly import refresh
 from nurture.authoring import read_sources
+from nurture.insight.story import tell
 from nurture.rehearse.ahead import ahead
 from nurture.rehearse.happen import CannotHappen, happen
 from nurture.rehearse.world import World as Rehearsal
+from nurture.rehearse.world import fresh_store
 from nurture.store import Store
 from nurture.store.facts import stories
 from nurture.store.running import rehearsals
@@ -125,3 +127,29 @@ def test_what_explain_says_will_come_is_what_comes(store: Store) -> None:
         came = {(m["step_id"], m["sent_at"]) for m in stories.read(conn, lead, until=END)["message"]}
     assert {(m.who, m.at) for m in told if m.text.startswith("SEND")} == {(s, at) for s, at in came if at > now}
     assert {m.who for m in told} >= {"s1", "s3", "s4"}
+
+
+def test_why_a_mail_comes_when_it_comes_is_told_before_and_after() -> None:
+    """The wait, what moved it and what put it off: where the lead stands, in what comes, and in the story after it."""
+    world = World(fresh_store())
+    sends = "sending: { window: { days: mon-fri, from: 08:00, until: 18:00 }, at_most: 1 email per week,"
+    world.apply(draft(campaign_file([S("s0", 0), S("s1", 5), S("s2", 1)]).replace("sending: {", sends)))
+    world.people([("s0", 0)])
+    world.now += timedelta(hours=5)
+    world.run("plan", "send")
+    world.now += timedelta(days=7, hours=-1)
+    coming, _ = ahead(world.parts, 1, now=world.now, until=world.now + timedelta(days=20))
+    said = "5 days after `s0`, moved from Sat 28 Nov 09:00 to Mon 30 Nov 08:00 by the campaign's window (in the lead's "
+    said += "time zone, America/New_York); 1 hour later: at most 1 mail in 7 days (the limit of drip)"
+    assert coming[0].why == said
+    world.run("plan", "send")
+    told = tell(world.parts, 1, now=world.now)
+    assert told is not None
+    assert told.standing[0].due_at == world.now + timedelta(hours=1)
+    assert told.standing[0].why.startswith("`s1` is on its way: 5 days after `s0`, moved from Sat 28 Nov 09:00")
+    assert told.standing[0].why.endswith("; put off: at most 1 mail in 7 days (the limit of drip)")
+    world.now += timedelta(hours=1)
+    world.run("plan", "send")
+    told = tell(world.parts, 1, now=world.now)
+    assert told is not None
+    assert [e.text for e in told.entries if e.kind == "sent"][1] == f"SENT t/s1: {said}"

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
+from nurture.errors import UsageError
 from nurture.insight import draw
+from nurture.model.campaign import Duration
 from nurture.model.library import Library
 from nurture.model.story import Expectation
 from nurture.rehearse import simulate
@@ -44,6 +48,17 @@ def test_a_failure_names_the_first_difference() -> None:
     )
     assert told.failures[0] == "expected sent `numbers`, and it did not come about"
     assert told.failures[1].startswith("never sent `second-try`, and it came about on")
+    late = replace(story, expect=Expectation(sent=("second-try",), within=Duration(2, "days")))
+    assert tell(late, library()).failures == ("expected sent `second-try` within 2 days, it came 5 days too late",)
+    at_once = [(m.at, m.who) for m in told.moments if m.who in ("read-it", "second-try")]
+    assert [who for _, who in at_once] == ["read-it", "second-try"], "one moment, in the order of the steps"
+    assert at_once[0][0] == at_once[1][0]
+
+
+def test_what_is_known_of_a_lead_has_its_place() -> None:
+    with pytest.raises(UsageError) as refused:
+        story_of(library(), "consideration-proof", lead="{ employees: 80 }", happens=[], starts=START)
+    assert "fields: { employees: 80 }" in refused.value.fix
 
 
 def test_a_reaction_to_a_mail_that_never_came_is_said() -> None:

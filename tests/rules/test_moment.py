@@ -76,11 +76,11 @@ def test_what_a_wait_counts_from_is_named_across_branches_and_after_an_edit() ->
         return advance(plan, Position(step, FRIDAY), snapshot(), entered_at=FRIDAY, run=1, drawn={}, sends={},
                        done=frozenset(done), company=COMPANY, now=now).why
 
-    assert why("last", "hello", "fork", "inner").endswith(": 2 days after inner")
-    assert why("last", "hello", "fork").endswith(": 2 days after fork")
+    assert why("last", "hello", "fork", "inner").endswith(": 2 days after `inner`")
+    assert why("last", "hello", "fork").endswith(": 2 days after `fork`")
     assert why("last", "gone").endswith(": 2 days after the step before")
     assert why("last").endswith(": 2 days after entering the campaign")
-    assert why("inner", "hello", "fork").endswith("`inner` is on its way: right after fork")
+    assert why("inner", "hello", "fork").endswith("`inner` is on its way: right after `fork`")
 
 
 def test_a_mail_that_left_keeps_why_it_left_then() -> None:
@@ -94,9 +94,9 @@ def test_a_mail_that_left_keeps_why_it_left_then() -> None:
                           sends=sends, done=frozenset({"hello"}), company=COMPANY, now=monday + timedelta(days=9))
         return outcome.done[0].note
 
-    assert note(timedelta(seconds=20), held) == f"1 day after hello{MOVED}", "what held nothing back is not named"
-    assert note(timedelta(days=2), held) == f"1 day after hello{MOVED}; 2 days later: {held}"
-    assert note(timedelta(hours=1), None) == f"1 day after hello{MOVED}; 1 hour later: sending had to wait"
+    assert note(timedelta(seconds=20), held) == f"1 day after `hello`{MOVED}", "what held nothing back is not named"
+    assert note(timedelta(days=2), held) == f"1 day after `hello`{MOVED}; 2 days later: {held}"
+    assert note(timedelta(hours=1), None) == f"1 day after `hello`{MOVED}; 1 hour later: sending had to wait"
     assert why_late(monday, monday + timedelta(minutes=40), None) == "; 40 minutes later: sending had to wait"
 
 
