@@ -29,6 +29,8 @@ def show_books(books: Mapping[str, Mapping[str, int]]) -> None:
     if rows:
         names = ("campaign", *_COLUMNS, "to come", "adds up")
         out.print(table("mail", [n.replace("_", " ") for n in names], rows, right=tuple(range(1, 10))))
+    if any(mail["unknown"] for mail in books.values() if mail):
+        out.print("unknown: sent perhaps, nobody heard the answer; counts as sent (`nurture sends --state unknown`)")
 
 
 def metrics() -> None:

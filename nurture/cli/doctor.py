@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nurture.settings import Settings
 
 PATIENCE: Final = 5.0
-"""Seconds a mail server has for its greeting."""
+"""Seconds a mail server has for each answer."""
 ROOM: Final = 500_000_000
 """Bytes that should be free where the database grows."""
 _LOCAL: Final = ("127.", "localhost", "::1", "0.")
@@ -153,10 +153,12 @@ def _key(chosen: Settings) -> Finding:
 
 
 def servers(chosen: Settings) -> Iterator[Finding]:
-    """Whether the mail servers greet. Nothing is sent."""
-    import socket
-
+    """Whether the mail servers let us in: greeting, encryption, login. Nothing is sent."""
+    from nurture.decide.reply import told
+    from nurture.mail.session import knock
+    from nurture.mail.smtp import own_name
     from nurture.mail.transport import parse_routes
+    from nurture.model.delivery import Phase
 
     try:
         routes = parse_routes(chosen.smtp_url, chosen.smtp_routes)
@@ -166,19 +168,14 @@ def servers(chosen: Settings) -> Iterator[Finding]:
     for route in routes:
         name = "mail server" if route.name == "main" else f"mail server {route.name}"
         where = f"{route.host}:{route.port}"
-        try:
-            with socket.create_connection((route.host, route.port), timeout=PATIENCE) as made:
-                made.settimeout(PATIENCE)
-                greeting = b"" if route.security == "tls" else made.recv(512)
-        except OSError as away:
+        no = knock(route, helo=own_name(), patience=PATIENCE)
+        if no is None:
+            yield Finding(name, "good", f"{where} lets us in")
+        elif no.phase is Phase.CONNECT and no.code is None:
             fix = "see that it runs; NURTURE_SMTP_URL says where it is"
-            yield Finding(name, "bad", f"{where} does not answer: {away.strerror or away}; mail waits", fix)
-            continue
-        if greeting and not greeting.startswith(b"220"):
-            told = greeting.decode("ascii", "replace").strip()[:80]
-            yield Finding(name, "bad", f"{where} is no mail server that takes us: {told}", "NURTURE_SMTP_URL")
+            yield Finding(name, "bad", f"{where} does not answer: {no.text[:200]}; mail waits", fix)
         else:
-            yield Finding(name, "good", f"{where} answers")
+            yield Finding(name, "bad", f"{where}: {told(no)[:200]}; mail waits", "NURTURE_SMTP_URL")
 
 
 def _room(chosen: Settings) -> Finding:

@@ -85,7 +85,6 @@ _OURS: Final = {
     Phase.HELLO: "the mail server and we do not agree on a greeting or on encryption",
     Phase.AUTH: "the mail server does not let us in",
 }
-"""What an operator reads whose route is out."""
 PATIENCE: Final = Patience()
 SENT: Final = Judgement(Fate.SENT, "the server took it")
 
@@ -133,9 +132,7 @@ def _of_the_route(reply: Reply, *, now: datetime, patience: Patience) -> Judgeme
     """Before MAIL nothing was said about any lead: the message waits, the route rests. Never counts as an attempt."""
     permanent = reply.code is not None and reply.code >= 500
     pause = patience.route_pause * (15 if permanent else 1)
-    said = _said(reply)
-    why = f"{_OURS[reply.phase]}: {said.partition(': ')[2]}" if reply.phase in _OURS else said
-    return Judgement(Fate.RETRY, why, Blame.SENDER, retry_at=now + pause, pause_route=pause)
+    return Judgement(Fate.RETRY, told(reply), Blame.SENDER, retry_at=now + pause, pause_route=pause)
 
 
 def _never_fits(reply: Reply) -> bool:
@@ -147,6 +144,12 @@ def _never_fits(reply: Reply) -> bool:
         return True
     told = subject in MAILBOX_TROUBLE or subject.startswith("7.") or _ROOM_WORDS.search(reply.text)
     return reply.code == 552 and not told and _TOO_BIG_WORDS.search(reply.text) is not None
+
+
+def told(reply: Reply) -> str:
+    """What an operator reads whose route is out."""
+    said = _said(reply)
+    return f"{_OURS[reply.phase]}: {said.partition(': ')[2]}" if reply.phase in _OURS else said
 
 
 def _permanent(reply: Reply, attempt: int, patience: Patience) -> Judgement:

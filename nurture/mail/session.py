@@ -6,16 +6,18 @@ commands are used: the phase in which silence began decides between "try again" 
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 
 from nurture.mail.mime import stuffed
-from nurture.mail.transport import Route
+from nurture.mail.transport import Route, Timeouts
 from nurture.model.delivery import Outgoing, Phase, Reply
 
 More = Callable[[], Outgoing | None]
@@ -251,6 +253,21 @@ class PlainSession:
             await self.client.quit(timeout=2)
         except (*_LOST, ValueError):
             _drop(self.client)
+
+
+def knock(route: Route, *, helo: str, patience: float) -> Reply | None:
+    """Come in as for sending, greeting, TLS and login, and leave again. Returns what stopped us; waits for each answer
+    at most `patience` seconds. Nothing is sent."""
+
+    async def visit() -> Reply | None:
+        try:
+            client = await connect(replace(route, timeouts=Timeouts(patience, patience, patience)), helo=helo)
+        except ConnectFailed as no:
+            return no.reply
+        await PlainSession(client, route).close()
+        return None
+
+    return asyncio.run(visit())
 
 
 def envelope(message: Outgoing) -> tuple[tuple[Phase, bytes], ...]:

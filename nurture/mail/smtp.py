@@ -117,10 +117,10 @@ def over_smtp(smtp_url: str, more: Mapping[str, str], *, signers: Sequence[Signe
     if importlib.util.find_spec("uvloop") is not None:
         new_event_loop = importlib.import_module("uvloop").new_event_loop
     sign = partial(signed_for, tuple(signers)) if signers else None
-    return SmtpTransport(routes, sign=sign, loop=new_event_loop, helo=_own_name())
+    return SmtpTransport(routes, sign=sign, loop=new_event_loop, helo=own_name())
 
 
-def _own_name() -> str:
+def own_name() -> str:
     """What EHLO says: this machine's name if it is a whole one, else its address in brackets (RFC 5321 4.1.3)."""
     name = socket.gethostname()
     return name if "." in name else "[127.0.0.1]"

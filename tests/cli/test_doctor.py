@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -17,29 +15,18 @@ from typer.testing import CliRunner
 from nurture import pipeline
 from nurture.cli import PANELS, build
 from nurture.cli.doctor import agreement as inside_agreement
+from nurture.cli.doctor import servers
 from nurture.settings import load_settings
 from nurture.store import open_store
 from nurture.store.running import clock_owner
+from tests.faults.hell import Fault, HellServer
 from tests.sales.world import AGREEMENT, parts
 
 
 @pytest.fixture
-def greeter() -> Iterator[tuple[int, list[bytes]]]:
-    """A port that says the line it is told to say, and ends."""
-    words = [b"220 mail.example.com ESMTP\r\n"]
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        def serve() -> None:
-            while True:
-                try:
-                    made, _ = listening.accept()
-                except OSError:
-                    return
-                with made:
-                    made.sendall(words[0])
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield listening.getsockname()[1], words
-        listening.shutdown(socket.SHUT_RDWR)
+def greeter() -> Iterator[HellServer]:
+    with HellServer(auth=("acme", "right")) as server:
+        yield server
 
 
 def states() -> tuple[int, dict[str, str]]:
@@ -47,18 +34,31 @@ def states() -> tuple[int, dict[str, str]]:
     return done.exit_code, {row["what"]: row["state"] for row in json.loads(done.stdout)}
 
 
+def test_a_mail_server_that_does_not_let_us_in_is_told(tmp_path: Path, greeter: HellServer) -> None:
+    def says(user: str, **more: object) -> tuple[str, str]:
+        url = f"smtp://{user}127.0.0.1:{greeter.port}"
+        chosen = load_settings().model_copy(update={"smtp_url": url, "smtp_routes": {}, **more})
+        (found,) = servers(chosen)
+        return found.state, found.says
+
+    assert says("acme:right@")[0] == "good" and not greeter.accepted
+    state, said = says("acme:wrong@")
+    assert state == "bad" and "does not let us in: 535" in said and "wrong" not in said
+    greeter.faults = [Fault("greeting", "say", "554 go away", times=None)]
+    assert "turns us away: 554 go away" in says("acme:right@")[1]
+
+
 def test_what_is_missing_on_a_fresh_machine_is_said_with_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greeter: tuple[int, list[bytes]]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, greeter: HellServer
 ) -> None:
-    port, words = greeter
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NURTURE_SMTP_URL", f"smtp://127.0.0.1:{port}")
+    monkeypatch.setenv("NURTURE_SMTP_URL", f"smtp://127.0.0.1:{greeter.port}")
     code, found = states()
     assert code == 1
     assert (found["campaigns"], found["clock"], found["sign-in"]) == ("bad", "bad", "look")
     assert found["mail server"] == "good"
     assert (found["database"], found["secret key"], found["public url"]) == ("good", "good", "look")
-    words[0] = b"554 go away\r\n"
+    greeter.faults = [Fault("greeting", "say", "554 go away", times=None)]
     assert states()[1]["mail server"] == "bad"
     monkeypatch.setenv("NURTURE_SMTP_URL", "smtp://127.0.0.1:1")
     monkeypatch.setenv("NURTURE_PUBLIC_URL", "https://mail.example.com")
