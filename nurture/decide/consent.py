@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from nurture.decide import jurisdiction
+from nurture.model import jurisdiction
 from nurture.model.consent import REFUSED, Basis, aged, fold, missing_proof
 from nurture.model.facts import Consents, ConsentState, Snapshot
 from nurture.model.intents import Permit, Refusal

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from nurture.decide import jurisdiction
 from nurture.mail.headers import clean
 from nurture.mail.links import addressing
 from nurture.mail.notice import notice
+from nurture.model import jurisdiction
 from nurture.model.intents import Tally
 from nurture.parts import Parts
 from nurture.store.audience import people

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from nurture.decide.jurisdiction import STRICTEST, TABLE, of
 from nurture.model.consent import Basis
+from nurture.model.jurisdiction import STRICTEST, TABLE, of
 from nurture.model.words import Channel, Purpose
 
 
@@ -26,7 +26,7 @@ def test_unknown_and_unlisted_countries_are_the_strictest() -> None:
 
 @pytest.mark.parametrize("law", TABLE.values(), ids=lambda law: law.code)
 def test_nothing_is_stricter_than_the_strictest(law: object) -> None:
-    from nurture.decide.jurisdiction import Jurisdiction
+    from nurture.model.jurisdiction import Jurisdiction
 
     assert isinstance(law, Jurisdiction)
     assert STRICTEST.mail <= law.mail and STRICTEST.phone <= law.phone
@@ -63,9 +63,3 @@ def test_c12_what_a_footer_has_to_carry(country: str, words: str | None) -> None
         assert words in law.marker
     assert "postal_address" in of("US").footer and "postal_address" in of("CA").footer
     assert "registration" in of("CZ").footer and "imprint" in of("DE").footer
-
-
-def test_c12_the_words_that_check_looks_for_are_those_of_the_law() -> None:
-    from nurture.authoring.lint.markers import MARKERS
-
-    assert {"cs": of("CZ").marker} == MARKERS

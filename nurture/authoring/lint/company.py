@@ -8,6 +8,7 @@ from nurture.authoring.desk import did_you_mean, listing, problem
 from nurture.authoring.lint.folder import Folder, facts, tracks_named, unknown
 from nurture.authoring.reading import COMPANY_FILES, File
 from nurture.authoring.template import CopyFile
+from nurture.model import jurisdiction
 from nurture.model.company import PAGE_LANGUAGES, USUAL_LABELS, Form
 from nurture.model.problem import Place, Problem
 from nurture.model.words import MAIL_PURPOSES, Purpose
@@ -24,11 +25,24 @@ def company(folder: Folder) -> Iterator[Problem]:
             yield problem("missing-file", Place(name),
                           f"there is no {kind}.yaml to say {_NEEDED[kind]}; defaults stand in",
                           "`nurture new company` writes what is missing")
+    yield from _registration(folder)
     yield from _names_of_files(folder)
     yield from _tracks(folder)
     yield from _sales(folder)
     yield from _forms(folder)
     yield from _wordings(folder)
+
+
+def _registration(folder: Folder) -> Iterator[Problem]:
+    """What the law of the company's own country wants of it in every mail. Laws nobody has read say nothing here."""
+    file = folder.company_file("company")
+    if file is None or file.noun is None:
+        return
+    law = jurisdiction.of(file.noun.country)
+    if law is not jurisdiction.STRICTEST and "registration" in law.footer and not file.noun.registration:
+        yield problem("no-registration", file.spot("country"),
+                      f"the law of {law.name} wants the company's register or tax number in its mails",
+                      "write it to `registration`")
 
 
 def _names_of_files(folder: Folder) -> Iterator[Problem]:

@@ -10,12 +10,13 @@ from nurture.authoring.desk import problem
 from nurture.authoring.lint.folder import Folder
 from nurture.authoring.reading import File
 from nurture.authoring.template import CopyFile
+from nurture.model import jurisdiction
 from nurture.model.campaign import Campaign, Send
 from nurture.model.problem import Problem
 from nurture.model.words import ContentKind
 
-MARKERS: Final = {"cs": ("obchodní sdělení", "newsletter")}
-"""Languages that are read in one country whose law wants one of these words. `decide.jurisdiction` has the sources."""
+MARKERS: Final = {"cs": jurisdiction.TABLE["CZ"].marker}
+"""Languages that are read in one country whose law wants one of these words."""
 
 
 def markers(folder: Folder) -> Iterator[Problem]:
