@@ -115,11 +115,14 @@ def prepare(command: Callable[..., tuple[int, str]], leads: Path, map_path: Path
 
 
 def _gist(printed: str, what: str) -> list[str]:
+    """Whole sentences only: who came in, and what was applied; not every line that was noticed on the way."""
     lines = [line for line in printed.splitlines() if line.strip()]
+    words = [Text.from_ansi(line).plain.lstrip() for line in lines]
     if what == "import":
-        lines = [line for line in lines if "noticed:" not in line and "skipped:" not in line]
-        return lines[:9]
-    return lines[-4:]
+        end = next((i for i, said in enumerate(words) if said.startswith(("note:", "line ", "lines "))), len(lines))
+        return [*lines[:end], "  what it noticed, line by line: the same with --dry-run"] if end < len(lines) else lines
+    begin = next((i for i, said in enumerate(words) if said.startswith(("Applied", "Nothing to apply"))), 0)
+    return lines[begin:]
 
 
 def wait_for_prefect(running: Demo) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rich.padding import Padding
 from rich.text import Text
 
 from nurture.cli.common import out, plain, table
@@ -154,8 +155,9 @@ def _addresses(running: Demo) -> None:
         places.append(("Prefect", f"{running.installation.prefect.url}/runs", "each run with its tally"))
     for name, place, about in places:
         line = f"  {name + ':':<11}{plain(place)}"
-        told = f"  ({about})" if about else ""
+        told = f"({about})" if about else ""
+        beside = len(line) + 2 + len(told) <= out.width
         # An address is never folded: it is there to be clicked or copied.
-        if len(line + told) > out.width:
-            told = f"\n{'':13}({about})" if about else ""
-        out.print(Text(line + told), soft_wrap=True)
+        out.print(Text(f"{line}  {told}".rstrip() if beside else line), soft_wrap=True)
+        if told and not beside:
+            out.print(Padding(Text(told), (0, 0, 0, 13)))

@@ -38,30 +38,26 @@ class Listing:
             yield from self._paragraphs()
 
     def _widths(self, room: int) -> list[int | None] | None:
-        """What each column gets, the widest giving way first; a narrow screen leaves out (None) who says nothing.
+        """What each column gets; where not all fits, empty columns get nothing (None) and the widest give way first.
 
-        None as a whole where even then not every word fits.
+        None as a whole where even then some word would be broken.
         """
         every = range(len(self.columns))
-        telling = [i for i in every if any(row[i].plain for row in self.rows)]
-        for shown in (every, telling):
-            given = self._share(shown, room - GAP * (len(shown) - 1))
-            if given is not None:
-                return [given.get(i) for i in every]
-        return None
-
-    def _share(self, shown: Sequence[int], room: int) -> dict[int, int] | None:
+        cells = [[name, *(row[i].plain for row in self.rows)] for i, name in enumerate(self.columns)]
+        given = [_widest(line for cell in column for line in cell.splitlines()) for column in cells]
+        if sum(given) + GAP * (len(given) - 1) <= room:
+            return list(given)
+        shown = [i for i in every if any(cells[i][1:])]
+        room -= GAP * (len(shown) - 1)
         longest = max(LONGEST_WORD, room // 3)
-        cells = {i: [self.columns[i], *(row[i].plain for row in self.rows)] for i in shown}
-        least = {i: min(longest, _widest(word for cell in cells[i] for word in cell.split())) for i in shown}
-        given = {i: _widest(line for cell in cells[i] for line in cell.splitlines()) for i in shown}
-        if sum(least.values()) > room:
+        least = [min(longest, _widest(word for cell in column for word in cell.split())) for column in cells]
+        if sum(least[i] for i in shown) > room:
             return None
-        while (over := sum(given.values()) - room) > 0:
+        while (over := sum(given[i] for i in shown) - room) > 0:
             wide = max((i for i in shown if given[i] > least[i]), key=given.__getitem__)
-            second = max((width for width in given.values() if width < given[wide]), default=0)
+            second = max((given[i] for i in shown if given[i] < given[wide]), default=0)
             given[wide] -= max(1, min(over, given[wide] - max(second, least[wide])))
-        return given
+        return [given[i] if i in shown else None for i in every]
 
     def _table(self, widths: Sequence[int | None]) -> Table:
         made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))

@@ -31,6 +31,7 @@ from nurture.settings import Settings
 from nurture.store.audience import people
 from nurture.web.programs.signed import own_secret
 
+FOLDER = "demo"
 WEEKS = 8
 MOST_RUNS = 400
 AIM = 0.36
@@ -105,7 +106,9 @@ class Demo:
             )
 
     def _settings(self, base: Settings) -> Settings:
-        port = base.port if is_free(base.host, base.port) else free_port()
+        # Beside another demo the usual ports are its own, even if it has yet to open them.
+        alone = self.home.name == FOLDER
+        port = base.port if alone and is_free(base.host, base.port) else free_port()
         default = Settings.model_fields["database_url"].default
         return base.model_copy(
             update={
@@ -119,7 +122,9 @@ class Demo:
                 "smtp_url": f"smtp://127.0.0.1:{self.mail.port}",
                 "smtp_routes": {},
                 "mx_lookup": False,
-                "prefect_port": base.prefect_port if is_free("127.0.0.1", base.prefect_port) else free_port(),
+                "prefect_port": base.prefect_port
+                if alone and is_free("127.0.0.1", base.prefect_port)
+                else free_port(),
             }
         )
 
@@ -222,7 +227,7 @@ def own_folder(var: Path) -> tuple[Path, int]:
 
     Only what an earlier demo left is removed; the pages of one that still runs are somebody's.
     """
-    names = itertools.chain(["demo"], (f"demo-{number}" for number in itertools.count(2)))
+    names = itertools.chain([FOLDER], (f"{FOLDER}-{number}" for number in itertools.count(2)))
     while True:
         home = var / next(names)
         home.mkdir(parents=True, exist_ok=True)
