@@ -34,6 +34,7 @@ from nurture.store.tables import (
     metadata,
 )
 from tests.web.conftest import World, make_world
+from tests.web.unpacked import uncell, unpacked
 
 CANARY = "canary.person@canary-company.example"
 NAME, PHONE = "Zanzibarbara", "+48 600 700 800"
@@ -216,7 +217,7 @@ def test_c17_the_export_is_complete_and_round_trips(world_everywhere: World) -> 
     ):
         assert found[section], section
     assert json.loads(personal.to_json(found)) == found
-    assert personal.from_zip(personal.to_zip(found)) == found
+    assert unpacked(personal.to_zip(found)) == found
 
 
 def test_c17_no_table_about_people_is_forgotten_by_export_or_erasure() -> None:
@@ -263,9 +264,9 @@ def test_c17_no_table_about_people_is_forgotten_by_export_or_erasure() -> None:
 def test_no_spreadsheet_runs_a_cell_and_the_value_comes_back(words: str) -> None:
     cell = personal.cell(words)
     assert not cell.startswith(personal.DANGEROUS)
-    assert personal.uncell(cell) == words
+    assert uncell(cell) == words
     packed = personal.to_zip({"x": [{"name": words, "n": 5, "flag": True, "doc": {"a": [1, None]}}]})
-    assert personal.from_zip(packed) == {"x": [{"name": words, "n": 5, "flag": True, "doc": {"a": [1, None]}}]}
+    assert unpacked(packed) == {"x": [{"name": words, "n": 5, "flag": True, "doc": {"a": [1, None]}}]}
 
 
 def test_rectification_is_written_with_its_source_and_unknown_fields_are_refused(world: World) -> None:
@@ -385,7 +386,7 @@ def test_commands_show_write_import_prove_and_export(
     assert len(lines) == 3 and all(json.loads(line)["hash"] for line in lines)
     out = tmp_path / "ada.zip"
     assert run(app, ["privacy", "export", "ada@example.com", "--to", str(out)]).exit_code == 0
-    assert personal.from_zip(out.read_bytes())["person"][0]["email"] == "ada@example.com"
+    assert unpacked(out.read_bytes())["person"][0]["email"] == "ada@example.com"
     assert run(app, ["privacy", "erase", "ada@example.com", "--by", "ines", "--yes"]).exit_code == 0
     with world.store.begin() as conn:
         conn.execute(text("update consent_entry set actor = 'x'"))
@@ -405,7 +406,7 @@ def test_what_we_know_opens_only_behind_a_link_to_the_own_address(world: World) 
     shown = world.client.get(link)
     assert shown.status_code == 200 and CANARY in shown.text and NAME in shown.text
     assert json.loads(world.client.get(f"{link}?take=json").text)["person"][0]["email"] == CANARY
-    assert personal.from_zip(world.client.get(f"{link}?take=csv").content)["person"][0]["email"] == CANARY
+    assert unpacked(world.client.get(f"{link}?take=csv").content)["person"][0]["email"] == CANARY
     world.after(minutes=59)
     assert world.client.get(link).status_code == 200
     assert world.client.post(link).status_code == 200

@@ -133,7 +133,7 @@ def to_json(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def to_zip(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """One CSV per section, safe to open in a spreadsheet; `from_zip` gives the same rows back."""
+    """One CSV per section, safe to open in a spreadsheet, and complete: `cell` says how a reader gets the rows back."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, rows in found.items():
@@ -153,7 +153,10 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as text that no spreadsheet runs: JSON for what is not text, an apostrophe before a formula."""
+    """A value as text that no spreadsheet runs: JSON for what is not text, an apostrophe before a formula.
+
+    Read back: an apostrophe in front is taken off, then JSON is JSON and everything else is text; empty is not there.
+    """
     text = value if isinstance(value, str) and not _reads_as_json(value) else json.dumps(value, ensure_ascii=False)
     return f"'{text}" if text.startswith((*DANGEROUS, "'")) else text
 
@@ -167,24 +170,3 @@ def _reads_as_json(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def uncell(text: str) -> Any:
-    text = text.removeprefix("'")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def from_zip(packed: bytes) -> dict[str, list[dict[str, Any]]]:
-    """What `to_zip` was given."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        for name in archive.namelist():
-            rows = csv.reader(io.StringIO(archive.read(name).decode(), newline=""))
-            columns = next(rows)
-            found[name.removesuffix(".csv")] = [
-                {c: uncell(t) for c, t in zip(columns, row, strict=True) if t} for row in rows
-            ]
-    return found
