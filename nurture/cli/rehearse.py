@@ -136,6 +136,8 @@ def _print_crowd(result: Simulated) -> None:
     out.print(table("Mails", ("step", "sent"), list(result.sends_per_step.items()), right=[1]))
     if result.refused:
         out.print(table("Refused by the guard", ("why", "mails"), list(result.refused.items()), right=[1]))
+    if result.put_off:
+        out.print(table("Later than their steps say", ("why", "mails"), _most_first(result.put_off), right=[1]))
     busiest = max(result.sends_per_day.items(), key=lambda kv: kv[1], default=("", 0))
     out.print(
         f"{sum(result.sends_per_day.values())} mails on {len(result.sends_per_day)} days; "

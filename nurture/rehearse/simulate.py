@@ -71,6 +71,8 @@ class Simulated:
     sends_per_day: Mapping[str, int]
     sends_per_step: Mapping[str, int]
     refused: Mapping[str, int]
+    put_off: Mapping[str, int]
+    """Why mails left, or will leave, later than their steps say -> how many."""
     handoffs_per_day: Mapping[str, int]
     hours_to_handoff: tuple[float, ...]
     ends: Mapping[str, int]
@@ -297,6 +299,7 @@ class _Run:
             sends_per_day=_by_day(row.at for row in sent),
             sends_per_step=Counter(row.step for row in sent),
             refused=Counter(row.reason or "" for row in rows if row.state == "refused"),
+            put_off=Counter(row.said for row in rows if row.said and row.state != "refused"),
             handoffs_per_day=_by_day(trips),
             hours_to_handoff=tuple((at - self.start) / timedelta(hours=1) for at in trips),
             ends=ends,

@@ -9,7 +9,7 @@ import pytest
 
 from nurture.errors import UsageError
 from nurture.insight import draw
-from nurture.model.campaign import Duration
+from nurture.model.campaign import Cap, Duration
 from nurture.model.library import Library
 from nurture.model.story import Expectation
 from nurture.rehearse import simulate
@@ -82,10 +82,13 @@ def test_the_same_seed_gives_the_same_crowd_and_the_same_result() -> None:
     habits = simulate.Habits()
     people = simulate.population(12, library(), seed=5, habits=habits)
     campaign = library().campaigns["awareness-buyers-guide"]
+    campaign = replace(campaign, sending=replace(campaign.sending, at_most=Cap(1, "week")))
+    files = replace(library(), campaigns={campaign.id: campaign})
     start = datetime(2026, 10, 5, 9, tzinfo=UTC)
-    one = simulate.run(library(), campaign, people, start=start, days=25, seed=5, habits=habits)
-    two = simulate.run(library(), campaign, people, start=start, days=25, seed=5, habits=habits)
+    one = simulate.run(files, campaign, people, start=start, days=25, seed=5, habits=habits)
+    two = simulate.run(files, campaign, people, start=start, days=25, seed=5, habits=habits)
     assert one == two
+    assert set(one.put_off) == {"at most 1 mail in 7 days (the limit of awareness-buyers-guide)"}
     assert sum(one.sends_per_day.values()) == sum(one.sends_per_step.values()) > 0
     assert one.entered + sum(one.not_entered.values()) == 12
 

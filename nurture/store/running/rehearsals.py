@@ -75,6 +75,8 @@ class Mail(NamedTuple):
     state: str
     reason: str | None
     at: datetime
+    said: str | None
+    """Why it was put off or refused, in words."""
 
 
 def sent_after(conn: Connection, since: datetime, *, campaign: str) -> list[tuple[int, int, str, tuple[str, ...]]]:
@@ -98,10 +100,11 @@ def sent_after(conn: Connection, since: datetime, *, campaign: str) -> list[tupl
 
 def messages_of(conn: Connection, campaign: str) -> list[Mail]:
     query = select(
-        _message.c.step_id, _message.c.state, _message.c.reason, _message.c.sent_at, _message.c.planned_at
+        _message.c.step_id, _message.c.state, _message.c.reason, _message.c.sent_at, _message.c.planned_at,
+        _message.c.reason_text,
     ).where(_message.c.campaign == campaign)
     return [
-        Mail(row.step_id, row.state, row.reason, row.sent_at or row.planned_at)
+        Mail(row.step_id, row.state, row.reason, row.sent_at or row.planned_at, row.reason_text)
         for row in conn.execute(query.order_by(_message.c.id))
     ]
 
