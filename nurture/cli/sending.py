@@ -22,7 +22,7 @@ from nurture.cli.common import (
     settings,
     show,
 )
-from nurture.errors import UsageError
+from nurture.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     from nurture.model.library import Library
@@ -230,8 +230,11 @@ def send_test(
     parts.transport.pump(lambda n: [waiting.pop()] if waiting else [], answers.append)
     parts.transport.close()
     reply = answers[0].reply
-    good = reply.code is not None and 200 <= reply.code < 300
-    out.print(Text(plain(f"{'sent to' if good else 'not sent to'} {address}: {reply.code or ''} {reply.text}")))
+    if reply.code is None:
+        fix = "see that the mail server runs; NURTURE_SMTP_URL and NURTURE_SMTP_ROUTES say where it is"
+        raise Unavailable(f"not sent to {address}: {reply.text.strip()}", fix=fix)
+    good = 200 <= reply.code < 300
+    out.print(Text(plain(f"{'sent to' if good else 'not sent to'} {address}: {reply.code} {reply.text}")))
     raise typer.Exit(FINE if good else FINDINGS)
 
 

@@ -135,6 +135,9 @@ def test_send_test(run: Run) -> None:
     (copy,) = server.accepted
     assert copy.recipient == "me@example.com" and b"Subject: [Test] " in copy.raw and b"/c/" not in copy.raw
     assert run("sends", "--json")[1].strip() == "[]", "never counted"
+    away = f"smtp://127.0.0.1:{server.port}"
+    code, said = run("send-test", "awareness/guide", "--to", "me@example.com", NURTURE_SMTP_URL=away)
+    assert code == 3 and "NURTURE_SMTP_URL" in said, "a server that is away is said to be away"
 
 
 def _json(ended: tuple[int, str]) -> Any:

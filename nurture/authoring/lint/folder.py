@@ -24,6 +24,8 @@ from nurture.model.words import EventKind
 
 OURS = frozenset(k.value for k in EventKind) | {"became_customer"}
 """Events the product itself emits."""
+MOST_NAMED = 8
+"""Names that are listed where a word is like none of them; of more, a list helps nobody."""
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,11 @@ def tracks_named(campaign: Campaign, file: File) -> Iterator[tuple[str, Place]]:
 
 
 def unknown(code: str, what: str, word: str, place: Place, known: Any, fix: str = "") -> Problem:
-    """`no template `x`. Did you mean `y`?`"""
-    return problem(code, place, f"no {what} `{word}`.{did_you_mean(word, known)}", fix)
+    """`no template `x`. Did you mean `y`?`; where nothing is like it, the few there are."""
+    hint = did_you_mean(word, known)
+    if not hint and 0 < len(known) <= MOST_NAMED:
+        hint = f" Known: {', '.join(sorted(map(str, known)))}."
+    return problem(code, place, f"no {what} `{word}`.{hint}", fix)
 
 
 def ends(step: Step) -> bool:
