@@ -52,8 +52,10 @@ def of(world: World, lead_id: int, campaign: str, *, since: datetime) -> list[Mo
 def _refusal(gates: Sequence[Mapping[str, Any]], said: str, at: datetime) -> str:
     """What the gate still wanted when a hand-off step gave up."""
     asked = [row for row in gates if row["at"] <= at]
-    if not said.startswith("not handed off") or not asked:
+    if not said.startswith("not handed off"):
         return ""
+    if not asked:
+        return "the gate was never asked; its own `only_when` did not hold"
     open_ = [r for r in asked[-1]["results"] if r.get("outcome") != "pass" and not r.get("skipped")]
     if not open_:
         return "the gate was open; its own `only_when` did not hold"

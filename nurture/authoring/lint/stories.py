@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nurture.authoring.desk import did_you_mean, problem
+from nurture.authoring.desk import did_you_mean, listing, problem
 from nurture.authoring.lint.folder import Folder, unknown, words
 from nurture.authoring.lint.pace import days_of
 from nurture.model.campaign import Campaign, Send
@@ -23,6 +23,7 @@ def stories(folder: Folder) -> Iterator[Problem]:
         campaign = campaigns.get(story.campaign)
         if campaign is not None:
             yield from _steps(story, campaign)
+            yield from _surroundings(folder, story)
             yield from _happenings(folder, story, campaign)
             yield from _impossible(story)
             yield from _unseen(story)
@@ -44,6 +45,25 @@ def _steps(story: Story, campaign: Campaign) -> Iterator[Problem]:
                     yield unknown("unknown-step", "step", step, place, steps)
         if part.ended is not None and part.ended not in {*steps, "any"}:
             yield unknown("unknown-step", "step", part.ended, part.places.get("ended", story.place), steps)
+
+
+def _surroundings(folder: Folder, story: Story) -> Iterator[Problem]:
+    """Tracks, queues and reasons of sales: with a slip of the pen a story can only fail, or it says nothing."""
+    reason, reasons = story.lead.recycle_reason, folder.agreement.recycle_reasons
+    if reason is not None and reason not in reasons:
+        yield problem("unknown-reason", story.place, f"sales has no reason `{reason}`.{did_you_mean(reason, reasons)}",
+                      f"one of {listing(reasons, 14)}")
+    tracks, queues = folder.library.tracks.tracks, folder.library.sales.queues
+    if "tracks" in folder.has and story.lead.track is not None and story.lead.track not in tracks:
+        yield unknown("unknown-track", "track", story.lead.track, story.place, tracks, "tracks stand in tracks.yaml")
+    for part in (story.expect, story.never):
+        to, queue = part.moved_to, part.handed_off
+        if "tracks" in folder.has and to is not None and to not in tracks:
+            place = part.places.get("moved_to", story.place)
+            yield unknown("unknown-track", "track", to, place, tracks, "tracks stand in tracks.yaml")
+        if "sales" in folder.has and queue is not None and queue not in {*queues, "any"}:
+            place = part.places.get("handed_off", story.place)
+            yield unknown("unknown-queue", "queue", queue, place, queues, "queues stand in sales.yaml")
 
 
 def _happenings(folder: Folder, story: Story, campaign: Campaign) -> Iterator[Problem]:
