@@ -343,7 +343,7 @@ def _times(before: Mapping[str, Any]) -> dict[str, datetime | None]:
 
 def _timer(desk: Desk, kind: sla.Timed, handoff: Handoff) -> None:
     agreement = desk.parts.library.agreement
-    started = sla.start(kind, agreement, now=desk.now)
+    started = sla.start(kind, opening.on_days_of(desk.parts, handoff.owner or desk.seller.id), now=desk.now)
     timers.start(
         desk.conn,
         kind,

@@ -95,6 +95,8 @@ SELLER: Final[Words] = {
     "role": Word("What they sign and decide.", choice(("sdr", "account_executive", "manager", "marketing"))),
     "deputy": Word("Who stands in.", SLUG),
     "timezone": Word("Their own.", TEXT),
+    "country": Word("Whose public holidays are theirs, where not those of the agreement's calendar.", TEXT, False,
+                    ("DE",)),
     "away": Word("First and last day away.", several({"type": "string", "pattern": " to "}), False,
                  (["2026-12-21 to 2026-12-31"],)),
 }
@@ -289,7 +291,8 @@ def _seller(name: str, node: Node, desk: Desk) -> Seller:
     desk.spots["seller", name, "deputy"] = block.place("deputy")
     return Seller(name, block.get("name", v.line, name), block.get("email", addresses.email, ""),
                   block.get("role", role, "sdr"),
-                  block.get("deputy", v.slug), block.get("timezone", v.zone), block.get("away", v.many(_span), ()))
+                  block.get("deputy", v.slug), block.get("timezone", v.zone), block.get("away", v.many(_span), ()),
+                  block.get("country", v.country))
 
 
 def _span(node: Node, desk: Desk) -> tuple[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -47,6 +47,16 @@ class Step:
     level: int
     action: Action
     next_at: datetime | None
+
+
+def on_days_of(agreement: Agreement, country: str | None) -> Agreement:
+    """The agreement as its clocks run for a seller of `country`: nobody is late for a holiday of theirs.
+
+    Days and hours stay what was signed, and so do the closed days that the agreement names itself.
+    """
+    if country is None:
+        return agreement
+    return replace(agreement, calendar=replace(agreement.calendar, country=country))
 
 
 def decision_minutes(agreement: Agreement, *, cell: str | None, fast: bool) -> int:

@@ -127,6 +127,8 @@ class Seller:
     timezone: str | None = None
     away: tuple[tuple[str, str], ...] = ()
     """Pairs of ISO dates, first and last day away."""
+    country: str | None = None
+    """Whose public holidays are theirs; None: those of the agreement's calendar."""
 
 
 @dataclass(frozen=True, slots=True)

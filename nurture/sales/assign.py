@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -36,8 +36,12 @@ class Assignment:
 def assign(
     queue: Queue, sales: Sales, load: Load, *, now: datetime, calendar: Calendar, country: str | None = None,
     before: str | None = None, refusals: Mapping[str, int] | None = None, not_to: Iterable[str] = (),
+    off: Collection[str] = (),
 ) -> Assignment:
-    """Choose the seller. `before` had this lead last time, `refusals` counts who turned it away how often."""
+    """Choose the seller. `before` had this lead last time, `refusals` counts who turned it away how often.
+
+    Whose turn it is passes over those who are `off` today (a public holiday of theirs) while others work.
+    """
     refused = {who for who, n in (refusals or {}).items() if n >= TWICE} | set(not_to)
     if queue.assign == "pull":
         return Assignment(None, "whoever of the queue takes it")
@@ -55,7 +59,7 @@ def assign(
     free = [who for who in dict.fromkeys(present) if _room(who, load)]
     if not free:
         return Assignment(None, "nobody of the queue has room")
-    awake = [who for who in free if _working(sales.sellers.get(who), calendar, now)] or free
+    awake = [who for who in free if who not in off and _working(sales.sellers.get(who), calendar, now)] or free
     who = min(awake, key=lambda w: (load.last.get(w, LONG_AGO), load.open.get(w, 0), awake.index(w)))
     return Assignment(who, "whose turn it is")
 

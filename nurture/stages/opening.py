@@ -9,6 +9,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from nurture.decide import score, sla
+from nurture.decide.calendar import public_holidays
 from nurture.decide.gate import GateResult
 from nurture.decide.recycle import changed_since, day_start
 from nurture.decide.scored import Scored
@@ -73,7 +74,7 @@ def hand_over(
         return None
     earlier = handoffs.of_lead(conn, lead.id)
     owner = order.by or _owner(parts, conn, snapshot, queue, earlier, now).owner
-    timer = sla.start("decision", agreement, now=now, cell=result.scores.cell, fast=judged.fast)
+    timer = sla.start("decision", on_days_of(parts, owner), now=now, cell=result.scores.cell, fast=judged.fast)
     row = _row(parts, snapshot, result, judged, order, queue, owner, earlier, now) | {"due_at": timer.due_at}
     row["packet"] = packet.build(
         snapshot, _case(conn, snapshot, result, judged, order, earlier, timer.due_at, agreement, now),
@@ -122,6 +123,20 @@ def _row(
     }
 
 
+def on_days_of(parts: Parts, owner: str | None) -> Agreement:
+    """The agreement with the owner's public holidays."""
+    seller = parts.library.sales.sellers.get(owner or "")
+    return sla.on_days_of(parts.library.agreement, seller.country if seller else None)
+
+
+def on_holiday(parts: Parts, *, now: datetime) -> frozenset[str]:
+    """Sellers abroad for whom today is a public holiday."""
+    zone = parts.library.agreement.calendar.zone
+    abroad = [seller for seller in parts.library.sales.sellers.values() if seller.country]
+    days = {seller.id: now.astimezone(ZoneInfo(seller.timezone or zone)).date() for seller in abroad}
+    return frozenset(s.id for s in abroad if days[s.id] in public_holidays(s.country or "", days[s.id].year))
+
+
 def _owner(
     parts: Parts, conn: Connection, snapshot: Snapshot, queue: Queue, earlier: list[Handoff], now: datetime
 ) -> assign.Assignment:
@@ -134,7 +149,7 @@ def _owner(
     return assign.assign(
         queue, parts.library.sales, load_of(conn, queue, agreement), now=now, calendar=agreement.calendar,
         country=str(country) if country else None, before=None if elsewhere or last is None else last.owner,
-        refusals=handoffs.rejections_by(conn, snapshot.lead.id), not_to=not_to,
+        refusals=handoffs.rejections_by(conn, snapshot.lead.id), not_to=not_to, off=on_holiday(parts, now=now),
     )
 
 

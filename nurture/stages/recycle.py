@@ -68,7 +68,7 @@ def _escalate(parts: Parts, conn: Connection, timer: Any, now: datetime, tally: 
     if handoff.closed_at is not None:
         timers.close(conn, handoff.id, now=now)
         return
-    agreement = parts.library.agreement
+    agreement = opening.on_days_of(parts, handoff.owner)
     step = sla.next_step(
         timer.kind, started=timer.started_at, due=timer.due_at, minutes=timer.minutes, level=timer.level,
         agreement=agreement, now=now, expires=_expires(parts, handoff),
@@ -137,7 +137,7 @@ def _reassign(parts: Parts, conn: Connection, handoff: Handoff, key: str, now: d
     queue = assign.queue_named(parts.library.sales, handoff.queue)
     chosen = assign.assign(
         queue, parts.library.sales, opening.load_of(conn, queue, agreement), now=now, calendar=agreement.calendar,
-        not_to=(handoff.owner,) if handoff.owner else (),
+        not_to=(handoff.owner,) if handoff.owner else (), off=opening.on_holiday(parts, now=now),
     )
     if chosen.owner is None or chosen.owner == handoff.owner:
         opening.tell(parts, conn, handoff, "A lead waits in your team", said, key=key, now=now, manager=True)

@@ -25,6 +25,7 @@ from nurture.model.outside import CrmAdapter, Outside
 from nurture.model.tokens import TokenPurpose, verify
 from nurture.sales import assign, delivery, packet, webhook
 from nurture.settings import Settings
+from nurture.stages import opening
 from nurture.store import Store, open_store
 from nurture.store.sales import handoffs
 from nurture.store.tables import OutboxRow
@@ -289,3 +290,25 @@ def test_who_works_now_comes_before_who_sleeps() -> None:
     queue = Queue("q", "Q", ("east", "west"))
     assert give(queue, sales) == "west"
     assert give(queue, sales, at=datetime(2026, 11, 24, 1, tzinfo=UTC)) == "east"
+
+
+def test_a_seller_abroad_is_not_late_for_a_holiday_of_theirs(store: Store) -> None:
+    """17 November is a holiday in Czechia and a working day in Poland, where the agreement's clocks run."""
+    monday, tuesday = datetime(2026, 11, 16, 15, 0, tzinfo=UTC), datetime(2026, 11, 17, 10, 0, tzinfo=UTC)
+    jana, piotr = replace(SALES.sellers["jana"], country="CZ"), SALES.sellers["piotr"]
+    queue = replace(INSIDE, members=("jana", "piotr"))
+    here = parts(store, sales=replace(SALES, sellers={"jana": jana, "piotr": piotr}, queues={"inside": queue}))
+    leads = [add_lead(store, now=monday, email=f"a@{name}.example") for name in ("one", "two")]
+    for lead in leads:
+        happened(store, lead, *SEED, WEBINAR, now=monday)
+    tick(here, now=monday)
+    with store.read() as conn:
+        made = {h.owner: h for h in (handoffs.open_of(conn, lead) for lead in leads) if h is not None}
+    due = {who: h.due_at for who, h in made.items() if h.due_at is not None}
+    assert due["jana"] - due["piotr"] == timedelta(days=1)
+    later = due["piotr"] + timedelta(minutes=1)
+    assert later.date() == tuesday.date() and tick(here, now=later)["reminded"] == 1, "piotr, and not jana"
+    assert opening.on_holiday(here, now=tuesday) == {"jana"}
+    assert give(queue, busy=assign.Load({}, {"piotr": monday}, 9), at=tuesday) == "jana"
+    assert give(queue, busy=assign.Load({}, {"piotr": monday}, 9), at=tuesday, off={"jana"}) == "piotr"
+    assert give(queue, busy=load(1, piotr=1), at=tuesday, off={"jana"}) == "jana", "better late than nobody"
