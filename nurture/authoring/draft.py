@@ -45,7 +45,7 @@ def draft_for(library: Library, campaign: str, stage: FunnelStage, track: str | 
     chosen = track or usual
     reasons = [r.id for r in library.agreement.recycle_reasons.values() if r.track == chosen]
     return Draft(
-        id=campaign, stage=stage, track=chosen, topic=next(iter(library.company.topics), "product-education"),
+        id=campaign, stage=stage, track=chosen, topic=next(iter(library.company.topics), "guides"),
         sender=f"{name} at {library.company.name} <{address}>", owner=address,
         queue=library.sales.default_queue or next(iter(library.sales.queues), "inside-sales"),
         reason=reasons[0] if reasons and "unresponsive" not in reasons else "unresponsive",

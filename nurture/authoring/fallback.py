@@ -49,7 +49,7 @@ def sales_for(campaigns: Iterable[Campaign]) -> Sales:
     seller = Seller("example", "Example Seller", "seller@example.com")
     queues = {step.action.queue: Queue(step.action.queue, step.action.queue, ("example",))
               for c in campaigns for step in c.walk() if isinstance(step.action, HandOff)}
-    queues = queues or {"sales": Queue("sales", "Sales", ("example",))}
+    queues = queues or {"inside-sales": Queue("inside-sales", "Inside sales", ("example",))}
     return Sales({"example": seller}, queues, next(iter(queues)))
 
 

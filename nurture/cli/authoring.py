@@ -254,6 +254,7 @@ def new(
     """
     from nurture.authoring import read_folder
     from nurture.authoring.draft import draft_for, files, story_for
+    from nurture.authoring.starter import usual_track
 
     campaigns, templates, _ = folders([into] if into else [])
     if into is not None:
@@ -272,6 +273,8 @@ def new(
         made = {f"campaigns/{story}.test.yaml": story_for(library.campaigns[story])}
     else:
         chosen = _stage(stage)
+        if track is None and not (campaigns / "tracks.yaml").exists():
+            track = usual_track(chosen)
         draft = draft_for(library, _new_id(name or f"{chosen}-campaign"), chosen, track)
         made = files(draft, layouts=not library.layouts)
     _write({_target(path, campaigns, templates): text for path, text in made.items()})
@@ -282,7 +285,8 @@ def _begin(campaigns: Path, templates: Path) -> None:
     from nurture.authoring.starter import starter
 
     made = starter(settings().clock().now().date())
-    old = next(campaigns.glob("*.yaml"), None) is not None
+    # Who has tracks has campaigns for them; who has not gets tracks from here, and they need theirs.
+    old = (campaigns / "tracks.yaml").exists()
     company = {f"campaigns/{kind}.yaml" for kind in COMPANY_FILES}
     wanted = {p: t for p, t in made.items() if not old or p in company or kind_of(p) == "layout" or p.endswith(".json")}
     places = {_target(name, campaigns, templates): text for name, text in wanted.items()}

@@ -210,6 +210,15 @@ def test_checking_twice_says_the_same(case: str) -> None:
     assert check(reading, today=TODAY, before=before) == check(reading, today=TODAY, before=before)
 
 
+def test_campaigns_written_before_the_company_fit_what_the_company_brings(tmp_path: Path) -> None:
+    for stage in FunnelStage:
+        assert run("new", stage, f"spring-{stage}", "--into", str(tmp_path)).exit_code == 0
+    assert run("new", "company", "--into", str(tmp_path)).exit_code == 0
+    said = check(read_folder(tmp_path / "campaigns", tmp_path / "templates"), today=TODAY)
+    assert [str(p) for p in said if p.severity == Severity.ERROR] == []
+    assert isinstance(run("new", "company", "--into", str(tmp_path)).exception, UsageError), "nothing is left to add"
+
+
 def test_a_folder_to_begin_with_checks_clean_and_is_formatted() -> None:
     made = starter(TODAY)
     assert check(read_sources(made), today=TODAY) == ()

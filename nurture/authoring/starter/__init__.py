@@ -15,6 +15,11 @@ from nurture.model.words import FunnelStage
 CAMPAIGNS = {FunnelStage.AWARENESS: ("first-steps", "education"), FunnelStage.RECYCLED: ("welcome-back", "reengage")}
 
 
+def usual_track(stage: FunnelStage) -> str:
+    """The track a campaign goes on in a folder without tracks: one of those that `starter` brings."""
+    return CAMPAIGNS.get(stage, CAMPAIGNS[FunnelStage.AWARENESS])[1]
+
+
 def starter(today: date) -> dict[str, str]:
     """Path -> text. The agreement begins `today`."""
     words = {"TODAY": today.isoformat(), "REVIEW": (today + timedelta(days=90)).isoformat()}
