@@ -90,7 +90,7 @@ def _missed(
 ) -> Iterator[events.NewEvent]:
     """Who registered and did not come. Nobody missed what nobody attended: that is a list of registrations."""
     joined = [attendee.joined for attendee, _ in found if attendee.joined]
-    held = webinar.at or min(joined, default=None)
+    held = min(joined, default=webinar.at)
     if held is None or held > now or not any(attendee.attended for attendee, _ in found):
         return
     for attendee, lead_id in found:
