@@ -64,8 +64,8 @@ def read_step(node: Node, desk: Desk) -> Step | None:
     action = _action(name, block)
     _companions(name, block)
     _one_wait(name, block)
-    return None if step_id is None else Step(
-        id=step_id,
+    read = Step(
+        id=step_id or "",
         action=action,
         was=block.get("was", v.slug),
         after=block.get("after", v.duration),
@@ -75,6 +75,8 @@ def read_step(node: Node, desk: Desk) -> Step | None:
         if_unknown=cast("IfUnknown | None", block.get("if_unknown", v.choice(*IF_UNKNOWN))),
         place=block.place("step"),
     )
+    # A step without a name is read like any other, so that whatever else is wrong with it is told as well.
+    return read if step_id else None
 
 
 def _remember(step_id: str | None, block: Block) -> None:
