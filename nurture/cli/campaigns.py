@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
+from nurture.cli import completing
 from nurture.cli.books import show_books
 from nurture.cli.common import (
     FINDINGS,
@@ -98,7 +99,7 @@ def apply(
 
 
 def rollback(
-    campaign: str = typer.Argument(help="The campaign to take back."),
+    campaign: str = typer.Argument(help="The campaign to take back.", autocompletion=completing.campaigns),
     to: int | None = typer.Option(None, "--to", help="The version to go back to; the one before, if left out."),
     accept: list[str] = ACCEPT, yes: bool = YES, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
@@ -128,7 +129,7 @@ def rollback(
 
 
 def retire(
-    campaign: str = typer.Argument(help="The campaign to retire."),
+    campaign: str = typer.Argument(help="The campaign to retire.", autocompletion=completing.campaigns),
     leave: bool = typer.Option(False, "--leave", help="People inside leave now; if left out, they finish."),
     accept: list[str] = ACCEPT, yes: bool = YES, by: str | None = BY, as_json: bool = JSON,
 ) -> None:
@@ -255,7 +256,10 @@ def _say(as_json: bool, document: Mapping[str, Any], sentence: str) -> None:
 
 
 def status(
-    campaign: str | None = typer.Argument(None, help="One campaign, with its versions and steps."), as_json: bool = JSON
+    campaign: str | None = typer.Argument(
+        None, help="One campaign, with its versions and steps.", autocompletion=completing.campaigns,
+    ),
+    as_json: bool = JSON,
 ) -> None:
     """What runs, in which version, with how many people; which files on disk say something else."""
     from nurture.insight.running import campaign_status, note_files, overview
@@ -314,7 +318,7 @@ def _show_status(found: dict[str, Any], *, as_json: bool) -> None:
 
 
 def pause(
-    campaign: list[str] = typer.Argument(None, help="One or more campaigns."),
+    campaign: list[str] = typer.Argument(None, help="One or more campaigns.", autocompletion=completing.campaigns),
     everything: bool = typer.Option(False, "--all", help="Every campaign."), by: str | None = BY, as_json: bool = JSON,
 ) -> None:
     """Stop campaigns at once, before their next message leaves. Nobody loses a place."""
@@ -327,7 +331,7 @@ def pause(
 
 
 def resume(
-    campaign: list[str] = typer.Argument(None, help="One or more campaigns."),
+    campaign: list[str] = typer.Argument(None, help="One or more campaigns.", autocompletion=completing.campaigns),
     everything: bool = typer.Option(False, "--all", help="Every paused campaign."),
     over: int = typer.Option(None, "--over", min=1, max=72, metavar="HOURS",
                              help="Spread what came due over so many hours; left out: what company.yaml says."),
@@ -351,7 +355,7 @@ def _named(campaign: list[str] | None, everything: bool) -> list[str]:
 
 
 def enroll(
-    campaign: str = typer.Argument(help="The campaign they enter."),
+    campaign: str = typer.Argument(help="The campaign they enter.", autocompletion=completing.campaigns),
     list_name: str = typer.Option(..., "--list", help="The list whose people enter."),
     accept: list[str] = typer.Option([], "--accept", help='Say a large number back: --accept "enter=1200".'),
     yes: bool = YES, by: str | None = BY, as_json: bool = JSON,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from rich.text import Text
 
+from nurture.cli import completing
 from nurture.cli.common import FINE, emit_json, find_lead, open_parts, out, plain, table
 from nurture.errors import UsageError
 
@@ -31,7 +32,9 @@ def explain(
     at: str | None = typer.Option(
         None, "--at", help="As things stood then, or will stand: 2026-11-23 or 2026-11-23T09:00:00+01:00."
     ),
-    campaign: str | None = typer.Option(None, "--campaign", help="Only what one campaign did."),
+    campaign: str | None = typer.Option(
+        None, "--campaign", help="Only what one campaign did.", autocompletion=completing.campaigns,
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Why this lead got, did not get, or will get what and when; the score line by line; why (not) handed to sales."""

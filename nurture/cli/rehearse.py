@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
+from nurture.cli import completing
 from nurture.cli.common import FINDINGS, FINE, emit_json, err, out, plain, settings, table
 from nurture.cli.stories import document, load, print_line
 from nurture.errors import UsageError
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
-    campaign: str = typer.Argument(help="The campaign to rehearse."),
+    campaign: str = typer.Argument(help="The campaign to rehearse.", autocompletion=completing.campaigns),
     lead: str = typer.Option(
         "", "--lead", help="One lead as YAML: '{ score: 60, consents: [nurture_email], timezone: Europe/Berlin }'."
     ),
@@ -179,7 +180,7 @@ def _monday() -> str:
 
 
 def paths(
-    campaign: str = typer.Argument(help="The campaign."),
+    campaign: str = typer.Argument(help="The campaign.", autocompletion=completing.campaigns),
     most: int = typer.Option(200, "--most", min=1, help="List at most so many."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.text import Text
 
+from nurture.cli import completing
 from nurture.cli.common import (
     FINDINGS,
     FINE,
@@ -45,7 +46,9 @@ _STATES = ("sent", "failed", "refused", "deferred", "unknown", "planned", "claim
 
 
 def sends(
-    campaign: str | None = typer.Option(None, "--campaign", help="Only this campaign."),
+    campaign: str | None = typer.Option(
+        None, "--campaign", help="Only this campaign.", autocompletion=completing.campaigns,
+    ),
     lead: str | None = typer.Option(None, "--lead", help="Only this lead: number, e-mail address or external id."),
     step: str | None = typer.Option(None, "--step", help="Only this step."),
     failed: bool = typer.Option(False, "--failed", help="Only those that failed."),
@@ -109,7 +112,9 @@ def _short(row: dict[str, Any], signs: Mapping[int, str | None]) -> dict[str, An
 
 def resend(
     message: list[int] = typer.Argument(None, help="Numbers of messages, as `nurture sends --failed` lists them."),
-    campaign: str | None = typer.Option(None, "--campaign", help="Every failed message of this campaign."),
+    campaign: str | None = typer.Option(
+        None, "--campaign", help="Every failed message of this campaign.", autocompletion=completing.campaigns,
+    ),
     unknown: bool = typer.Option(
         False, "--unknown", help="Also those nobody knows the end of: whoever has one of them gets it twice."
     ),

@@ -13,6 +13,7 @@ import typer
 from rich.progress import track
 from rich.text import Text
 
+from nurture.cli import completing
 from nurture.cli.common import FINDINGS, FINE, NO_FILES, emit_json, err, out, plain, settings
 from nurture.errors import UsageError
 
@@ -28,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def test(
-    campaigns: list[str] = typer.Argument(None, help="Only the stories of these campaigns; none named: all."),
+    campaigns: list[str] = typer.Argument(
+        None, help="Only the stories of these campaigns; none named: all.", autocompletion=completing.campaigns
+    ),
     cover: bool = typer.Option(False, "--cover", help="Name the steps that no story reaches; exit 1 if there are any."),
     verbose: bool = typer.Option(False, "-v", "--verbose", help="Print the time line of stories that pass, too."),
     junit: Path | None = typer.Option(None, "--junit", help="Write the results as JUnit XML to this file."),
