@@ -33,9 +33,6 @@ settings.register_profile("landing", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("landing")
 
-# Looking for cycles after every few hundred objects is a twentieth of a whole run.
-gc.set_threshold(50_000, 20, 50)
-
 EVERYTHING = bool(os.environ.get("NURTURE_TEST_ALL"))
 """`make test-all` tries every example of a property, `make test` a part of them."""
 PART = 3
@@ -51,6 +48,11 @@ LONG_FIRST = (
 
 ROOT = Path(__file__).parent.parent
 _names = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Looking for cycles every few hundred objects is a twentieth of a run. Not on import: benches import this, too."""
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
